@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audio/capture.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <portaudio.h>
+
+#include "audio/quiet.h"
+#include "audio/resample.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/spsc.h"
+#include "base/wake.h"
+
+#define BLOCKS_PER_SECOND 100
+
+struct capture {
+        PaStream *stream; /* owned */
+        bool is_initialized;
+        unsigned rate;
+        int wake_fd; /* not owned */
+        char device[128];
+
+        struct spsc ring; /* owned; float */
+        atomic_uint_least64_t last_ns;
+        atomic_uint_least64_t n_overflows;
+        atomic_bool has_ended;
+};
+
+/* Runs on PortAudio's thread, which may be a real-time one.  Nothing here may lock, allocate, print
+ * or fail: tests/unit/test-capture.c watches it. */
+static int on_audio(const void *input,
+                    void *output,
+                    unsigned long n,
+                    const PaStreamCallbackTimeInfo *time,
+                    PaStreamCallbackFlags flags,
+                    void *userdata) {
+        struct capture *c = userdata;
+
+        (void) output;
+        (void) time;
+
+        if (flags & paInputOverflow)
+                atomic_fetch_add_explicit(&c->n_overflows, 1, memory_order_relaxed);
+        if (input)
+                (void) spsc_push(&c->ring, input, n);
+        atomic_store_explicit(&c->last_ns, clock_now_ns(), memory_order_relaxed);
+        wake_ring(c->wake_fd);
+        return paContinue;
+}
+
+static void on_end(void *userdata) {
+        struct capture *c = userdata;
+
+        atomic_store_explicit(&c->has_ended, true, memory_order_release);
+        wake_ring(c->wake_fd);
+}
+
+static int errno_from_pa(PaError error) {
+        switch (error) {
+        case paNoError:
+                return 0;
+        case paInsufficientMemory:
+                return -ENOMEM;
+        case paInvalidDevice:
+                return -ENODEV;
+        case paDeviceUnavailable:
+                return -EBUSY;
+        case paInvalidSampleRate:
+        case paInvalidChannelCount:
+        case paSampleFormatNotSupported:
+                return -ENOTSUP;
+        case paTimedOut:
+                return -ETIMEDOUT;
+        default:
+                return -EIO;
+        }
+}
+
+static int because_pa(struct why *why, PaError error, const char *what, const char *device) {
+        const char *text = Pa_GetErrorText(error);
+
+        if (error == paUnanticipatedHostError) {
+                const PaHostErrorInfo *info = Pa_GetLastHostErrorInfo();
+
+                if (info && info->errorText && info->errorText[0])
+                        text = info->errorText;
+        }
+        return because(why, errno_from_pa(error), "%s '%.100s': %s", what, device, text);
+}
+
+static bool is_bluetooth(const char *name) {
+        return strcasestr(name, "bluez") || strcasestr(name, "bluealsa");
+}
+
+/* The device if it can record, else NULL. */
+static const PaDeviceInfo *microphone(PaDeviceIndex index) {
+        const PaDeviceInfo *info = index < 0 ? NULL : Pa_GetDeviceInfo(index);
+
+        return info && info->maxInputChannels > 0 && info->name ? info : NULL;
+}
+
+static PaDeviceIndex choose_default(void) {
+        PaDeviceIndex index = Pa_GetDefaultInputDevice();
+        const PaDeviceInfo *info = microphone(index);
+
+        if (info && !is_bluetooth(info->name))
+                return index;
+
+        for (index = 0; index < Pa_GetDeviceCount(); index++) {
+                info = microphone(index);
+                if (info && !is_bluetooth(info->name))
+                        return index;
+        }
+        return paNoDevice;
+}
+
+/* The whole name wins over a part of one. */
+static PaDeviceIndex choose_named(const char *name) {
+        PaDeviceIndex found = paNoDevice;
+
+        for (PaDeviceIndex index = 0; index < Pa_GetDeviceCount(); index++) {
+                const PaDeviceInfo *info = microphone(index);
+
+                if (!info)
+                        continue;
+                if (strcmp(info->name, name) == 0)
+                        return index;
+                if (found == paNoDevice && strcasestr(info->name, name))
+                        found = index;
+        }
+        return found;
+}
+
+static int choose(PaDeviceIndex *ret, const char *name, struct why *why) {
+        bool is_default = !name || !name[0] || strcmp(name, "default") == 0;
+        PaDeviceIndex index = is_default ? choose_default() : choose_named(name);
+
+        if (index == paNoDevice && is_default)
+                return because(why, -ENODEV, "no microphone");
+        if (index == paNoDevice)
+                return because(why, -ENODEV, "no microphone named '%.100s'", name);
+
+        *ret = index;
+        return 0;
+}
+
+static int open_stream(struct capture *c, PaDeviceIndex index, const PaDeviceInfo *info) {
+        PaStreamParameters parameters = {
+                .device = index,
+                .channelCount = 1,
+                .sampleFormat = paFloat32,
+                .suggestedLatency = info->defaultLowInputLatency,
+        };
+        PaStream *stream;
+        PaError error;
+
+        /* What devices call low is too short for a machine that is busy with a model. */
+        if (parameters.suggestedLatency < 0.02)
+                parameters.suggestedLatency = 0.02;
+
+        error = Pa_OpenStream(&stream, &parameters,
+                              /* outputParameters= */ NULL, c->rate, c->rate / BLOCKS_PER_SECOND,
+                              paNoFlag, on_audio, c);
+        if (error != paNoError)
+                return error;
+        c->stream = stream;
+        error = Pa_SetStreamFinishedCallback(c->stream, on_end);
+        if (error != paNoError)
+                return error;
+        return Pa_StartStream(c->stream);
+}
+
+static int open_device(struct capture *c, const struct capture_config *config, struct why *why) {
+        const PaDeviceInfo *info;
+        PaDeviceIndex index = paNoDevice;
+        PaError error;
+        int r;
+
+        r = choose(&index, config->device, why);
+        if (r < 0)
+                return r;
+        info = microphone(index);
+        (void) snprintf(c->device, sizeof(c->device), "%s", info->name);
+        if (!(info->defaultSampleRate >= RESAMPLE_RATE_MIN &&
+              info->defaultSampleRate <= RESAMPLE_RATE_MAX))
+                return because(why, -ENOTSUP, "'%s' has a rate of %.0f Hz", c->device,
+                               info->defaultSampleRate);
+        c->rate = (unsigned) info->defaultSampleRate;
+
+        r = spsc_init(&c->ring, ((size_t) config->ring_ms * c->rate + 999) / 1000, sizeof(float));
+        if (r < 0)
+                return because(why, r, "no memory for %u ms of sound", config->ring_ms);
+
+        atomic_store(&c->last_ns, clock_now_ns());
+        error = open_stream(c, index, info);
+        return error == paNoError ? 0 : because_pa(why, error, "cannot open", c->device);
+}
+
+struct capture *capture_close(struct capture *c) {
+        if (!c)
+                return NULL;
+
+        /* Never Pa_StopStream(): it waits for a device that is lost to play out. */
+        if (c->stream) {
+                (void) Pa_AbortStream(c->stream);
+                (void) Pa_CloseStream(c->stream);
+        }
+        if (c->is_initialized)
+                (void) Pa_Terminate();
+        spsc_done(&c->ring);
+        free(c);
+        return NULL;
+}
+
+DEFINE_CLEANUP(struct capture *, capture_close)
+
+int capture_open(struct capture **ret, const struct capture_config *config, struct why *why) {
+        _cleanup_(capture_closep) struct capture *c = NULL;
+        PaError error;
+        int r;
+
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return because(why, -ENOMEM, "no memory");
+        c->wake_fd = config->wake_fd;
+
+        quiet_libraries();
+        error = Pa_Initialize();
+        if (error != paNoError)
+                return because_pa(why, error, "cannot start", "PortAudio");
+        c->is_initialized = true;
+
+        r = open_device(c, config, why);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+size_t capture_read(struct capture *c, float *samples, size_t n) {
+        return spsc_pop(&c->ring, samples, n);
+}
+
+unsigned capture_rate(const struct capture *c) {
+        return c->rate;
+}
+
+const char *capture_device(const struct capture *c) {
+        return c->device;
+}
+
+uint64_t capture_lost(const struct capture *c) {
+        return spsc_refused(&c->ring) + atomic_load_explicit(&c->n_overflows, memory_order_relaxed);
+}
+
+uint64_t capture_age(const struct capture *c) {
+        uint64_t last_ns = atomic_load_explicit(&c->last_ns, memory_order_relaxed);
+        uint64_t now_ns = clock_now_ns();
+
+        /* The callback may have come between the two. */
+        return now_ns > last_ns ? now_ns - last_ns : 0;
+}
+
+bool capture_is_active(const struct capture *c) {
+        return !atomic_load_explicit(&c->has_ended, memory_order_acquire) &&
+               Pa_IsStreamActive(c->stream) == 1;
+}

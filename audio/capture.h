@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AUDIO_CAPTURE_H
+#define AUDIO_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/why.h"
+
+/* The live microphone: mono float samples at the device's own rate.  PortAudio's thread only copies
+ * them into a ring and rings a doorbell; everything declared here belongs to one other thread,
+ * which reads them.  A full ring refuses the newest samples and counts them. */
+struct capture;
+
+struct capture_config {
+        /* A device's name, or a part of it.  NULL or "default": the system's choice, but never a
+         * Bluetooth microphone, because opening one spoils the sound of its headset.  (One that a
+         * sound server hides behind its own default cannot be told from here.) */
+        const char *device;
+        unsigned ring_ms; /* how much the ring holds */
+        int wake_fd;      /* rung when samples came and when the stream ended; not owned */
+};
+
+/* Opens and starts.  -ENODEV: there is no such microphone, or none at all; else what stood in the
+ * way; with a reason.  Each attempt asks PortAudio anew what devices there are (0.1 to 0.2 s), so
+ * that trying again finds one that was plugged in since. */
+int capture_open(struct capture **ret, const struct capture_config *config, struct why *why);
+
+/* Does not wait for a stalled device, except as long as its sound server is frozen. */
+struct capture *capture_close(struct capture *c);
+
+/* Up to n samples, oldest first; returns how many there were.  Never waits. */
+size_t capture_read(struct capture *c, float *samples, size_t n);
+
+unsigned capture_rate(const struct capture *c);
+const char *capture_device(const struct capture *c);
+
+/* How many samples were lost since the opening, at least.  When it has moved, the samples read
+ * since do not follow upon one another. */
+uint64_t capture_lost(const struct capture *c);
+
+/* Nanoseconds since the device last gave samples (or since the opening).  A frozen sound server, a
+ * suspended source, and sometimes a device that is gone, show nowhere else: after a second or two
+ * without samples close it, and open again.  Do close it: until then PortAudio's thread may spin
+ * on a device that is gone. */
+uint64_t capture_age(const struct capture *c);
+
+/* False when the stream has ended by itself: the device is gone.  True proves nothing. */
+bool capture_is_active(const struct capture *c);
+
+#endif

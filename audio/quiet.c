@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audio/quiet.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char complaint[] = "Expression '";
+
+static void
+ignore_alsa(const char *file, int line, const char *function, int error, const char *f, ...) {
+        (void) file;
+        (void) line;
+        (void) function;
+        (void) error;
+        (void) f;
+}
+
+static void ignore_jack(const char *message) {
+        (void) message;
+}
+
+/* ALSA and JACK have a hook each.  They are looked up by name, because we neither link these
+ * libraries nor know whether this PortAudio has them. */
+static void hook_libraries(void) {
+        void (*set_alsa)(void (*)(const char *, int, const char *, int, const char *, ...));
+        void (*set_jack)(void (*)(const char *));
+
+        *(void **) &set_alsa = dlsym(RTLD_DEFAULT, "snd_lib_error_set_handler");
+        if (set_alsa)
+                set_alsa(ignore_alsa);
+
+        *(void **) &set_jack = dlsym(RTLD_DEFAULT, "jack_set_error_function");
+        if (set_jack)
+                set_jack(ignore_jack);
+        *(void **) &set_jack = dlsym(RTLD_DEFAULT, "jack_set_info_function");
+        if (set_jack)
+                set_jack(ignore_jack);
+}
+
+/* Drops PortAudio's lines; everything else goes where standard error goes.  PortAudio's thread that
+ * spins on a vanished device can be cancelled only where it writes, and Pa_AbortStream() waits for
+ * that: without a cancellation point in the place of write(2) it would wait for ever. */
+static ssize_t write_filtered(void *cookie, const char *text, size_t size) {
+        (void) cookie;
+
+        if (size < sizeof(complaint) - 1 || memcmp(text, complaint, sizeof(complaint) - 1) != 0)
+                return write(STDERR_FILENO, text, size);
+
+        pthread_testcancel();
+        return (ssize_t) size;
+}
+
+/* PortAudio has no hook and writes through stdio, so stdio's stream is replaced by one that knows
+ * its lines: in glibc `stderr` is a variable for this very purpose. */
+static void filter_stderr(void) {
+        cookie_io_functions_t io = { .write = write_filtered };
+        FILE *filtered = fopencookie(NULL, "w", io);
+
+        if (!filtered)
+                return;
+        (void) setvbuf(filtered, NULL, _IOLBF, BUFSIZ);
+        stderr = filtered;
+}
+
+static void quiet_once(void) {
+        hook_libraries();
+        filter_stderr();
+}
+
+void quiet_libraries(void) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+        (void) pthread_once(&once, quiet_once);
+}

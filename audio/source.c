@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audio/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sndfile.h>
+
+#include "audio/framer.h"
+#include "audio/input.h"
+#include "audio/resample.h"
+#include "audio/wavhead.h"
+#include "base/cleanup.h"
+
+#define CHANNELS_MAX  64
+#define BLOCK_SAMPLES 8192 /* of all channels together */
+
+struct source {
+        struct input input;        /* input.fd: owned */
+        SNDFILE *file;             /* owned */
+        struct resample *resample; /* owned */
+        unsigned rate, channels;
+        sf_count_t n_block; /* samples per channel in one read */
+        uint64_t length_ms;
+        uint64_t n_read, n_max; /* samples per channel; no limit: UINT64_MAX */
+        uint64_t max_ms;
+        bool is_drained; /* the file has no more samples */
+
+        /* One frame is held back, because only its successor tells that it is not the last. */
+        struct frame held;
+        bool has_held;
+        struct framer framer;
+
+        const float *mono_next, *narrow_next; /* cursors into the buffers below */
+        size_t n_mono, n_narrow;
+        float block[BLOCK_SAMPLES]; /* interleaved */
+        float mono[BLOCK_SAMPLES];  /* at the file's rate */
+        float narrow[FRAME_SAMPLES];
+};
+
+static sf_count_t on_size(void *userdata) {
+        const struct input *in = userdata;
+
+        return in->size;
+}
+
+static sf_count_t on_seek(sf_count_t offset, int whence, void *userdata) {
+        return input_seek(userdata, offset, whence);
+}
+
+static sf_count_t on_read(void *buffer, sf_count_t size, void *userdata) {
+        return (sf_count_t) input_read(userdata, buffer, (size_t) size);
+}
+
+static sf_count_t on_tell(void *userdata) {
+        const struct input *in = userdata;
+
+        return in->offset;
+}
+
+static int too_long(const struct source *s, struct why *why) {
+        return because(why, -EFBIG, "longer than the limit of %.1f s", (double) s->max_ms / 1000);
+}
+
+/* No decoder is trusted to keep to [-1, 1]: a float file holds what it likes, and a lossy one
+ * overshoots.  One NaN would silence the filter of the resampler for ever. */
+static float sane(float x) {
+        if (!isfinite(x))
+                return 0;
+        return x < -1 ? -1 : x > 1 ? 1 : x;
+}
+
+static void mix(struct source *s, size_t n) {
+        const float *in = s->block;
+
+        for (size_t i = 0; i < n; i++) {
+                float sum = 0;
+
+                for (unsigned c = 0; c < s->channels; c++)
+                        sum += sane(*in++);
+                s->mono[i] = sum / (float) s->channels;
+        }
+        s->mono_next = s->mono;
+        s->n_mono = n;
+}
+
+/* The next block of the file into mono.  1, 0 at the end, -errno. */
+static int refill_mono(struct source *s, struct why *why) {
+        sf_count_t n;
+
+        n = sf_readf_float(s->file, s->block, s->n_block);
+        if (s->input.error != 0)
+                return input_because(&s->input, why);
+        if (n <= 0) {
+                if (sf_error(s->file) == SF_ERR_NO_ERROR)
+                        return 0;
+                return because(why, -EBADMSG, "damaged after %.1f s: %s",
+                               (double) s->n_read / s->rate, sf_strerror(s->file));
+        }
+
+        s->n_read += (uint64_t) n;
+        if (s->n_read > s->n_max)
+                return too_long(s, why);
+        mix(s, (size_t) n);
+        return 1;
+}
+
+/* The next samples at 16 kHz into narrow.  1, 0 at the end, -errno. */
+static int refill_narrow(struct source *s, struct why *why) {
+        int r;
+
+        s->narrow_next = s->narrow;
+        while (!s->is_drained) {
+                r = resample_feed(s->resample, &s->mono_next, &s->n_mono, s->narrow, FRAME_SAMPLES,
+                                  &s->n_narrow);
+                if (r < 0)
+                        return because(why, r, "cannot convert from %u Hz", s->rate);
+                if (s->n_narrow > 0)
+                        return 1;
+
+                r = refill_mono(s, why);
+                if (r < 0)
+                        return r;
+                s->is_drained = r == 0;
+        }
+
+        r = resample_finish(s->resample, s->narrow, FRAME_SAMPLES, &s->n_narrow);
+        if (r < 0)
+                return because(why, r, "cannot convert from %u Hz", s->rate);
+        return s->n_narrow > 0;
+}
+
+/* The filter overshoots at a full-scale edge. */
+static void clamp(struct frame *f) {
+        for (size_t i = 0; i < FRAME_SAMPLES; i++)
+                f->samples[i] = sane(f->samples[i]);
+}
+
+/* 1 and *ret, 0 when there is no frame any more, -errno. */
+static int next_frame(struct source *s, struct frame *ret, struct why *why) {
+        int r;
+
+        for (;;) {
+                r = framer_feed(&s->framer, &s->narrow_next, &s->n_narrow, 0, ret);
+                if (r != 0)
+                        break;
+
+                r = refill_narrow(s, why);
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        r = framer_finish(&s->framer, 0, ret);
+                        break;
+                }
+        }
+
+        if (r == 1)
+                clamp(ret);
+        return r;
+}
+
+/* Checks what the header says before anything is read by it. */
+static int check_info(struct source *s, const SF_INFO *info, struct why *why) {
+        int encoding = info->format & SF_FORMAT_SUBMASK;
+
+        if (encoding >= SF_FORMAT_MPEG_LAYER_I && encoding <= SF_FORMAT_MPEG_LAYER_III)
+                return because(why, -EBADMSG, "MP3, which is not read, in another kind of file");
+        if (info->channels < 1 || info->channels > CHANNELS_MAX)
+                return because(why, -EBADMSG, "%d channels; 1 to %d can be read", info->channels,
+                               CHANNELS_MAX);
+        if (info->samplerate < (int) RESAMPLE_RATE_MIN ||
+            info->samplerate > (int) RESAMPLE_RATE_MAX)
+                return because(why, -EBADMSG, "a sample rate of %d Hz; %u to %u Hz can be read",
+                               info->samplerate, RESAMPLE_RATE_MIN, RESAMPLE_RATE_MAX);
+        s->channels = (unsigned) info->channels;
+        s->rate = (unsigned) info->samplerate;
+
+        /* 40 ms at most, because a pipe may be live and a read waits until its block is full. */
+        s->n_block = BLOCK_SAMPLES / s->channels;
+        if (s->n_block > s->rate / 25)
+                s->n_block = s->rate / 25;
+
+        s->n_max = UINT64_MAX;
+        if (s->max_ms > 0 && s->max_ms < UINT64_MAX / RESAMPLE_RATE_MAX)
+                s->n_max = s->max_ms * s->rate / 1000;
+
+        if (!s->input.is_file || info->frames <= 0 || info->frames == SF_COUNT_MAX)
+                return 0; /* not known */
+        if ((uint64_t) info->frames > s->n_max)
+                return too_long(s, why);
+        if ((uint64_t) info->frames < UINT64_MAX / 1000)
+                s->length_ms = (uint64_t) info->frames * 1000 / s->rate;
+        return 0;
+}
+
+/* Which parsers of libsndfile a file of unknown origin gets to see is decided here, not by the
+ * file: MP3 prints on standard error, and the rare formats are where its faults were found. */
+static int check_magic(struct input *in, struct why *why) {
+        static const struct {
+                char magic[5], form[5]; /* at the beginning, and 8 bytes later */
+        } known[] = {
+                { "RIFF", "WAVE" }, { "RIFX", "WAVE" }, { "RF64", "WAVE" }, { "FORM", "AIFF" },
+                { "FORM", "AIFC" }, { "fLaC", "" },     { "OggS", "" },
+        };
+        char head[12] = { 0 };
+
+        (void) input_read(in, head, sizeof(head));
+        if (in->error != 0)
+                return input_because(in, why);
+        (void) input_seek(in, 0, SEEK_SET);
+
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+                if (strncmp(head, known[i].magic, 4) == 0 &&
+                    strncmp(head + 8, known[i].form, strlen(known[i].form)) == 0)
+                        return 0;
+        return because(why, -EBADMSG, "not a sound file that can be read (WAV, FLAC, OGG, AIFF)");
+}
+
+/* A pipe has its head read here; to libsndfile its samples are a file without a head. */
+static int read_head(struct source *s, SF_INFO *ret, struct why *why) {
+        /* clang-format off */
+        static const int formats[] = {
+                [WAV_PCM_8]    = SF_FORMAT_PCM_U8, [WAV_PCM_16]   = SF_FORMAT_PCM_16,
+                [WAV_PCM_24]   = SF_FORMAT_PCM_24, [WAV_PCM_32]   = SF_FORMAT_PCM_32,
+                [WAV_FLOAT_32] = SF_FORMAT_FLOAT,  [WAV_FLOAT_64] = SF_FORMAT_DOUBLE,
+                [WAV_ALAW]     = SF_FORMAT_ALAW,   [WAV_ULAW]     = SF_FORMAT_ULAW,
+        };
+        /* clang-format on */
+        struct wavhead head;
+        int r;
+
+        r = wavhead_read(&head, &s->input, why);
+        if (r < 0)
+                return r;
+
+        *ret = (SF_INFO){
+                .samplerate = head.rate <= INT_MAX ? (int) head.rate : INT_MAX,
+                .channels = head.channels,
+                .format = SF_FORMAT_RAW | SF_ENDIAN_LITTLE | formats[head.encoding],
+        };
+        input_restart(&s->input, head.n_bytes);
+        return check_info(s, ret, why);
+}
+
+static int open_file(struct source *s, struct why *why) {
+        SF_VIRTUAL_IO io = {
+                .get_filelen = on_size,
+                .seek = on_seek,
+                .read = on_read,
+                .tell = on_tell,
+        };
+        SF_INFO info = { 0 };
+        int r;
+
+        r = s->input.is_file ? check_magic(&s->input, why) : read_head(s, &info, why);
+        if (r < 0)
+                return r;
+
+        s->file = sf_open_virtual(&io, SFM_READ, &info, &s->input);
+        if (s->input.error != 0)
+                return input_because(&s->input, why);
+        if (!s->file)
+                return because(why, -EBADMSG, "a damaged sound file: %s", sf_strerror(NULL));
+        return check_info(s, &info, why);
+}
+
+/* Ends s but leaves the descriptor to the caller. */
+static struct source *source_free(struct source *s) {
+        if (!s)
+                return NULL;
+
+        if (s->file)
+                (void) sf_close(s->file);
+        (void) resample_free(s->resample);
+        free(s);
+        return NULL;
+}
+
+DEFINE_CLEANUP(struct source *, source_free)
+
+int source_open_fd(struct source **ret, int fd, uint64_t max_ms, struct why *why) {
+        _cleanup_(source_freep) struct source *s = NULL;
+        int r;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return because(why, -ENOMEM, "no memory");
+        s->max_ms = max_ms;
+        s->mono_next = s->mono;
+        s->narrow_next = s->narrow;
+        framer_init(&s->framer);
+
+        r = input_init(&s->input, fd, why);
+        if (r < 0)
+                return r;
+        r = open_file(s, why);
+        if (r < 0)
+                return r;
+        r = resample_new(&s->resample, s->rate);
+        if (r < 0)
+                return because(why, r, "cannot convert from %u Hz", s->rate);
+
+        r = next_frame(s, &s->held, why);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return because(why, -ENODATA, "a sound file with no samples in it");
+        s->has_held = true;
+
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+int source_open_path(struct source **ret, const char *path, uint64_t max_ms, struct why *why) {
+        _cleanup_(closep) int fd = -1;
+        int r;
+
+        /* Opening a pipe by name would wait for its writer. */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return because(why, -errno, "cannot open '%.200s': %s", path, strerror(errno));
+        if (lseek(fd, 0, SEEK_CUR) < 0)
+                return because(why, -ESPIPE, "'%.200s' is a pipe, not a file", path);
+
+        r = source_open_fd(ret, fd, max_ms, why);
+        if (r < 0)
+                return r;
+
+        (void) TAKE_FD(fd);
+        return 0;
+}
+
+struct source *source_close(struct source *s) {
+        int fd;
+
+        if (!s)
+                return NULL;
+
+        fd = s->input.fd;
+        (void) source_free(s);
+        (void) close(fd);
+        return NULL;
+}
+
+int source_read(struct source *s, struct frame *ret, struct why *why) {
+        struct frame following;
+        int r;
+
+        if (!s->has_held)
+                return 0;
+
+        r = next_frame(s, &following, why);
+        if (r < 0)
+                return r;
+
+        *ret = s->held;
+        if (r == 0) {
+                ret->is_last = 1;
+                s->has_held = false;
+        } else {
+                s->held = following;
+        }
+        return 1;
+}
+
+uint64_t source_length_ms(const struct source *s) {
+        return s->length_ms;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/sound.h"
+
+#include <sys/stat.h>
+
+static void exact_frames(void) {
+        static const int formats[] = { WAV_16,
+                                       SF_FORMAT_WAV | SF_FORMAT_PCM_U8,
+                                       SF_FORMAT_WAV | SF_FORMAT_FLOAT,
+                                       SF_FORMAT_WAVEX | SF_FORMAT_PCM_24,
+                                       SF_FORMAT_RF64 | SF_FORMAT_PCM_32,
+                                       FLAC,
+                                       SF_FORMAT_AIFF | SF_FORMAT_PCM_16 };
+        static const int rates[] = { 1000, 8000, 16000, 22050, 44100, 48000, 384000 };
+        static const sf_count_t counts[] = { 1, 639, 640, 641, 5000 };
+
+        for (size_t f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
+                for (size_t i = 0; i < 7 * 5; i++) {
+                        struct sound sound = { formats[f], rates[i / 5], 1 + (int) i % 8,
+                                               counts[i % 5], 100 };
+                        size_t n = samples_of(&sound);
+                        _cleanup_(heard_done) struct heard h = { 0 };
+
+                        if (formats[f] == FLAC && sound.rate > 96000)
+                                continue; /* more than the writer takes */
+                        h = hear(new_sound(&sound), 0);
+                        expect(h.r == 0);
+                        expect(h.n_valid == n);
+                        expect(h.n_frames == (n + FRAME_SAMPLES - 1) / FRAME_SAMPLES);
+                        expect(h.n_last == 1);
+                        expect(h.in_order && h.in_range);
+                }
+        }
+}
+
+static double tone_error(const float *samples, size_t n, double hz) {
+        double worst = 0;
+
+        for (size_t i = 500; i + 500 < n; i++) {
+                double error = fabs((double) samples[i] -
+                                    0.5 * sin(2 * M_PI * hz * (double) i / FRAME_RATE));
+
+                if (error > worst)
+                        worst = error;
+        }
+        return worst;
+}
+
+static void same_sound(void) {
+        static const struct {
+                struct sound sound;
+                double worst;
+        } rows[] = {
+                { { WAV_16, 16000, 1, 16000, 440 }, 1e-4 },
+                { { WAV_16, 48000, 2, 48000, 440 }, 1e-3 },
+                { { FLAC, 44100, 6, 44100, 440 }, 1e-3 },
+                { { SF_FORMAT_WAV | SF_FORMAT_DOUBLE, 96000, 64, 9600, 440 }, 1e-3 },
+                { { SF_FORMAT_WAV | SF_FORMAT_ULAW, 8000, 1, 8000, 440 }, 0.03 },
+                { { SF_FORMAT_WAV | SF_FORMAT_IMA_ADPCM, 16000, 1, 16160, 440 }, 0.05 },
+                { { VORBIS, 44100, 2, 44100, 440 }, 0.05 },
+                { { OPUS, 48000, 1, 48000, 440 }, 0.1 },
+        };
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                size_t n = samples_of(&rows[i].sound);
+                _cleanup_(heard_done) struct heard h = hear(new_sound(&rows[i].sound), 0);
+
+                expect(h.r == 0 && h.in_order && h.in_range);
+                expect(h.n_valid + FRAME_SAMPLES >= n && h.n_valid <= n + FRAME_SAMPLES);
+                expect(tone_error(h.samples, h.n_valid, 440) < rows[i].worst);
+        }
+}
+
+static void mono_is_the_mean(void) {
+        static const float samples[] = { 0.5f, -0.5f, 0, 1, 1, 0, 0.25f, 0.25f, 0.25f, 1, 1, 1 };
+        static const float means[] = { 0, 2.0f / 3, 0.25f, 1 };
+        unsigned char bytes[256];
+        size_t size = float_wav(bytes, 3, FRAME_RATE, samples, 12);
+        _cleanup_(heard_done) struct heard h = hear(new_file(bytes, size), 0);
+
+        expect(h.n_valid == 4);
+        for (size_t i = 0; i < 4 && i < h.n_valid; i++)
+                expect(fabsf(h.samples[i] - means[i]) < 1e-6f);
+}
+
+static void sane_samples(void) {
+        static const float samples[] = { NAN, INFINITY, -INFINITY, 1e30f, -2, 0.5f };
+        static const float want[] = { 0, 0, 0, 1, -1, 0.5f };
+        static const unsigned rates[] = { 8000, 16000, 44100 };
+        unsigned char bytes[256];
+
+        for (size_t i = 0; i < 3; i++) {
+                size_t size = float_wav(bytes, 1, rates[i], samples, 6);
+                _cleanup_(heard_done) struct heard h = hear(new_file(bytes, size), 0);
+
+                expect(h.r == 0 && h.in_range && h.n_frames == 1);
+                for (size_t k = 0; rates[i] == FRAME_RATE && k < 6 && k < h.n_valid; k++)
+                        expect(fabsf(h.samples[k] - want[k]) < 1e-6f);
+        }
+}
+
+static void own_offset(void) {
+        static const struct sound sound = { WAV_16, 16000, 1, 2000, 440 };
+        static const off_t offsets[] = { 0, 13, 44, 1000000 };
+
+        for (size_t i = 0; i < 4; i++) {
+                _cleanup_(source_closep) struct source *s = NULL;
+                int fd = new_sound(&sound), other = dup(fd);
+                struct heard h = { .in_order = true, .in_range = true };
+
+                expect(lseek(fd, offsets[i], SEEK_SET) == offsets[i]);
+                expect(source_open_fd(&s, fd, 0, NULL) == 0);
+                expect(source_length_ms(s) == 125);
+                expect(lseek(other, 0, SEEK_CUR) == offsets[i]);
+                expect(lseek(other, 7, SEEK_SET) == 7);
+                hear_frames(&h, s);
+                expect(h.r == 0 && h.n_valid == 2000);
+                s = source_close(s);
+                expect(fcntl(fd, F_GETFD) < 0 && errno == EBADF);
+                heard_done(&h);
+                (void) close(other);
+        }
+}
+
+static void limit(void) {
+        static const int formats[] = { WAV_16, FLAC, VORBIS };
+        static unsigned char bytes[100000];
+
+        for (size_t i = 0; i < 3; i++) {
+                struct sound sound = { formats[i], 16000, 1, 16000, 440 };
+                struct heard h;
+                size_t size;
+                int fd;
+
+                h = hear(new_sound(&sound), 1000);
+                expect(h.r == 0 && h.n_valid == 16000);
+                heard_done(&h);
+
+                sound.n++;
+                fd = new_sound(&sound);
+                size = file_bytes(fd, bytes, sizeof(bytes));
+                h = hear(fd, 1000);
+                expect(h.r == -EFBIG && h.n_frames == 0);
+                expect(strstr(h.why.text, "1.0 s"));
+                heard_done(&h);
+
+                if (i > 0)
+                        continue;
+                h = hear_stream(bytes, size, 1000, true);
+                expect(h.r == -EFBIG);
+                heard_done(&h);
+        }
+}
+
+/* A header may claim what it likes: nothing is allocated by it, and what is there is heard. */
+static void false_claims(void) {
+        static const struct sound wav = { WAV_16, 8000, 2, 3000, 440 };
+        static const struct sound flac = { FLAC, 16000, 1, 3000, 440 };
+        static unsigned char bytes[20000];
+        const uint32_t huge = 0xffffffff;
+        struct heard h;
+        size_t size;
+        int fd;
+
+        fd = new_sound(&wav);
+        size = file_bytes(fd, bytes, sizeof(bytes));
+        memcpy(bytes + 40, &huge, 4);
+        (void) close(fd);
+        h = hear(new_file(bytes, size), 1000);
+        expect(h.r == 0 && h.n_valid == 6000);
+        heard_done(&h);
+
+        /* The 36 bits of the number of samples in STREAMINFO. */
+        fd = new_sound(&flac);
+        size = file_bytes(fd, bytes, sizeof(bytes));
+        bytes[21] |= 0x0f;
+        memcpy(bytes + 22, &huge, 4);
+        (void) close(fd);
+        h = hear(new_file(bytes, size), 1000);
+        expect(h.r == -EFBIG);
+        heard_done(&h);
+        h = hear(new_file(bytes, size), 0);
+        expect(h.r == 0 && h.n_valid == 3000);
+        heard_done(&h);
+}
+
+static void cut_off(void) {
+        static const int formats[] = { WAV_16, FLAC, VORBIS, OPUS,
+                                       SF_FORMAT_AIFF | SF_FORMAT_PCM_16 };
+        static unsigned char bytes[100000];
+
+        for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+                struct sound sound = { formats[i], 48000, 1, 24000, 440 };
+                int fd = new_sound(&sound);
+                size_t size = file_bytes(fd, bytes, sizeof(bytes));
+
+                (void) close(fd);
+                for (size_t n = 1; n < size; n += 1 + n / 6) {
+                        struct heard h = hear(new_file(bytes, n), 0);
+
+                        expect(h.r == 0 || h.r == -EBADMSG || h.r == -ENODATA);
+                        expect(h.n_valid <= 8000 + FRAME_SAMPLES);
+                        if (formats[i] == WAV_16 && n >= 46)
+                                expect(h.r == 0 && h.n_valid == ((n - 44) / 2 + 2) / 3);
+                        heard_done(&h);
+                }
+        }
+}
+
+static void not_sound(void) {
+        static const struct {
+                const char *bytes;
+                size_t size;
+                int r;
+        } rows[] = {
+                { "", 0, -ENODATA },
+                { "R", 1, -EBADMSG },
+                { "RIFF\4\0\0\0WAVE", 12, -EBADMSG },
+                { "RIFF\4\0\0\0AVI ", 12, -EBADMSG },
+                { "fLaC", 4, -EBADMSG },
+                { "OggS", 4, -EBADMSG },
+                { "Please open the window.\n", 24, -EBADMSG },
+                { "ID3\4\0\0\0\0\0\0\0\0", 12, -EBADMSG },
+                { "\xff\xfb\x90\x64\0\0\0\0\0\0\0\0", 12, -EBADMSG },
+                { "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16, -EBADMSG },
+        };
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                const unsigned char *bytes = (const unsigned char *) rows[i].bytes;
+                struct heard h = hear(new_file(bytes, rows[i].size), 0);
+
+                expect(h.r == rows[i].r);
+                heard_done(&h);
+                h = hear_stream(bytes, rows[i].size, 0, true);
+                expect(h.r == rows[i].r);
+                heard_done(&h);
+        }
+}
+
+/* What libsndfile would read, but nobody should have to trust it with. */
+static void other_kinds(void) {
+        static const int formats[] = { SF_FORMAT_AU, SF_FORMAT_W64, SF_FORMAT_CAF,
+                                       SF_FORMAT_IRCAM };
+
+        for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+                struct sound sound = { formats[i] | SF_FORMAT_PCM_16, 16000, 1, 1000, 440 };
+                _cleanup_(heard_done) struct heard h = hear(new_sound(&sound), 0);
+
+                expect(h.r == -EBADMSG && strstr(h.why.text, "WAV, FLAC"));
+        }
+}
+
+static void strange_shapes(void) {
+        static const struct {
+                int rate, channels;
+                const char *reason;
+        } rows[] = {
+                { 999, 1, "999 Hz" },      { 384001, 1, "384001 Hz" },  { 2000000000, 1, "Hz" },
+                { 16000, 65, "channels" }, { 16000, 1024, "channels" },
+        };
+        static unsigned char bytes[5000];
+        static const float samples[1024];
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                size_t size = float_wav(bytes, (unsigned) rows[i].channels, (unsigned) rows[i].rate,
+                                        samples, 1024);
+                struct heard h = hear(new_file(bytes, size), 0);
+
+                expect(h.r == -EBADMSG && strstr(h.why.text, rows[i].reason));
+                heard_done(&h);
+        }
+}
+
+static void no_samples(void) {
+        unsigned char bytes[64];
+        size_t size = float_wav(bytes, 1, 16000, NULL, 0);
+        struct heard h = hear(new_file(bytes, size), 0);
+
+        expect(h.r == -ENODATA);
+        heard_done(&h);
+        h = hear_stream(bytes, size, 0, true);
+        expect(h.r == -ENODATA);
+        heard_done(&h);
+}
+
+static void by_path(void) {
+        static const struct sound sound = { WAV_16, 16000, 1, 1000, 440 };
+        static const struct {
+                const char *path;
+                int r;
+        } rows[] = {
+                { "/", -EISDIR },          { "/dev/null", -EBADMSG },
+                { "/dev/zero", -EBADMSG }, { "/there/is/nothing", -ENOENT },
+                { "", -ENOENT },           { "/dev/null/x", -ENOTDIR },
+        };
+        char fifo[] = "/tmp/gemmad-test-XXXXXX", name[64];
+        struct source *s = NULL;
+        struct why why;
+        int fd;
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                why.text[0] = 0;
+                expect(source_open_path(&s, rows[i].path, 0, &why) == rows[i].r);
+                expect(why.text[0] && !s);
+                expect(source_open_path(&s, rows[i].path, 0, NULL) == rows[i].r);
+        }
+
+        fd = new_sound(&sound);
+        (void) snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+        expect(source_open_path(&s, name, 0, &why) == 0);
+        expect(source_length_ms(s) == 62);
+        s = source_close(s);
+        (void) close(fd);
+
+        /* A pipe without a writer: an answer, not a wait. */
+        expect(mkdtemp(fifo));
+        (void) snprintf(name, sizeof(name), "%s/pipe", fifo);
+        expect(mkfifo(name, 0600) == 0);
+        expect(source_open_path(&s, name, 0, &why) == -ESPIPE);
+        (void) unlink(name);
+        (void) rmdir(fifo);
+        expect(!source_close(NULL));
+}
+
+int main(void) {
+        rule("any kind, rate and channel count has exactly so many frames", exact_frames);
+        rule("what is heard is what was in the file", same_sound);
+        rule("mono is the mean of the channels", mono_is_the_mean);
+        rule("NaN and infinity become silence, the loud is clamped", sane_samples);
+        rule("the client's offset neither matters nor moves", own_offset);
+        rule("longer than the limit is refused, exactly the limit is not", limit);
+        rule("a header that claims too much is not believed", false_claims);
+        rule("of a file that was cut off, what is there is heard", cut_off);
+        rule("what is not a sound is said to be none", not_sound);
+        rule("kinds that are not listed are not tried", other_kinds);
+        rule("absurd rates and channel counts are refused", strange_shapes);
+        rule("a sound file with no samples is told apart", no_samples);
+        rule("each path that is no sound file has its error", by_path);
+        return tap_done();
+}
