@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_ATTENTION_H
+#define MODEL_ATTENTION_H
+
+#include "model/kernels.h"
+#include "model/kvcache.h"
+#include "model/params.h"
+#include "model/pool.h"
+
+/* Causal attention of n new positions over a layer's cache (which already holds them):
+ *
+ *     out_h = sum_p softmax_p(q_h . k_p) v_p        scores unscaled, query head h reads key-value
+ *                                                   head h / (n_heads / n_kv_heads)
+ *
+ * over positions p <= t, and on sliding layers p > t - window.  Queries that share a key-value head
+ * are handled KERNELS_MAX_QUERIES at a time, so that a key is read once for all of them. */
+struct attention {
+        const struct kernels *kernels;
+        struct pool *pool;
+        const struct params *params;
+        const struct kvcache *cache;
+        unsigned char *memory; /* owned: per thread, gathered queries, scores and outputs */
+        size_t memory_size;    /* per thread */
+        size_t score_stride;   /* positions that a row of scores holds */
+};
+
+int attention_init(struct attention *a,
+                   const struct kernels *kernels,
+                   struct pool *pool,
+                   const struct params *params,
+                   const struct kvcache *cache);
+void attention_done(struct attention *a);
+
+/* q and out: [n][n_heads][head_size]; the first of the n positions is `first`. */
+void attention_run(struct attention *a,
+                   unsigned layer,
+                   const float *q,
+                   unsigned first,
+                   unsigned n,
+                   float *out);
+
+#endif

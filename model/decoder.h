@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_DECODER_H
+#define MODEL_DECODER_H
+
+#include <stdint.h>
+
+#include "base/why.h"
+#include "model/attention.h"
+#include "model/kernels.h"
+#include "model/kvcache.h"
+#include "model/matmul.h"
+#include "model/params.h"
+#include "model/pool.h"
+#include "model/rope.h"
+#include "model/weights.h"
+
+/* The forward pass, one function for n >= 1 positions, over scratch memory that is allocated once.
+ * Owned by one session.  The formulas are in MODEL.md. */
+
+/* Positions in one pass, at most.  Longer input goes through in several. */
+#define DECODER_MAX_ROWS 128
+
+struct decoder {
+        const struct kernels *kernels;
+        struct pool *pool;
+        const struct params *params;
+        const struct weights *weights;
+        struct kvcache *cache;
+
+        struct matmul matmul;
+        struct inputs inputs;
+        struct attention attention;
+        struct rope rope, rope_sliding;
+
+        float *memory; /* owned, holds all rows below */
+        float *h;      /* [rows][width], the residual stream */
+        float *normed; /* [rows][width] */
+        float *q;      /* [rows][n_heads][head_size] */
+        float *k, *v;  /* [rows][n_kv_heads][head_size] */
+        float *mixed;  /* [rows][n_heads][head_size], attention's output */
+        float *output; /* [rows][width], of a sub-layer */
+        float *gate;   /* [rows][ffn_width] */
+        float *up;
+};
+
+int decoder_init(struct decoder *d,
+                 const struct kernels *kernels,
+                 struct pool *pool,
+                 const struct params *params,
+                 const struct weights *weights,
+                 struct kvcache *cache);
+void decoder_done(struct decoder *d);
+
+/* Put n <= DECODER_MAX_ROWS tokens (below n_vocab), or frames of 640 samples, into rows 0 .. n - 1 of
+ * the residual stream.  Tokens are multiplied by sqrt(width); frames are not. */
+void decoder_embed_tokens(struct decoder *d, const int32_t *ids, unsigned n);
+void decoder_embed_frames(struct decoder *d, const float *samples, unsigned n);
+
+/* Sends rows 0 .. n - 1 through all layers as the next n positions of the cache, and commits them.
+ * The cache must have room for them. */
+void decoder_forward(struct decoder *d, unsigned n);
+
+/* The logits after row `row` of the last pass, soft-capped: [n_vocab]. */
+void decoder_logits(struct decoder *d, unsigned row, float *ret);
+
+#endif

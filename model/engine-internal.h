@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_ENGINE_INTERNAL_H
+#define MODEL_ENGINE_INTERNAL_H
+
+#include "model/engine.h"
+#include "model/grammar.h"
+#include "model/kernels.h"
+#include "model/params.h"
+#include "model/pool.h"
+#include "model/weights.h"
+
+/* What engine.c and session.c share. */
+struct engine {
+        struct gguf *model;     /* owned */
+        struct gguf *projector; /* owned, NULL when it is in the model file */
+        struct params params;
+        struct weights weights;
+        struct tokenizer *tokenizer; /* owned */
+        struct pool *pool;           /* owned */
+        const struct kernels *kernels;
+        struct grammar *grammar; /* owned; NULL: any answer is possible */
+        char *name;              /* owned */
+        bool answers_with_transcript;
+        int32_t *suppressed; /* owned: ids that are never generated */
+        size_t n_suppressed;
+        int32_t stops[4]; /* ids that end a turn */
+        unsigned n_stops;
+};
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/engine-internal.h"
+
+#include <cblas.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "model/pocket.h"
+
+DEFINE_CLEANUP(struct engine *, engine_close)
+
+static int open_files(struct engine *e, const struct engine_config *config, struct why *why) {
+        int r;
+
+        if (config->model_path)
+                r = gguf_open(&e->model, config->model_path, why);
+        else
+                r = gguf_open_memory(&e->model, pocket_begin, (size_t) (pocket_end - pocket_begin),
+                                     "the embedded pocket model", why);
+        if (r < 0 || !config->projector_path)
+                return r;
+        return gguf_open(&e->projector, config->projector_path, why);
+}
+
+static int read_name(struct engine *e) {
+        struct gguf_string name;
+
+        if (gguf_get_string(e->model, "general.name", &name, NULL) < 0) {
+                const char *file = gguf_name(e->model);
+
+                name = (struct gguf_string){ file, strlen(file) };
+        }
+        e->name = strndup(name.text, name.size);
+        return e->name ? 0 : -ENOMEM;
+}
+
+static void read_answer_style(struct engine *e) {
+        static const char style[] = "transcript-call";
+        struct gguf_string value;
+
+        e->answers_with_transcript =
+                gguf_get_string(e->model, "gemmad.answer", &value, NULL) == 0 &&
+                value.size == strlen(style) && memcmp(value.text, style, value.size) == 0;
+}
+
+/* The file's own list, and in any case the markers that end an image or a sound: their rows of the
+ * tied embedding hold projected inputs, so their logits mean nothing. */
+static int read_suppressed(struct engine *e, struct why *why) {
+        const char *key = "tokenizer.ggml.suppress_tokens";
+        const struct special_tokens *special = tokenizer_special(e->tokenizer);
+        const int32_t always[] = { special->audio_end, special->image_end };
+        struct gguf_array a = { 0 };
+        int64_t id;
+        int r;
+
+        r = gguf_get_array(e->model, key, &a, why);
+        if (r < 0 && r != -ENOENT)
+                return r;
+
+        e->suppressed = calloc(a.n + 2, sizeof(*e->suppressed));
+        if (!e->suppressed)
+                return -ENOMEM;
+        for (size_t i = 0; i < a.n; i++) {
+                if (gguf_array_integer(&a, i, &id) < 0 || id < 0 || id >= e->params.n_vocab)
+                        return because(why, -EBADMSG, "key '%s' is not a list of token ids", key);
+                e->suppressed[e->n_suppressed++] = (int32_t) id;
+        }
+        for (unsigned i = 0; i < 2; i++)
+                if (always[i] >= 0)
+                        e->suppressed[e->n_suppressed++] = always[i];
+        return 0;
+}
+
+static void read_stops(struct engine *e) {
+        const struct special_tokens *special = tokenizer_special(e->tokenizer);
+        const int32_t stops[] = { special->turn_end, special->eos, special->response_begin };
+
+        for (unsigned i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
+                if (stops[i] >= 0)
+                        e->stops[e->n_stops++] = stops[i];
+}
+
+static int read_model(struct engine *e, struct why *why) {
+        const struct gguf *projector = e->projector ? e->projector : e->model;
+        int r;
+
+        r = params_read(&e->params, e->model, why);
+        if (r < 0)
+                return because_in(why, r, gguf_name(e->model));
+        r = weights_read(&e->weights, &e->params, e->model, projector, why);
+        if (r < 0)
+                return because_in(why, r, gguf_name(e->projector ? e->projector : e->model));
+        if (e->projector && !e->weights.projector.data)
+                return because(why, -EBADMSG, "%s: no audio projector in it",
+                               gguf_name(e->projector));
+        r = tokenizer_new(&e->tokenizer, e->model, why);
+        if (r < 0)
+                return r;
+        r = grammar_read(&e->grammar, e->model, e->params.n_vocab, why);
+        if (r < 0 && r != -ENOENT)
+                return because_in(why, r, gguf_name(e->model));
+        r = read_suppressed(e, why);
+        if (r < 0)
+                return because_in(why, r, gguf_name(e->model));
+        read_stops(e);
+        read_answer_style(e);
+        return read_name(e);
+}
+
+int engine_open(struct engine **ret, const struct engine_config *config, struct why *why) {
+        _cleanup_(engine_closep) struct engine *e = NULL;
+        int r;
+
+        e = calloc(1, sizeof(*e));
+        if (!e)
+                return because(why, -ENOMEM, "out of memory");
+
+        e->kernels = kernels_find(config->kernels);
+        if (!e->kernels)
+                return because(why, -ENOTSUP, "no kernels '%s' on this processor", config->kernels);
+
+        r = open_files(e, config, why);
+        if (r < 0)
+                return r;
+        r = read_model(e, why);
+        if (r < 0)
+                return r == -ENOMEM ? because(why, r, "out of memory") : r;
+
+        /* Our pool calls OpenBLAS from all its threads; it must not start its own. */
+        openblas_set_num_threads(1);
+        r = pool_new(&e->pool, config->n_threads ? config->n_threads : pool_default_threads());
+        if (r < 0)
+                return because(why, r, "can not start the worker threads: %s", strerror(-r));
+
+        *ret = TAKE_PTR(e);
+        return 0;
+}
+
+struct engine *engine_close(struct engine *e) {
+        if (!e)
+                return NULL;
+
+        pool_free(e->pool);
+        grammar_free(e->grammar);
+        tokenizer_free(e->tokenizer);
+        weights_done(&e->weights);
+        gguf_close(e->projector);
+        gguf_close(e->model);
+        free(e->suppressed);
+        free(e->name);
+        free(e);
+        return NULL;
+}
+
+const struct tokenizer *engine_tokenizer(const struct engine *e) {
+        return e->tokenizer;
+}
+
+const char *engine_name(const struct engine *e) {
+        return e->name;
+}
+
+bool engine_hears(const struct engine *e) {
+        return e->weights.projector.data && tokenizer_special(e->tokenizer)->audio_begin >= 0 &&
+               tokenizer_special(e->tokenizer)->audio_end >= 0;
+}
+
+bool engine_answers_with_transcript(const struct engine *e) {
+        return e->answers_with_transcript;
+}
+
+bool engine_has_grammar(const struct engine *e) {
+        return e->grammar;
+}
+
+uint32_t engine_max_positions(const struct engine *e) {
+        return e->params.max_positions;
+}
+
+const char *engine_kernels(const struct engine *e) {
+        return e->kernels->name;
+}
+
+unsigned engine_n_threads(const struct engine *e) {
+        return pool_n_threads(e->pool);
+}

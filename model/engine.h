@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_ENGINE_H
+#define MODEL_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/why.h"
+#include "model/tokenizer.h"
+
+/* A loaded model: mapped weights, the tokenizer, the kernels for this processor and the worker
+ * pool.  Immutable after engine_open(), but its pool serves one session at a time: all sessions of
+ * an engine belong to one thread. */
+struct engine;
+
+struct engine_config {
+        const char *model_path;     /* NULL: the embedded pocket model */
+        const char *projector_path; /* NULL: the projector is in the model file, or there is none */
+        unsigned n_threads;         /* 0: one per physical core */
+        const char *kernels;        /* NULL: the best row for this processor; else its name */
+};
+
+int engine_open(struct engine **ret, const struct engine_config *config, struct why *why);
+struct engine *engine_close(struct engine *e);
+
+const struct tokenizer *engine_tokenizer(const struct engine *e);
+
+/* general.name of the model file, or the file's own name. */
+const char *engine_name(const struct engine *e);
+
+/* Whether there is an audio projector. */
+bool engine_hears(const struct engine *e);
+
+/* Whether the answer to speech is its transcript followed by a tool call (a model of ours, key
+ * gemmad.answer = "transcript-call") and not a free answer. */
+bool engine_answers_with_transcript(const struct engine *e);
+
+/* Whether the file has a grammar of the answers that the model can give: see
+ * session_constrain(). */
+bool engine_has_grammar(const struct engine *e);
+
+/* The longest context that the model was made for, in positions. */
+uint32_t engine_max_positions(const struct engine *e);
+
+/* Name of the kernel row and number of threads in use, for status and benchmarks. */
+const char *engine_kernels(const struct engine *e);
+unsigned engine_n_threads(const struct engine *e);
+
+#endif

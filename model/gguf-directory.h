@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_GGUF_DIRECTORY_H
+#define MODEL_GGUF_DIRECTORY_H
+
+#include "model/gguf.h"
+
+/* What gguf.c and gguf-directory.c share: the object behind struct gguf, and the reading of a
+ * file's directory into it. */
+struct gguf_key {
+        struct gguf_string name;
+        enum gguf_kind kind;
+        struct gguf_string value; /* the value's bytes; of a string without its length */
+        struct gguf_array array;  /* only for GGUF_KIND_ARRAY */
+};
+
+struct gguf {
+        char *name;             /* owned */
+        const char *shown_name; /* inside name */
+        void *mapping;          /* owned by munmap(), NULL over memory */
+        size_t mapping_size;
+        struct gguf_key *keys; /* owned, sorted by name */
+        size_t n_keys;
+        struct gguf_tensor *tensors; /* owned, sorted by name */
+        size_t n_tensors;
+};
+
+/* Reads and checks everything but the tensors' contents.  g is empty; on failure it may be half
+ * filled, for gguf_close().  0, -ENOMEM, or -EBADMSG or -ENOTSUP with the reason (without the
+ * file's name). */
+int gguf_read_directory(struct gguf *g, const void *data, size_t size, struct why *why);
+
+/* By name, for qsort() and bsearch(). */
+int gguf_compare_keys(const void *a, const void *b);
+int gguf_compare_tensors(const void *a, const void *b);
+
+/* Bytes of a value of fixed size, 0 for strings, arrays and unknown kinds. */
+size_t gguf_kind_size(enum gguf_kind kind);
+
+static inline uint32_t gguf_load_u32(const unsigned char *p) {
+        return (uint32_t) p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16 |
+               (uint32_t) p[3] << 24;
+}
+
+static inline uint64_t gguf_load_u64(const unsigned char *p) {
+        return (uint64_t) gguf_load_u32(p) | (uint64_t) gguf_load_u32(p + 4) << 32;
+}
+
+#endif

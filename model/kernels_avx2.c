@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/kernels.h"
+
+#include <immintrin.h>
+
+#include "model/vector_math.h"
+
+/* AVX2, FMA and F16C: 8 weight rows in the 32-bit lanes of a 256-bit vector. */
+
+#define PANEL_ROWS      8
+#define PANEL_Q8_SIGNED 1
+
+typedef __m256 vec_f;
+typedef __m256i vec_i;
+typedef __m256i vec_b;
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec_f f_zero(void) {
+        return _mm256_setzero_ps();
+}
+
+INLINE vec_f f_set1(float x) {
+        return _mm256_set1_ps(x);
+}
+
+INLINE vec_f f_load(const float *p) {
+        return _mm256_loadu_ps(p);
+}
+
+INLINE void f_store(float *p, vec_f v) {
+        _mm256_storeu_ps(p, v);
+}
+
+INLINE vec_f f_mul(vec_f a, vec_f b) {
+        return _mm256_mul_ps(a, b);
+}
+
+INLINE vec_f f_fma(vec_f a, vec_f b, vec_f c) {
+        return _mm256_fmadd_ps(a, b, c);
+}
+
+INLINE vec_f f_from_i(vec_i v) {
+        return _mm256_cvtepi32_ps(v);
+}
+
+INLINE vec_f f_load_half(const uint16_t *p) {
+        return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) p));
+}
+
+INLINE void f_store_half(uint16_t *p, vec_f v) {
+        _mm_storeu_si128((__m128i *) p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+INLINE vec_f f_gather_half(const unsigned char *p, size_t stride) {
+        __m128i halves = _mm_cvtsi32_si128(load_u16(p));
+
+        halves = _mm_insert_epi16(halves, load_u16(p + stride), 1);
+        halves = _mm_insert_epi16(halves, load_u16(p + 2 * stride), 2);
+        halves = _mm_insert_epi16(halves, load_u16(p + 3 * stride), 3);
+        halves = _mm_insert_epi16(halves, load_u16(p + 4 * stride), 4);
+        halves = _mm_insert_epi16(halves, load_u16(p + 5 * stride), 5);
+        halves = _mm_insert_epi16(halves, load_u16(p + 6 * stride), 6);
+        halves = _mm_insert_epi16(halves, load_u16(p + 7 * stride), 7);
+        return _mm256_cvtph_ps(halves);
+}
+
+INLINE float f_sum(vec_f v) {
+        __m128 x = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+
+        x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+        return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
+
+INLINE vec_i i_load(const int32_t *p) {
+        return _mm256_loadu_si256((const __m256i *) p);
+}
+
+INLINE void i_store(int32_t *p, vec_i v) {
+        _mm256_storeu_si256((__m256i *) p, v);
+}
+
+INLINE vec_i i_add(vec_i a, vec_i b) {
+        return _mm256_add_epi32(a, b);
+}
+
+INLINE vec_b b_load(const void *p) {
+        return _mm256_loadu_si256(p);
+}
+
+INLINE void b_store(void *p, vec_b v) {
+        _mm256_storeu_si256(p, v);
+}
+
+INLINE vec_b b_set1(int x) {
+        return _mm256_set1_epi8((char) x);
+}
+
+INLINE vec_b b_and(vec_b a, vec_b b) {
+        return _mm256_and_si256(a, b);
+}
+
+INLINE vec_b b_or(vec_b a, vec_b b) {
+        return _mm256_or_si256(a, b);
+}
+
+INLINE vec_b b_xor(vec_b a, vec_b b) {
+        return _mm256_xor_si256(a, b);
+}
+
+INLINE vec_b b_shift_right(vec_b v, int n) {
+        return _mm256_srli_epi16(v, n);
+}
+
+INLINE vec_b b_shift_left4(vec_b v) {
+        return _mm256_slli_epi16(v, 4);
+}
+
+INLINE vec_b b_load_rows(const unsigned char *p, size_t stride) {
+        __m128i row0 = _mm_loadu_si128((const __m128i *) p);
+        __m128i row4 = _mm_loadu_si128((const __m128i *) (p + 4 * stride));
+
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(row0), row4, 1);
+}
+
+INLINE void b_transpose(vec_b v[4]) {
+        vec_b a = _mm256_unpacklo_epi32(v[0], v[1]), b = _mm256_unpackhi_epi32(v[0], v[1]);
+        vec_b c = _mm256_unpacklo_epi32(v[2], v[3]), d = _mm256_unpackhi_epi32(v[2], v[3]);
+
+        v[0] = _mm256_unpacklo_epi64(a, c);
+        v[1] = _mm256_unpackhi_epi64(a, c);
+        v[2] = _mm256_unpacklo_epi64(b, d);
+        v[3] = _mm256_unpackhi_epi64(b, d);
+}
+
+/* Four inputs in every lane. */
+INLINE vec_b broadcast4(const int8_t *x) {
+        int32_t four;
+
+        memcpy(&four, x, sizeof(four));
+        return _mm256_set1_epi32(four);
+}
+
+/* 16-bit sums of products of weights below 2^bits with inputs of |x| <= 127: a pair makes at most
+ * 2 * 127 * (2^bits - 1), so 8 additions of 4-bit, 4 of 5-bit and 2 of 6-bit weights fit. */
+INLINE void dot_narrow(vec_i *ret,
+                       const vec_b *w,
+                       const int8_t *x,
+                       size_t x_stride,
+                       const unsigned n,
+                       const unsigned n_vectors,
+                       const unsigned n_additions) {
+        vec_i ones = _mm256_set1_epi16(1);
+
+        for (unsigned j0 = 0; j0 < n_vectors; j0 += n_additions) {
+                vec_i narrow[8];
+
+                for (unsigned j = j0; j < j0 + n_additions; j++)
+                        for (unsigned i = 0; i < n; i++) {
+                                vec_i pairs = _mm256_maddubs_epi16(
+                                        w[j], broadcast4(x + i * x_stride + 4 * j));
+
+                                narrow[i] = j == j0 ? pairs : _mm256_add_epi16(narrow[i], pairs);
+                        }
+                for (unsigned i = 0; i < n; i++) {
+                        vec_i wide = _mm256_madd_epi16(narrow[i], ones);
+
+                        ret[i] = j0 == 0 ? wide : _mm256_add_epi32(ret[i], wide);
+                }
+        }
+}
+
+INLINE void dot_u4(vec_i *ret,
+                   const vec_b *w,
+                   const int8_t *x,
+                   size_t x_stride,
+                   const unsigned n,
+                   const unsigned n_vectors) {
+        dot_narrow(ret, w, x, x_stride, n, n_vectors, 8);
+}
+
+INLINE void dot_u5(vec_i *ret,
+                   const vec_b *w,
+                   const int8_t *x,
+                   size_t x_stride,
+                   const unsigned n,
+                   const unsigned n_vectors) {
+        dot_narrow(ret, w, x, x_stride, n, n_vectors, 4);
+}
+
+INLINE void dot_u6(vec_i *ret,
+                   const vec_b *w,
+                   const int8_t *x,
+                   size_t x_stride,
+                   const unsigned n,
+                   const unsigned n_vectors) {
+        dot_narrow(ret, w, x, x_stride, n, n_vectors, 2);
+}
+
+/* Signed weights: |w| times x with the sign of w; a pair makes at most 2 * 128 * 127. */
+INLINE void dot_q8(vec_i *ret,
+                   const vec_b *w,
+                   const int8_t *x,
+                   size_t x_stride,
+                   const unsigned n,
+                   const unsigned n_vectors) {
+        vec_i ones = _mm256_set1_epi16(1);
+
+        for (unsigned j = 0; j < n_vectors; j++) {
+                vec_b magnitude = _mm256_abs_epi8(w[j]);
+
+                for (unsigned i = 0; i < n; i++) {
+                        vec_b signed_x =
+                                _mm256_sign_epi8(broadcast4(x + i * x_stride + 4 * j), w[j]);
+                        vec_i wide =
+                                _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, signed_x), ones);
+
+                        ret[i] = j == 0 ? wide : _mm256_add_epi32(ret[i], wide);
+                }
+        }
+}
+
+#include "model/kernels_panel.h"
+
+DEFINE_VECTOR_KERNELS
+
+const struct kernels kernels_avx2 = {
+        .name = "avx2",
+        .multiply = multiply,
+        .score = score,
+        .mix = mix,
+        .to_half = to_half,
+        .from_half = from_half,
+        VECTOR_KERNELS,
+};

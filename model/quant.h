@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_QUANT_H
+#define MODEL_QUANT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/gguf.h"
+
+/* The block formats of quantised weights, as GGUF files hold them, and their plain reading.  In all
+ * of them the value of weight i is
+ *
+ *     scale * q[i] - offset
+ *
+ * with a scale and an offset per QUANT_BLOCK weights (per half of that in Q6_K) and q an unsigned
+ * integer of 4, 5, 6 or 8 bits.  Formats: Q4_0 and Q8_0 are one half-precision scale and 32
+ * integers; the K formats are super-blocks of 256 with scales that are quantised themselves. */
+
+#define QUANT_BLOCK 32
+#define QUANT_SUPER 256
+
+/* One block of one row, taken apart.  Sub-block j holds weights 16 j to 16 j + 15. */
+struct quant_block {
+        uint8_t q[QUANT_BLOCK];
+        float scale[2];
+        float offset[2];
+};
+
+/* Takes block number `block` (of QUANT_BLOCK weights) of a row apart.  The type is one of Q4_0,
+ * Q8_0, Q4_K, Q5_K, Q6_K. */
+void quant_read_block(struct quant_block *ret,
+                      enum gguf_type type,
+                      const unsigned char *row,
+                      size_t block);
+
+/* A whole row of n weights of any handled type (the above and F32, F16, BF16) as floats. n is a
+ * multiple of the type's block. */
+void quant_dequantize_row(float *ret, enum gguf_type type, const unsigned char *row, size_t n);
+
+/* Sixteen 6-bit values, 8 scales and 8 minima, are packed into the 12 bytes `packed` of a Q4_K or
+ * Q5_K super-block.  Reads pair j. */
+static inline void
+quant_k_scale(const unsigned char *packed, unsigned j, unsigned *scale, unsigned *minimum) {
+        if (j < 4) {
+                *scale = packed[j] & 63;
+                *minimum = packed[j + 4] & 63;
+        } else {
+                *scale = (packed[j + 4] & 15) | ((packed[j - 4] >> 6) << 4);
+                *minimum = (packed[j + 4] >> 4) | ((packed[j] >> 6) << 4);
+        }
+}
+
+/* Byte offsets inside the blocks. */
+enum {
+        Q4_0_SIZE = 18,
+        Q4_0_QUANTS = 2, /* 16 bytes: low nibbles are weights 0..15, high nibbles 16..31 */
+        Q8_0_SIZE = 34,
+        Q8_0_QUANTS = 2, /* 32 signed bytes */
+        Q4_K_SIZE = 144, /* d, dmin, */
+        Q4_K_SCALES = 4,
+        Q4_K_QUANTS = 16, /* 4 times 32 bytes: low nibbles block 2i, high nibbles block 2i + 1 */
+        Q5_K_SIZE = 176,
+        Q5_K_SCALES = 4,
+        Q5_K_HIGH = 16, /* 32 bytes, bit j of byte i is the fifth bit of weight 32 j + i */
+        Q5_K_QUANTS = 48,
+        Q6_K_SIZE = 210,
+        Q6_K_LOW = 0,      /* 2 times 64 bytes of low nibbles, each for 128 weights */
+        Q6_K_HIGH = 128,   /* 2 times 32 bytes, two bits for each of 4 weights 32 apart */
+        Q6_K_SCALES = 192, /* 16 signed bytes */
+        Q6_K_D = 208,
+};
+
+#endif

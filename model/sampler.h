@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_SAMPLER_H
+#define MODEL_SAMPLER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Chooses a token from logits.  Owned by one thread; the same seed and logits give the same choice
+ * on every machine. */
+struct sampler_config {
+        float temperature; /* 0: greedy */
+        unsigned top_k;    /* 0: all */
+        float top_p;       /* 1: all */
+        uint64_t seed;
+};
+
+struct sampler;
+
+/* n_vocab: the length of the logits that it will see. */
+int sampler_new(struct sampler **ret, const struct sampler_config *config, size_t n_vocab);
+struct sampler *sampler_free(struct sampler *s);
+
+/* The chosen index.  Logits of -infinity are never chosen; ties go to the lowest index. */
+int32_t sampler_choose(struct sampler *s, const float *logits);
+
+#endif

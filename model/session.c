@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/session.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "model/decoder.h"
+#include "model/engine-internal.h"
+
+#define DEFAULT_SLACK 256
+
+struct session {
+        struct engine *engine; /* not owned */
+        struct kvcache cache;
+        struct decoder decoder;
+        float *logits;   /* owned, [n_vocab] */
+        bool has_logits; /* logits belong to the last position */
+        bool has_last;   /* the decoder's row last_row belongs to the last position */
+        unsigned last_row;
+        int32_t pending; /* sampled and returned, not yet in the cache; -1: none */
+        bool is_constrained;
+        uint32_t grammar_state;
+        float overruled; /* see session_overruled() */
+};
+
+DEFINE_CLEANUP(struct session *, session_free)
+
+int session_new(struct session **ret,
+                struct engine *e,
+                const struct session_config *config,
+                struct why *why) {
+        _cleanup_(session_freep) struct session *s = NULL;
+        unsigned slack = config->rewind_slack ? config->rewind_slack : DEFAULT_SLACK;
+        int r;
+
+        if (config->max_positions == 0)
+                return because(why, -EINVAL, "a context of 0 positions");
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return because(why, -ENOMEM, "out of memory");
+        s->engine = e;
+        s->pending = -1;
+        s->logits = calloc(e->params.n_vocab, sizeof(float));
+        if (!s->logits)
+                return because(why, -ENOMEM, "out of memory");
+
+        /* A ring must hold one pass beyond its window. */
+        if (slack < DECODER_MAX_ROWS)
+                slack = DECODER_MAX_ROWS;
+        r = kvcache_init(&s->cache, &e->params, config->max_positions, slack, config->f32_cache);
+        if (r < 0)
+                return because(why, r, "no memory for a context of %u positions",
+                               config->max_positions);
+        r = decoder_init(&s->decoder, e->kernels, e->pool, &e->params, &e->weights, &s->cache);
+        if (r < 0)
+                return because(why, r, "no memory for a context of %u positions",
+                               config->max_positions);
+
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+struct session *session_free(struct session *s) {
+        if (!s)
+                return NULL;
+
+        decoder_done(&s->decoder);
+        kvcache_done(&s->cache);
+        free(s->logits);
+        free(s);
+        return NULL;
+}
+
+unsigned session_position(const struct session *s) {
+        return s->cache.n;
+}
+
+unsigned session_max_positions(const struct session *s) {
+        return s->cache.max_positions;
+}
+
+unsigned session_oldest_rewind(const struct session *s) {
+        return kvcache_oldest_rewind(&s->cache);
+}
+
+static bool has_room(const struct session *s, size_t n) {
+        return n <= s->cache.max_positions - s->cache.n;
+}
+
+/* The rows of one pass are in place: computes them and remembers the last. */
+static void forward(struct session *s, unsigned n) {
+        decoder_forward(&s->decoder, n);
+        s->last_row = n - 1;
+        s->has_last = true;
+        s->has_logits = false;
+}
+
+/* The token that session_next() returned becomes a position of its own.  Its room is checked by
+ * the caller. */
+static void append_pending(struct session *s) {
+        if (s->pending < 0)
+                return;
+
+        decoder_embed_tokens(&s->decoder, &s->pending, 1);
+        s->pending = -1;
+        forward(s, 1);
+}
+
+int session_append_tokens(struct session *s, const int32_t *ids, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (ids[i] < 0 || (uint32_t) ids[i] >= s->engine->params.n_vocab)
+                        return -EINVAL;
+        if (!has_room(s, n + (s->pending >= 0)))
+                return -ENOSPC;
+
+        append_pending(s);
+        for (size_t i = 0; i < n; i += DECODER_MAX_ROWS) {
+                unsigned rows = (unsigned) (n - i < DECODER_MAX_ROWS ? n - i : DECODER_MAX_ROWS);
+
+                decoder_embed_tokens(&s->decoder, ids + i, rows);
+                forward(s, rows);
+        }
+        return 0;
+}
+
+int session_append_frames(struct session *s, const float *samples, size_t n) {
+        if (!engine_hears(s->engine))
+                return -EOPNOTSUPP;
+        if (!has_room(s, n + (s->pending >= 0)))
+                return -ENOSPC;
+
+        append_pending(s);
+        for (size_t i = 0; i < n; i += DECODER_MAX_ROWS) {
+                unsigned rows = (unsigned) (n - i < DECODER_MAX_ROWS ? n - i : DECODER_MAX_ROWS);
+
+                decoder_embed_frames(&s->decoder, samples + i * SESSION_FRAME_SAMPLES, rows);
+                forward(s, rows);
+        }
+        return 0;
+}
+
+int session_rewind(struct session *s, unsigned position) {
+        int r;
+
+        if (position == s->cache.n && s->pending < 0)
+                return 0;
+
+        r = kvcache_rewind(&s->cache, position);
+        if (r < 0)
+                return r;
+
+        /* The decoder's last row, and its logits, are of a position that is still there only when
+         * nothing but the pending token was taken back. */
+        if (s->pending < 0 || position != s->cache.n)
+                s->has_last = s->has_logits = false;
+        s->pending = -1;
+        return 0;
+}
+
+const float *session_logits(struct session *s) {
+        if (s->pending >= 0) {
+                if (!has_room(s, 1))
+                        return NULL;
+                append_pending(s);
+        }
+        if (s->has_logits)
+                return s->logits;
+        if (!s->has_last)
+                return NULL;
+
+        decoder_logits(&s->decoder, s->last_row, s->logits);
+        for (size_t i = 0; i < s->engine->n_suppressed; i++)
+                s->logits[s->engine->suppressed[i]] = -INFINITY;
+        s->has_logits = true;
+        return s->logits;
+}
+
+static bool is_stop(const struct engine *e, int32_t id) {
+        for (unsigned i = 0; i < e->n_stops; i++)
+                if (e->stops[i] == id)
+                        return true;
+        return false;
+}
+
+void session_constrain(struct session *s, bool constrained) {
+        s->is_constrained = constrained && s->engine->grammar;
+        s->grammar_state = 0;
+        s->overruled = 0;
+}
+
+float session_overruled(const struct session *s) {
+        return s->overruled;
+}
+
+/* The likeliest token that the grammar allows; -EINVAL when it allows none that is possible. */
+static int choose_constrained(struct session *s, const float *logits, int32_t *ret) {
+        const struct grammar *g = s->engine->grammar;
+        float best = logits[0];
+        int32_t id;
+
+        id = grammar_choose(g, s->grammar_state, logits);
+        if (id < 0)
+                return -EINVAL;
+        for (size_t i = 1; i < s->engine->params.n_vocab; i++)
+                best = logits[i] > best ? logits[i] : best;
+
+        s->overruled += best - logits[id];
+        (void) grammar_follow(g, &s->grammar_state, id);
+        *ret = id;
+        return 0;
+}
+
+int session_next(struct session *s, struct sampler *sampler, int32_t *ret) {
+        const float *logits;
+        int32_t id;
+
+        if (s->pending >= 0 && !has_room(s, 1))
+                return -ENOSPC;
+        logits = session_logits(s);
+        if (!logits)
+                return -EINVAL;
+
+        if (!s->is_constrained)
+                id = sampler_choose(sampler, logits);
+        else if (choose_constrained(s, logits, &id) < 0)
+                return -EINVAL;
+        *ret = id;
+        if (is_stop(s->engine, id))
+                return 0;
+        if (!has_room(s, 1))
+                return -ENOSPC;
+
+        s->pending = id;
+        return 1;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_SESSION_H
+#define MODEL_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/why.h"
+#include "model/engine.h"
+#include "model/sampler.h"
+
+/* One conversation: a KV cache and a position in it.  Owned by a single thread.  Nothing below
+ * allocates after session_new(). */
+struct session;
+
+#define SESSION_FRAME_SAMPLES 640 /* 40 ms at 16 kHz, one position */
+
+struct session_config {
+        unsigned max_positions; /* positions that global layers hold */
+        unsigned rewind_slack;  /* positions that can surely be taken back; 0: 256 */
+        bool f32_cache;         /* tests: keep keys and values unrounded */
+};
+
+int session_new(struct session **ret,
+                struct engine *e,
+                const struct session_config *config,
+                struct why *why);
+struct session *session_free(struct session *s);
+
+/* Positions in the cache: what has been appended and not taken back.  A token that session_next()
+ * returned counts from the next call on. */
+unsigned session_position(const struct session *s);
+unsigned session_max_positions(const struct session *s);
+
+/* Append n tokens, or n frames of SESSION_FRAME_SAMPLES samples in [-1, 1] at 16 kHz, at the current
+ * position.  Any n; the result does not depend on how the input is cut.  0; -ENOSPC when the cache
+ * can not hold them all (then none was appended); -EINVAL for an id outside of the vocabulary;
+ * -EOPNOTSUPP for frames when the engine does not hear. */
+int session_append_tokens(struct session *s, const int32_t *ids, size_t n);
+int session_append_frames(struct session *s, const float *samples, size_t n);
+
+/* Takes back everything from position on.  0; -ERANGE when position lies ahead, or so far back that
+ * the sliding layers no longer hold what it needs (see session_oldest_rewind()). */
+int session_rewind(struct session *s, unsigned position);
+
+/* The earliest position that session_rewind() accepts now. */
+unsigned session_oldest_rewind(const struct session *s);
+
+/* The logits for the next token, n_vocab of them, soft-capped, suppressed ids at -infinity; valid
+ * until the next call that changes the session.  NULL when nothing has been appended. */
+const float *session_logits(struct session *s);
+
+/* From the next token on only what the engine's grammar allows is chosen, the likeliest of it,
+ * beginning with the start of an answer; without a grammar this does nothing.  false: anything
+ * again.  */
+void session_constrain(struct session *s, bool constrained);
+
+/* How much the grammar had to overrule the model in the answer so far: the sum over its tokens of
+ * (logit of the likeliest token - logit of the chosen token), 0 when it would have said the same by
+ * itself.  Large: it was probably not meant to be one of these answers. */
+float session_overruled(const struct session *s);
+
+/* Samples the next token.  1 and *ret: the token, which the session appends by itself when it goes
+ * on; 0 and *ret: the turn is over, *ret is the stop token, which is not appended (<turn|>, <eos>,
+ * or <|tool_response> after calls); -ENOSPC: the cache is full, which is never an end of turn;
+ * -EINVAL: nothing to continue from. */
+int session_next(struct session *s, struct sampler *sampler, int32_t *ret);
+
+#endif

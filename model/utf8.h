@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_UTF8_H
+#define MODEL_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The first character of n >= 1 bytes: its length (1 to 4); 0 when the bytes are only the beginning
+ * of one; -1 when they begin no character.  Overlong forms, surrogates and values above U+10FFFF
+ * are no characters.  Any thread. */
+static inline int utf8_character(const char *text, size_t n) {
+        const unsigned char *p = (const unsigned char *) text;
+        unsigned length = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+        unsigned char low = 0x80, high = 0xbf;
+
+        if (length == 1)
+                return 1;
+        if (p[0] < 0xc2 || p[0] > 0xf4)
+                return -1;
+
+        /* The second byte's range excludes what could be written shorter, and the surrogates. */
+        if (p[0] == 0xe0)
+                low = 0xa0;
+        else if (p[0] == 0xed)
+                high = 0x9f;
+        else if (p[0] == 0xf0)
+                low = 0x90;
+        else if (p[0] == 0xf4)
+                high = 0x8f;
+
+        for (unsigned i = 1; i < length; i++) {
+                if (i >= n)
+                        return 0;
+                if (p[i] < low || p[i] > high)
+                        return -1;
+                low = 0x80;
+                high = 0xbf;
+        }
+        return (int) length;
+}
+
+#endif

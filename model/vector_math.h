@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_VECTOR_MATH_H
+#define MODEL_VECTOR_MATH_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/half.h"
+
+/* Element-wise formulas in branch-free C.  Every kernels_*.c includes them, so that its compiler
+ * flags turn the loops into its own vectors; sums are kept in 16 lanes for the same reason (a
+ * compiler may not reorder a single float sum). */
+
+#define LANES 16
+
+/* e^x: x = n ln 2 + r, |r| <= ln 2 / 2, 2^n by exponent bits and e^r by its Taylor polynomial of
+ * degree 7 (truncation 5e-9 relative).  Below -87 it is 0 in effect, above 88 it saturates. */
+static inline float vector_exp(float x) {
+        float clamped = x < -87.0f ? -87.0f : (x > 88.0f ? 88.0f : x);
+        float biased = clamped * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: n in the low bits */
+        float n = biased - 12582912.0f;
+        float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
+        float p = 1.0f / 5040;
+
+        p = p * r + 1.0f / 720;
+        p = p * r + 1.0f / 120;
+        p = p * r + 1.0f / 24;
+        p = p * r + 1.0f / 6;
+        p = p * r + 0.5f;
+        p = p * r + 1.0f;
+        p = p * r + 1.0f;
+        return p * float_from_bits((float_to_bits(biased) - 0x4b400000u + 127) << 23);
+}
+
+static inline float vector_tanh(float x) {
+        return 1.0f - 2.0f / (vector_exp(2.0f * x) + 1.0f);
+}
+
+static inline void
+vector_rms_norm(float *y, const float *x, const float *weight, size_t n, float eps) {
+        float lanes[LANES] = { 0 };
+        float sum = 0, scale;
+        size_t i;
+
+        for (i = 0; i + LANES <= n; i += LANES)
+                for (unsigned j = 0; j < LANES; j++)
+                        lanes[j] += x[i + j] * x[i + j];
+        for (; i < n; i++)
+                sum += x[i] * x[i];
+        for (unsigned j = 0; j < LANES; j++)
+                sum += lanes[j];
+
+        scale = 1.0f / sqrtf(sum / (float) n + eps);
+        if (weight) {
+                for (i = 0; i < n; i++)
+                        y[i] = x[i] * scale * weight[i];
+        } else {
+                for (i = 0; i < n; i++)
+                        y[i] = x[i] * scale;
+        }
+}
+
+static inline float vector_max(const float *x, size_t n) {
+        float lanes[LANES];
+        float max = -INFINITY;
+        size_t i;
+
+        for (unsigned j = 0; j < LANES; j++)
+                lanes[j] = -INFINITY;
+        for (i = 0; i + LANES <= n; i += LANES)
+                for (unsigned j = 0; j < LANES; j++)
+                        lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
+        for (; i < n; i++)
+                max = x[i] > max ? x[i] : max;
+        for (unsigned j = 0; j < LANES; j++)
+                max = lanes[j] > max ? lanes[j] : max;
+        return max;
+}
+
+static inline void vector_softmax(float *x, size_t n) {
+        float max = vector_max(x, n);
+        float lanes[LANES] = { 0 };
+        float sum = 0, scale;
+        size_t i;
+
+        for (i = 0; i < n; i++) {
+                /* exp saturates at e^-87: what was masked out must become exactly 0. */
+                float e = vector_exp(x[i] - max);
+
+                x[i] = x[i] == -INFINITY ? 0.0f : e;
+        }
+        for (i = 0; i + LANES <= n; i += LANES)
+                for (unsigned j = 0; j < LANES; j++)
+                        lanes[j] += x[i + j];
+        for (; i < n; i++)
+                sum += x[i];
+        for (unsigned j = 0; j < LANES; j++)
+                sum += lanes[j];
+
+        scale = 1.0f / sum;
+        for (i = 0; i < n; i++)
+                x[i] *= scale;
+}
+
+/* gelu_tanh(z) = 0.5 z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))), written with the logistic
+ * function: 0.5 (1 + tanh(a)) = 1 / (1 + e^(-2a)). */
+static inline void vector_gelu_multiply(float *gate, const float *up, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                float z = gate[i];
+                float a = 0.797884561f * (z + 0.044715f * z * z * z);
+
+                gate[i] = z / (1.0f + vector_exp(-2.0f * a)) * up[i];
+        }
+}
+
+static inline void vector_soft_cap(float *x, size_t n, float cap) {
+        float inverse = 1.0f / cap;
+
+        for (size_t i = 0; i < n; i++)
+                x[i] = cap * vector_tanh(x[i] * inverse);
+}
+
+static inline void
+vector_quantise(const float *x, size_t n, int8_t *q, float *scale, float *sum, float *half_sums) {
+        for (size_t b = 0; b < n / 32; b++, x += 32, q += 32) {
+                float max = 0, inverse;
+                int total[2] = { 0, 0 };
+
+                for (unsigned i = 0; i < 32; i++)
+                        max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
+                scale[b] = max / 127.0f;
+                inverse = max > 1e-30f ? 127.0f / max : 0.0f; /* 127 / max must be finite */
+
+                for (unsigned i = 0; i < 32; i++) {
+                        /* Adding 1.5 * 2^23 rounds to nearest even in the low bits. */
+                        float biased = x[i] * inverse + 12582912.0f;
+
+                        q[i] = (int8_t) (uint8_t) (float_to_bits(biased) - 0x4b400000u);
+                }
+                for (unsigned i = 0; i < 32; i++)
+                        total[i / 16] += q[i];
+                half_sums[2 * b] = scale[b] * (float) total[0];
+                half_sums[2 * b + 1] = scale[b] * (float) total[1];
+                sum[b] = scale[b] * (float) (total[0] + total[1]);
+        }
+}
+
+static inline void vector_from_bf16(float *ret, const uint16_t *x, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                ret[i] = bf16_to_float(x[i]);
+}
+
+static inline float vector_dot(const float *a, const float *b, size_t n) {
+        float lanes[LANES] = { 0 };
+        float sum = 0;
+        size_t i;
+
+        for (i = 0; i + LANES <= n; i += LANES)
+                for (unsigned j = 0; j < LANES; j++)
+                        lanes[j] += a[i + j] * b[i + j];
+        for (; i < n; i++)
+                sum += a[i] * b[i];
+        for (unsigned j = 0; j < LANES; j++)
+                sum += lanes[j];
+        return sum;
+}
+
+static inline void vector_score_f32(const float *q,
+                                    unsigned n_queries,
+                                    const float *k,
+                                    size_t n_keys,
+                                    unsigned size,
+                                    float *scores,
+                                    size_t stride) {
+        for (size_t j = 0; j < n_keys; j++)
+                for (unsigned i = 0; i < n_queries; i++)
+                        scores[i * stride + j] = vector_dot(q + i * size, k + j * size, size);
+}
+
+static inline void vector_mix_f32(const float *weights,
+                                  size_t stride,
+                                  unsigned n_queries,
+                                  const float *v,
+                                  size_t n_keys,
+                                  unsigned size,
+                                  float *out) {
+        for (unsigned i = 0; i < n_queries; i++)
+                for (size_t j = 0; j < n_keys; j++)
+                        for (unsigned d = 0; d < size; d++)
+                                out[i * size + d] += weights[i * stride + j] * v[j * size + d];
+}
+
+/* clang-format off */
+/* The members of struct kernels that are the same C in every file.  A file that includes this
+ * header instantiates them with its own flags. */
+#define DEFINE_VECTOR_KERNELS                                                                     \
+        static void quantise(const float *x, size_t n, int8_t *q, float *scale, float *sum,       \
+                             float *half_sums) {                                                  \
+                vector_quantise(x, n, q, scale, sum, half_sums);                                  \
+        }                                                                                         \
+        static void score_f32(const float *q, unsigned n_queries, const float *k, size_t n_keys,  \
+                              unsigned size, float *scores, size_t stride) {                      \
+                vector_score_f32(q, n_queries, k, n_keys, size, scores, stride);                  \
+        }                                                                                         \
+        static void mix_f32(const float *weights, size_t stride, unsigned n_queries,              \
+                            const float *v, size_t n_keys, unsigned size, float *out) {           \
+                vector_mix_f32(weights, stride, n_queries, v, n_keys, size, out);                 \
+        }                                                                                         \
+        static void from_bf16(float *ret, const uint16_t *x, size_t n) {                          \
+                vector_from_bf16(ret, x, n);                                                      \
+        }                                                                                         \
+        static void rms_norm(float *y, const float *x, const float *weight, size_t n, float eps) { \
+                vector_rms_norm(y, x, weight, n, eps);                                            \
+        }                                                                                         \
+        static void softmax(float *x, size_t n) {                                                 \
+                vector_softmax(x, n);                                                             \
+        }                                                                                         \
+        static void gelu_multiply(float *gate, const float *up, size_t n) {                       \
+                vector_gelu_multiply(gate, up, n);                                                \
+        }                                                                                         \
+        static void soft_cap(float *x, size_t n, float cap) {                                     \
+                vector_soft_cap(x, n, cap);                                                       \
+        }
+
+#define VECTOR_KERNELS                                                                      \
+        .quantise = quantise, .score_f32 = score_f32, .mix_f32 = mix_f32,                    \
+        .from_bf16 = from_bf16, .rms_norm = rms_norm, .softmax = softmax,                    \
+        .gelu_multiply = gelu_multiply, .soft_cap = soft_cap
+
+/* clang-format on */
+
+#endif

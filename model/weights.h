@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_WEIGHTS_H
+#define MODEL_WEIGHTS_H
+
+#include <stdbool.h>
+
+#include "base/why.h"
+#include "model/matrix.h"
+#include "model/params.h"
+
+/* The tensors of a model by name, each checked for presence, shape and type.  Everything points
+ * into the mapped files, which must outlive it. */
+
+struct layer_weights {
+        const float *attn_norm;      /* [width] */
+        const float *post_attn_norm; /* [width] */
+        const float *ffn_norm;       /* [width] */
+        const float *post_ffn_norm;  /* [width] */
+        const float *q_norm;         /* [head_size] */
+        const float *k_norm;         /* [head_size] */
+        float scale;                 /* of the whole residual stream after the layer */
+        struct matrix q, k, v;       /* v.data is NULL where values are the raw keys */
+        struct matrix o;
+        struct matrix gate, up, down;
+};
+
+struct weights {
+        struct matrix embedding;      /* [n_vocab][width], also the output head */
+        const float *output_norm;     /* [width] */
+        const float *rope_factors;    /* [global head_size / 2] or NULL: divides the frequencies */
+        struct matrix projector;      /* 640 -> width; data is NULL when the model can not hear */
+        struct layer_weights *layers; /* owned, [n_layers] */
+};
+
+/* projector_file may be NULL, or the file itself when it holds both. */
+int weights_read(struct weights *ret,
+                 const struct params *p,
+                 const struct gguf *g,
+                 const struct gguf *projector_file,
+                 struct why *why);
+void weights_done(struct weights *w);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stands in for the compiler's header when a test builds kernels_avx512.c for any processor: SIMDe
+ * computes the intrinsics in portable C.  What Debian 12's SIMDe lacks is added below, element by
+ * element. */
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#include <simde/x86/f16c.h>
+
+#include "model/half.h"
+
+static inline __m512 _mm512_cvtepi32_ps(__m512i v) {
+        int32_t in[16];
+        float out[16];
+
+        memcpy(in, &v, sizeof(in));
+        for (unsigned i = 0; i < 16; i++)
+                out[i] = (float) in[i];
+        return _mm512_loadu_ps(out);
+}
+
+static inline __m512 _mm512_cvtph_ps(__m256i v) {
+        uint16_t in[16];
+        float out[16];
+
+        memcpy(in, &v, sizeof(in));
+        for (unsigned i = 0; i < 16; i++)
+                out[i] = half_to_float(in[i]);
+        return _mm512_loadu_ps(out);
+}
+
+static inline __m256i _mm512_cvtps_ph(__m512 v, int rounding) {
+        float in[16];
+        uint16_t out[16];
+
+        (void) rounding;
+        memcpy(in, &v, sizeof(in));
+        for (unsigned i = 0; i < 16; i++)
+                out[i] = half_from_float(in[i]);
+        return _mm256_loadu_si256((const __m256i *) out);
+}
+
+static inline float _mm512_reduce_add_ps(__m512 v) {
+        float in[16], sum = 0;
+
+        memcpy(in, &v, sizeof(in));
+        for (unsigned i = 0; i < 16; i++)
+                sum += in[i];
+        return sum;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_UNIT_RANDOM_H
+#define TESTS_UNIT_RANDOM_H
+
+/* Repeatable random numbers and random weights for tests of the engine. */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/half.h"
+#include "model/quant.h"
+
+struct random {
+        uint64_t state; /* not 0 */
+};
+
+static inline uint64_t random_bits(struct random *r) {
+        r->state ^= r->state << 13;
+        r->state ^= r->state >> 7;
+        r->state ^= r->state << 17;
+        return r->state * 0x2545f4914f6cdd1dull;
+}
+
+static inline float random_uniform(struct random *r) {
+        return (float) (random_bits(r) >> 40) / 16777216.0f;
+}
+
+/* About normal: twelve uniform numbers have variance 1. */
+static inline float random_normal(struct random *r) {
+        float sum = -6;
+
+        for (unsigned i = 0; i < 12; i++)
+                sum += random_uniform(r);
+        return sum;
+}
+
+static inline float *random_floats(struct random *r, size_t n) {
+        float *x = malloc(n * sizeof(float));
+
+        for (size_t i = 0; i < n; i++)
+                x[i] = random_normal(r);
+        return x;
+}
+
+static inline void store_half(unsigned char *p, float f) {
+        uint16_t half = half_from_float(f);
+
+        memcpy(p, &half, sizeof(half));
+}
+
+/* Random bits in every quant, scales so that the weights have a standard deviation of about 1 /
+ * sqrt(256). */
+static inline void
+random_weights(struct random *r, unsigned char *p, enum gguf_type type, size_t n) {
+        size_t size = gguf_type_block_size(type);
+
+        for (size_t b = 0; b < n / gguf_type_block(type); b++, p += size) {
+                float sign = random_bits(r) % 2 ? 1.0f : -1.0f;
+                float d = sign * (0.5f + random_uniform(r)) / 16;
+
+                for (size_t i = 0; i < size; i++)
+                        p[i] = (unsigned char) (random_bits(r) >> 32);
+                switch (type) {
+                case GGUF_F32:
+                        d = random_normal(r) / 16;
+                        memcpy(p, &d, sizeof(d));
+                        break;
+                case GGUF_F16:
+                        store_half(p, random_normal(r) / 16);
+                        break;
+                case GGUF_BF16: {
+                        uint16_t high = (uint16_t) (float_to_bits(random_normal(r) / 16) >> 16);
+
+                        memcpy(p, &high, sizeof(high));
+                        break;
+                }
+                case GGUF_Q4_0:
+                        store_half(p, d / 4.6f);
+                        break;
+                case GGUF_Q8_0:
+                        store_half(p, d / 73);
+                        break;
+                case GGUF_Q4_K:
+                        store_half(p, d / 4.6f / 32);
+                        store_half(p + 2, d / 4.6f / 32 * 7.5f);
+                        break;
+                case GGUF_Q5_K:
+                        store_half(p, d / 9.2f / 32);
+                        store_half(p + 2, d / 9.2f / 32 * 15.5f);
+                        break;
+                case GGUF_Q6_K:
+                        store_half(p + Q6_K_D, d / 18.5f / 74);
+                        break;
+                case GGUF_I32:
+                        break;
+                }
+        }
+}
+
+/* All quants at their largest (or smallest), all scales 1. */
+static inline void
+random_extreme_weights(unsigned char *p, enum gguf_type type, size_t n, int largest) {
+        size_t size = gguf_type_block_size(type);
+
+        for (size_t b = 0; b < n / gguf_type_block(type); b++, p += size) {
+                memset(p, largest ? 0xff : 0x00, size);
+                switch (type) {
+                case GGUF_Q8_0:
+                        memset(p, largest ? 0x7f : 0x80, size);
+                        store_half(p, 1);
+                        break;
+                case GGUF_Q4_0:
+                        store_half(p, 1);
+                        break;
+                case GGUF_Q4_K:
+                case GGUF_Q5_K:
+                        memset(p + Q4_K_SCALES, 0xff, 12);
+                        store_half(p, 1);
+                        store_half(p + 2, 1);
+                        break;
+                case GGUF_Q6_K:
+                        memset(p + Q6_K_SCALES, 127, 16);
+                        store_half(p + Q6_K_D, 1);
+                        break;
+                case GGUF_F32:
+                case GGUF_F16:
+                case GGUF_BF16:
+                case GGUF_I32:
+                        break;
+                }
+        }
+}
+
+#endif

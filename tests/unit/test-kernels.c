@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/kernels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/half.h"
+#include "tests/tap.h"
+#include "tests/unit/random.h"
+
+/* Every row of kernels, those that this processor runs and the emulated builds of those that it may
+ * not, against the scalar row. */
+
+static const enum gguf_type types[] = { GGUF_Q4_0, GGUF_Q8_0, GGUF_Q4_K, GGUF_Q5_K, GGUF_Q6_K };
+#define N_TYPES (sizeof(types) / sizeof(types[0]))
+
+static const struct kernels *row;
+static struct random rng = { 1 };
+
+static void random_matrix(struct matrix *w, enum gguf_type type, unsigned n_rows, unsigned n_cols) {
+        size_t row_size = n_cols / gguf_type_block(type) * gguf_type_block_size(type);
+        unsigned char *data = malloc(n_rows * row_size);
+
+        random_weights(&rng, data, type, (size_t) n_rows * n_cols);
+        *w = (struct matrix){ data, type, n_rows, n_cols, row_size };
+}
+
+static void random_activations(struct activations *x, unsigned n_rows, unsigned n_cols) {
+        size_t n_blocks = n_cols / 32;
+        float *values = malloc(n_cols * sizeof(float));
+
+        *x = (struct activations){
+                .n_rows = n_rows,
+                .n_cols = n_cols,
+                .q = malloc(n_rows * n_cols),
+                .scale = malloc(n_rows * n_blocks * sizeof(float)),
+                .sum = malloc(n_rows * n_blocks * sizeof(float)),
+                .half_sums = malloc(2 * n_rows * n_blocks * sizeof(float)),
+        };
+        for (unsigned i = 0; i < n_rows; i++) {
+                for (unsigned j = 0; j < n_cols; j++)
+                        values[j] = random_normal(&rng) * (i % 3 == 2 && j < 32 ? 0.0f : 1.0f);
+                kernels_scalar.quantise(values, n_cols, x->q + i * n_cols, x->scale + i * n_blocks,
+                                        x->sum + i * n_blocks, x->half_sums + 2 * i * n_blocks);
+        }
+        free(values);
+}
+
+static void activations_done(struct activations *x) {
+        free(x->q);
+        free(x->scale);
+        free(x->sum);
+        free(x->half_sums);
+}
+
+static float largest_difference(const float *a, const float *b, size_t n) {
+        float largest = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                float difference = fabsf(a[i] - b[i]);
+
+                if (!(difference <= largest))
+                        largest = difference;
+        }
+        return largest;
+}
+
+static float largest_value(const float *a, size_t n) {
+        float largest = 0;
+
+        for (size_t i = 0; i < n; i++)
+                largest = fmaxf(largest, fabsf(a[i]));
+        return largest;
+}
+
+/* Only rows first..end-1 may be written: the guard values around them must survive. */
+static void check_product(enum gguf_type type,
+                          unsigned n_rows,
+                          unsigned n_cols,
+                          unsigned n,
+                          unsigned first,
+                          unsigned end) {
+        struct matrix w;
+        struct activations x;
+        size_t size = (size_t) n_rows * n;
+        float *expected = malloc(size * sizeof(float)), *got = malloc(size * sizeof(float));
+        _Alignas(64) static char panel[KERNELS_PANEL_SIZE];
+
+        random_matrix(&w, type, n_rows, n_cols);
+        random_activations(&x, n, n_cols);
+        for (size_t i = 0; i < size; i++)
+                expected[i] = got[i] = 12345;
+
+        kernels_scalar.multiply(&w, first, end, &x, expected, n_rows, NULL);
+        row->multiply(&w, first, end, &x, got, n_rows, panel);
+        expect(largest_difference(expected, got, size) <= 2e-5f * largest_value(expected, size));
+
+        free(expected);
+        free(got);
+        free((void *) w.data);
+        activations_done(&x);
+}
+
+static void products(void) {
+        for (unsigned t = 0; t < N_TYPES; t++) {
+                for (unsigned n = 1; n <= 9; n++)
+                        check_product(types[t], 40, 512, n, 0, 40);
+                check_product(types[t], 37, 768, 25, 0, 37);
+                check_product(types[t], 64, 256, 130, 0, 64);
+                check_product(types[t], 5, 256, 3, 0, 5);
+                check_product(types[t], 100, 256, 3, 33, 71);
+        }
+        check_product(GGUF_Q4_0, 32, 32, 3, 0, 32);
+        check_product(GGUF_Q4_0, 32, 352, 3, 0, 32);
+        check_product(GGUF_Q8_0, 32, 640, 5, 0, 32);
+}
+
+/* The largest weights and inputs of one sign must not overflow any intermediate sum. */
+static void extremes(void) {
+        enum { N = 256, ROWS = 16 };
+        _Alignas(64) static char panel[KERNELS_PANEL_SIZE];
+
+        for (unsigned t = 0; t < N_TYPES; t++)
+                for (int fill = 0; fill < 2; fill++) {
+                        struct matrix w;
+                        struct activations x;
+                        float expected[ROWS], got[ROWS];
+
+                        random_matrix(&w, types[t], ROWS, N);
+                        random_extreme_weights((unsigned char *) w.data, types[t],
+                                               (size_t) ROWS * N, fill);
+                        random_activations(&x, 1, N);
+                        memset(x.q, fill ? 127 : -127, N);
+                        for (unsigned b = 0; b < N / 32; b++) {
+                                x.scale[b] = 1;
+                                x.sum[b] = (fill ? 127 : -127) * 32;
+                                x.half_sums[2 * b] = x.half_sums[2 * b + 1] = x.sum[b] / 2;
+                        }
+                        kernels_scalar.multiply(&w, 0, ROWS, &x, expected, ROWS, NULL);
+                        row->multiply(&w, 0, ROWS, &x, got, ROWS, panel);
+                        expect(largest_difference(expected, got, ROWS) <=
+                               2e-5f * largest_value(expected, ROWS));
+                        free((void *) w.data);
+                        activations_done(&x);
+                }
+}
+
+static void check_attention(unsigned n_queries, size_t n_keys, unsigned size) {
+        float *q = random_floats(&rng, n_queries * size), *k = random_floats(&rng, n_keys * size);
+        uint16_t *halves = malloc(n_keys * size * sizeof(uint16_t));
+        size_t stride = n_keys + 3;
+        float *expected = calloc(n_queries * stride, sizeof(float));
+        float *got = calloc(n_queries * stride, sizeof(float));
+        float *mixed = random_floats(&rng, n_queries * size);
+        float *mixed_expected = malloc(n_queries * size * sizeof(float));
+
+        memcpy(mixed_expected, mixed, n_queries * size * sizeof(float));
+        row->to_half(halves, k, n_keys * size);
+
+        kernels_scalar.score(q, n_queries, halves, n_keys, size, expected, stride);
+        row->score(q, n_queries, halves, n_keys, size, got, stride);
+        expect(largest_difference(expected, got, n_queries * stride) <=
+               1e-5f * largest_value(expected, n_queries * stride));
+
+        kernels_scalar.mix(expected, stride, n_queries, halves, n_keys, size, mixed_expected);
+        row->mix(expected, stride, n_queries, halves, n_keys, size, mixed);
+        expect(largest_difference(mixed_expected, mixed, n_queries * size) <=
+               1e-5f * largest_value(mixed_expected, n_queries * size));
+
+        free(q);
+        free(k);
+        free(halves);
+        free(expected);
+        free(got);
+        free(mixed);
+        free(mixed_expected);
+}
+
+static void attention(void) {
+        for (unsigned n = 1; n <= KERNELS_MAX_QUERIES; n++) {
+                check_attention(n, 33, 64);
+                check_attention(n, 5, 256);
+        }
+        check_attention(4, 7, 24);
+        check_attention(3, 7, 10);
+        check_attention(2, 70, 512);
+}
+
+/* All 65,536 halves there and back; floats that round, overflow and underflow. */
+static void halves(void) {
+        static uint16_t in[65536], back[65536];
+        static float wide[65536], expected[65536];
+        unsigned n_wrong = 0;
+
+        for (unsigned i = 0; i < 65536; i++)
+                in[i] = (uint16_t) i;
+        row->from_half(wide, in, 65536);
+        kernels_scalar.from_half(expected, in, 65536);
+        row->to_half(back, wide, 65536);
+        for (unsigned i = 0; i < 65536; i++) {
+                if (isnan(expected[i]))
+                        n_wrong += !isnan(wide[i]) || (back[i] & 0x7c00) != 0x7c00;
+                else
+                        n_wrong += memcmp(&wide[i], &expected[i], 4) != 0 || back[i] != in[i];
+        }
+        expect(n_wrong == 0);
+
+        for (unsigned i = 0; i < 65536; i++)
+                wide[i] = ldexpf(random_normal(&rng), (int) (i % 48) - 30);
+        row->to_half(back, wide, 65536);
+        kernels_scalar.to_half(in, wide, 65536);
+        expect(memcmp(back, in, sizeof(in)) == 0);
+}
+
+static double exact_gelu(double z) {
+        return 0.5 * z * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (z + 0.044715 * z * z * z)));
+}
+
+/* Against the formulas in double precision, not against another row. */
+static void formulas(void) {
+        enum { N = 1003 };
+        float *x = random_floats(&rng, N), *weight = random_floats(&rng, N), y[N];
+        double sum = 0, total = 0, max = -1e30;
+
+        for (unsigned i = 0; i < N; i++)
+                sum += (double) x[i] * (double) x[i];
+        row->rms_norm(y, x, weight, N, 1e-6f);
+        for (unsigned i = 0; i < N; i++)
+                expect(fabs((double) y[i] -
+                            (double) x[i] / sqrt(sum / N + 1e-6) * (double) weight[i]) < 1e-5);
+
+        for (unsigned i = 0; i < N; i++) {
+                x[i] *= 20;
+                y[i] = i == 500 ? -INFINITY : x[i];
+                max = i == 500 ? max : fmax(max, (double) x[i]);
+        }
+        row->softmax(y, N);
+        for (unsigned i = 0; i < N; i++)
+                total += i == 500 ? 0 : exp((double) x[i] - max);
+        for (unsigned i = 0; i < N; i++)
+                expect(fabs((double) y[i] - (i == 500 ? 0 : exp((double) x[i] - max) / total)) <
+                       1e-6);
+        expect(y[500] == 0);
+
+        for (unsigned i = 0; i < N; i++)
+                y[i] = x[i];
+        row->gelu_multiply(y, weight, N);
+        for (unsigned i = 0; i < N; i++)
+                expect(fabs((double) y[i] - exact_gelu((double) x[i]) * (double) weight[i]) <
+                       1e-5 * (1 + fabs((double) x[i] * (double) weight[i])));
+
+        for (unsigned i = 0; i < N; i++)
+                y[i] = x[i];
+        row->soft_cap(y, N, 30);
+        for (unsigned i = 0; i < N; i++)
+                expect(fabs((double) y[i] - 30 * tanh((double) x[i] / 30)) < 2e-5);
+        free(x);
+        free(weight);
+}
+
+static void quantisation(void) {
+        enum { N = 32 * 7 };
+        float *x = random_floats(&rng, N);
+        int8_t q[N];
+        float scale[N / 32], sum[N / 32], half_sums[N / 16];
+
+        memset(x + 32, 0, 32 * sizeof(float));
+        x[64] = -1e20f;
+        row->quantise(x, N, q, scale, sum, half_sums);
+        for (unsigned b = 0; b < N / 32; b++) {
+                int totals[2] = { 0, 0 };
+
+                for (unsigned i = 0; i < 32; i++) {
+                        expect(fabsf(x[32 * b + i] - scale[b] * q[32 * b + i]) <=
+                               scale[b] * 0.501f);
+                        expect(q[32 * b + i] >= -127);
+                        totals[i / 16] += q[32 * b + i];
+                }
+                expect(half_sums[2 * b] == scale[b] * (float) totals[0]);
+                expect(half_sums[2 * b + 1] == scale[b] * (float) totals[1]);
+                expect(sum[b] == scale[b] * (float) (totals[0] + totals[1]));
+        }
+        free(x);
+}
+
+extern const struct kernels emulated_avx512, emulated_neon;
+
+int main(void) {
+        const struct kernels *rows[16] = { &emulated_avx512, &emulated_neon };
+        const char *labels[16] = { "avx512 (emulated)", "neon (emulated)" };
+        unsigned n = 2;
+        static const struct {
+                const char *name;
+                void (*run)(void);
+        } rules[] = {
+                { "products equal the scalar ones for every type and awkward sizes", products },
+                { "extreme weights and inputs do not overflow", extremes },
+                { "attention equals the scalar one", attention },
+                { "halves convert exactly", halves },
+                { "norm, softmax, GELU and soft cap follow their formulas", formulas },
+                { "inputs are quantised to half a step", quantisation },
+        };
+
+        for (unsigned i = 0; kernels_usable()[i]; i++) {
+                rows[n] = kernels_usable()[i];
+                labels[n++] = kernels_usable()[i]->name;
+        }
+        for (unsigned k = 0; k < n; k++)
+                for (unsigned i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+                        char name[160];
+
+                        row = rows[k];
+                        (void) snprintf(name, sizeof(name), "%s: %s", labels[k], rules[i].name);
+                        rule(name, rules[i].run);
+                }
+        return tap_done();
+}
