@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "ipc/ctl-print.h"
+#include "ipc/ctl.h"
+
+/* More text than any model of ours can take; the daemon may allow less. */
+#define MAX_TEXT_SIZE (1u << 20)
+
+DEFINE_CLEANUP(struct client *, client_free)
+
+struct ask {
+        const struct ctl *ctl;
+        struct client *client; /* owned */
+        int interrupt_fd;      /* owned; Ctrl-C */
+        int audio_fd;          /* owned; -1: none */
+        json_int_t id;         /* of the turn; 0 until an event names it */
+        bool is_line_open;     /* an answer has begun and its line is not ended */
+        bool is_interrupted;
+        bool has_answer; /* a token or a call has come */
+        bool is_done;
+        enum ctl_exit exit;
+};
+
+static void ask_done(struct ask *a) {
+        client_free(a->client);
+        closep(&a->interrupt_fd);
+        closep(&a->audio_fd);
+}
+
+static void end_line(struct ask *a) {
+        if (a->is_line_open)
+                (void) putchar('\n');
+        a->is_line_open = false;
+}
+
+/* -1 and a message when it cannot be used. */
+static int open_audio(const char *path) {
+        bool is_stdin = strcmp(path, "-") == 0;
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+
+        if (is_stdin && isatty(STDIN_FILENO)) {
+                print_error("--audio -: standard input is a terminal");
+                return -1;
+        }
+        fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0) {
+                print_error("%s: %s", path, strerror(errno));
+                return -1;
+        }
+        if (S_ISDIR(st.st_mode)) {
+                print_error("%s: %s", path, strerror(EISDIR));
+                return -1;
+        }
+        return TAKE_FD(fd);
+}
+
+/* The text from standard input without its last line end; NULL and a message on failure. */
+static char *read_stdin(void) {
+        _cleanup_(freep) char *text = NULL;
+        size_t size;
+
+        text = malloc(MAX_TEXT_SIZE + 1);
+        if (!text)
+                return NULL;
+        size = fread(text, 1, MAX_TEXT_SIZE + 1, stdin);
+        if (ferror(stdin)) {
+                print_error("standard input: %s", strerror(errno));
+                return NULL;
+        }
+        if (size > MAX_TEXT_SIZE) {
+                print_error("standard input: more than %u bytes of text", MAX_TEXT_SIZE);
+                return NULL;
+        }
+        if (memchr(text, 0, size)) {
+                print_error("standard input: not text (for sound use --audio -)");
+                return NULL;
+        }
+        if (size > 0 && text[size - 1] == '\n')
+                size--;
+        text[size] = 0;
+        return TAKE_PTR(text);
+}
+
+/* All arguments with spaces between; NULL when out of memory. */
+static char *join_arguments(const struct ctl *c) {
+        size_t size = 1;
+        char *text, *at;
+
+        for (int i = 0; i < c->n_arguments; i++)
+                size += strlen(c->arguments[i]) + 1;
+        text = malloc(size);
+        if (!text)
+                return NULL;
+
+        at = text;
+        *at = 0;
+        for (int i = 0; i < c->n_arguments; i++) {
+                if (i > 0)
+                        *at++ = ' ';
+                at = stpcpy(at, c->arguments[i]);
+        }
+        return text;
+}
+
+static enum ctl_exit add_text(const struct ctl *c, json_t *parameters) {
+        _cleanup_(freep) char *text = NULL;
+
+        if (c->n_arguments == 0 && isatty(STDIN_FILENO)) {
+                print_error("nothing to ask: give a text, or --audio FILE");
+                return CTL_EXIT_USAGE;
+        }
+        text = c->n_arguments > 0 ? join_arguments(c) : read_stdin();
+        if (!text)
+                return CTL_EXIT_BAD_INPUT;
+        if (!text[0]) {
+                print_error("the text is empty");
+                return CTL_EXIT_BAD_INPUT;
+        }
+        if (json_object_set_new(parameters, "text", json_string(text)) < 0) {
+                print_error("the text is not UTF-8");
+                return CTL_EXIT_BAD_INPUT;
+        }
+        return CTL_EXIT_OK;
+}
+
+/* The parameters of the call; the sound goes along as an open file, so that it is opened with the
+ * rights of who asks and not with the daemon's. */
+static enum ctl_exit add_question(struct ask *a, json_t *parameters) {
+        const struct ctl *c = a->ctl;
+
+        if (c->realtime)
+                json_object_set_new(parameters, "realtime", json_true());
+        if (c->thinking)
+                json_object_set_new(parameters, "thinking", json_true());
+        if (c->has_max_tokens)
+                json_object_set_new(parameters, "max_tokens", json_integer(c->max_tokens));
+        if (!c->audio)
+                return add_text(c, parameters);
+
+        if (c->n_arguments > 0) {
+                print_error("ask takes a text or --audio, not both");
+                return CTL_EXIT_USAGE;
+        }
+        a->audio_fd = open_audio(c->audio);
+        if (a->audio_fd < 0)
+                return CTL_EXIT_BAD_INPUT;
+        json_object_set_new(parameters, "audio_fd", json_integer(0));
+        return CTL_EXIT_OK;
+}
+
+static void show_call(struct ask *a, json_t *call) {
+        end_line(a);
+        (void) fputs("call: ", stdout);
+        print_call(a->ctl, call);
+        (void) putchar('\n');
+        a->has_answer = true;
+}
+
+static void show_token(struct ask *a, const char *text) {
+        if (!text[0])
+                return;
+        print_text(stdout, a->ctl->to_terminal, text);
+        a->is_line_open = text[strlen(text) - 1] != '\n';
+        a->has_answer = true;
+}
+
+static void show_done(struct ask *a, json_t *turn) {
+        const char *outcome = field_string(turn, "outcome"), *error = field_string(turn, "error");
+
+        end_line(a);
+        a->is_done = true;
+        if (a->is_interrupted)
+                a->exit = CTL_EXIT_INTERRUPTED;
+        else if (strcmp(outcome, "answered") != 0)
+                a->exit = CTL_EXIT_FAILED;
+        else if (!field_string(turn, "answered")[0] &&
+                 json_array_size(json_object_get(turn, "calls")) == 0)
+                a->exit = CTL_EXIT_FAILED;
+
+        if (strcmp(outcome, "answered") == 0 && a->exit == CTL_EXIT_FAILED)
+                print_error("nothing was understood");
+        else if (strcmp(outcome, "cancelled") == 0)
+                print_error("cancelled");
+        else if (strcmp(outcome, "answered") != 0)
+                print_error("the turn failed: %s", error[0] ? error : "no reason was given");
+}
+
+static void show_event(struct ask *a, json_t *parameters) {
+        json_t *event = json_object_get(parameters, "event");
+        const char *kind = field_string(event, "kind"), *text = field_string(event, "text");
+
+        if (field_int(event, "id") > 0)
+                a->id = field_int(event, "id");
+        if (strcmp(kind, "done") == 0) {
+                show_done(a, json_object_get(event, "turn"));
+        } else if (a->ctl->as_json) {
+                return;
+        } else if (strcmp(kind, "heard") == 0 && a->ctl->audio) {
+                end_line(a);
+                (void) fputs("heard: ", stdout);
+                print_text(stdout, a->ctl->to_terminal, text);
+                (void) putchar('\n');
+        } else if (strcmp(kind, "token") == 0) {
+                show_token(a, text);
+        } else if (strcmp(kind, "call") == 0) {
+                show_call(a, json_object_get(event, "call"));
+        }
+        (void) fflush(stdout);
+}
+
+static int open_interrupt(void) {
+        sigset_t mask;
+
+        (void) sigemptyset(&mask);
+        (void) sigaddset(&mask, SIGINT);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -1;
+        return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Cancels the turn from a connection of its own, because this one is waiting for the answer.  False
+ * when there is nothing to wait for: not even a turn, a daemon that does not answer, or a second
+ * Ctrl-C. */
+static bool cancel_turn(struct ask *a) {
+        _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:I}", "id", a->id);
+        struct client_call call = { .method = "io.gemmad.Assistant.Cancel",
+                                    .parameters = parameters };
+        _cleanup_(client_freep) struct client *client = NULL;
+        struct signalfd_siginfo info;
+        struct varlink_reply reply;
+        struct why why;
+
+        (void) !read(a->interrupt_fd, &info, sizeof(info));
+        if (a->is_interrupted || a->id == 0)
+                return false;
+        a->is_interrupted = true;
+        if (ctl_connect(a->ctl, &client) != CTL_EXIT_OK)
+                return false;
+        if (client_send(client, &call, &why) < 0)
+                return false;
+        if (client_next(client, a->interrupt_fd, &reply, &why) <= 0)
+                return false;
+
+        /* That the turn has ended meanwhile is as good. */
+        varlink_reply_done(&reply);
+        return true;
+}
+
+static enum ctl_exit receive_answer(struct ask *a) {
+        struct varlink_reply reply;
+        bool continues = true;
+        struct why why;
+        int r;
+
+        while (continues) {
+                r = client_next(a->client, a->interrupt_fd, &reply, &why);
+                if (r == 0 && !cancel_turn(a)) {
+                        end_line(a);
+                        return CTL_EXIT_INTERRUPTED;
+                }
+                if (r == 0)
+                        continue;
+                if (r < 0) {
+                        end_line(a);
+                        return ctl_lost(&why);
+                }
+
+                continues = reply.continues;
+                if (reply.error) {
+                        end_line(a);
+                        a->exit = ctl_refused(a->ctl, &reply);
+                        a->is_done = true;
+                } else {
+                        if (a->ctl->as_json)
+                                print_json(reply.parameters);
+                        show_event(a, reply.parameters);
+                }
+                varlink_reply_done(&reply);
+        }
+        if (!a->is_done) {
+                print_error("the daemon ended the answer without saying how");
+                a->exit = CTL_EXIT_FAILED;
+        }
+        return a->is_interrupted ? CTL_EXIT_INTERRUPTED : a->exit;
+}
+
+enum ctl_exit ctl_ask(const struct ctl *c) {
+        _cleanup_(ask_done) struct ask a = { .ctl = c, .interrupt_fd = -1, .audio_fd = -1 };
+        _cleanup_(json_decrefp) json_t *parameters = json_object();
+        enum ctl_exit e;
+        struct why why;
+
+        e = add_question(&a, parameters);
+        if (e != CTL_EXIT_OK)
+                return e;
+        e = ctl_connect(c, &a.client);
+        if (e != CTL_EXIT_OK)
+                return e;
+        a.interrupt_fd = open_interrupt();
+        if (a.interrupt_fd < 0) {
+                print_error("signalfd: %s", strerror(errno));
+                return CTL_EXIT_FAILED;
+        }
+
+        if (client_send(a.client,
+                        &(struct client_call){
+                                .method = "io.gemmad.Assistant.Ask",
+                                .parameters = parameters,
+                                .more = true,
+                                .fds = &a.audio_fd,
+                                .n_fds = a.audio_fd >= 0,
+                        },
+                        &why) < 0)
+                return ctl_lost(&why);
+        return receive_answer(&a);
+}

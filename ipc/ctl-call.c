@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "ipc/ctl-print.h"
+#include "ipc/ctl.h"
+
+#define OURS    "io.gemmad.Assistant."
+#define VARLINK "org.varlink.service."
+
+DEFINE_CLEANUP(struct client *, client_free)
+
+/* What the daemon may answer instead, and what it means for the caller.  detail is the parameter
+ * that says more, if any. */
+static const struct refusal {
+        const char *error;
+        enum ctl_exit exit;
+        const char *text;
+        const char *detail;
+} refusals[] = {
+        /* clang-format off */
+        { OURS "Busy",       CTL_EXIT_BUSY,      "busy: too many requests are waiting",  NULL },
+        { OURS "Stopping",   CTL_EXIT_BUSY,      "the daemon is stopping",               NULL },
+        { OURS "BadAudio",   CTL_EXIT_BAD_INPUT, "cannot use this audio",                "reason" },
+        { OURS "BadText",    CTL_EXIT_BAD_INPUT, "cannot use this text",                 "reason" },
+        { OURS "BadMessage", CTL_EXIT_BAD_INPUT, "the daemon refused the message",       "reason" },
+        { OURS "CannotHear", CTL_EXIT_BAD_INPUT, "the model cannot hear; ask with text", NULL },
+        { OURS "NoSuchTurn", CTL_EXIT_FAILED,    "no such turn",                         NULL },
+        { OURS "TurnFailed", CTL_EXIT_FAILED,    "the turn failed",                      "reason" },
+        { VARLINK "InvalidParameter", CTL_EXIT_FAILED,
+          "the daemon does not take this parameter (is it of another version?)", "parameter" },
+        { VARLINK "MethodNotFound", CTL_EXIT_FAILED,
+          "the daemon does not know this (is it of another version?)", "method" },
+        { VARLINK "MethodNotImplemented", CTL_EXIT_FAILED,
+          "the daemon cannot do this", "method" },
+        { VARLINK "InterfaceNotFound", CTL_EXIT_UNREACHABLE,
+          "this is not gemmad: it does not know the interface", "interface" },
+        /* clang-format on */
+};
+
+enum ctl_exit ctl_connect(const struct ctl *c, struct client **ret) {
+        struct why why;
+        int r;
+
+        r = client_connect(ret, c->socket, &why);
+        if (r >= 0)
+                return CTL_EXIT_OK;
+
+        if (r == -ENOENT || r == -ECONNREFUSED)
+                print_error("gemmad is not running at %s; start it with: "
+                            "systemctl --user start gemmad (or: gemmad &)",
+                            c->socket);
+        else
+                print_error("%s", why.text);
+        return CTL_EXIT_UNREACHABLE;
+}
+
+enum ctl_exit ctl_lost(const struct why *why) {
+        print_error("the daemon is lost: %s (stopped, or too many clients?)", why->text);
+        return CTL_EXIT_UNREACHABLE;
+}
+
+static enum ctl_exit refuse(const struct refusal *refusal, json_t *parameters) {
+        const char *detail = refusal->detail ? field_string(parameters, refusal->detail) : "";
+
+        if (detail[0])
+                print_error("%s: %s", refusal->text, detail);
+        else
+                print_error("%s", refusal->text);
+        return refusal->exit;
+}
+
+enum ctl_exit ctl_refused(const struct ctl *c, const struct varlink_reply *reply) {
+        _cleanup_(freep) char *text = NULL;
+
+        if (c->as_json)
+                print_json(reply->root);
+        for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+                if (strcmp(refusals[i].error, reply->error) == 0)
+                        return refuse(&refusals[i], reply->parameters);
+        }
+
+        text = json_dumps(reply->parameters, 0);
+        print_error("the daemon answered %s %s", reply->error, text ? text : "");
+        return CTL_EXIT_FAILED;
+}
+
+enum ctl_exit
+ctl_call(const struct ctl *c, const char *method, json_t *parameters, struct varlink_reply *ret) {
+        _cleanup_(json_decrefp) json_t *owned = parameters;
+        _cleanup_(client_freep) struct client *client = NULL;
+        struct client_call call = { .method = method, .parameters = owned };
+        struct varlink_reply reply;
+        enum ctl_exit e;
+        struct why why;
+
+        e = ctl_connect(c, &client);
+        if (e != CTL_EXIT_OK)
+                return e;
+        if (client_send(client, &call, &why) < 0 || client_next(client, -1, &reply, &why) < 0)
+                return ctl_lost(&why);
+        if (reply.error) {
+                e = ctl_refused(c, &reply);
+                varlink_reply_done(&reply);
+                return e;
+        }
+
+        *ret = reply;
+        return CTL_EXIT_OK;
+}
+
+enum ctl_exit ctl_follow(const struct ctl *c,
+                         const char *method,
+                         void (*show)(const struct ctl *c, json_t *parameters)) {
+        struct client_call call = { .method = method, .more = true };
+        _cleanup_(client_freep) struct client *client = NULL;
+        enum ctl_exit e = CTL_EXIT_OK;
+        struct varlink_reply reply;
+        bool continues = true;
+        struct why why;
+
+        e = ctl_connect(c, &client);
+        if (e != CTL_EXIT_OK)
+                return e;
+        if (client_send(client, &call, &why) < 0)
+                return ctl_lost(&why);
+
+        while (e == CTL_EXIT_OK && continues) {
+                if (client_next(client, -1, &reply, &why) < 0)
+                        return ctl_lost(&why);
+                continues = reply.continues;
+                if (reply.error)
+                        e = ctl_refused(c, &reply);
+                else if (c->as_json)
+                        print_json(reply.parameters);
+                else
+                        show(c, reply.parameters);
+                varlink_reply_done(&reply);
+        }
+        return e;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IPC_CTL_PRINT_H
+#define IPC_CTL_PRINT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "ipc/ctl.h"
+
+/* How gemmactl writes things down. */
+
+/* Text from elsewhere, as it is; on a terminal everything that could drive it (control characters,
+ * changes of direction) is written as an escape, except line ends and tabulators. */
+void print_text(FILE *to, bool to_terminal, const char *text);
+
+/* The same on standard output; lines behind the first begin with so many spaces. */
+void print_indented(const struct ctl *c, int indent, const char *text);
+
+/* gemmactl: MESSAGE on standard error, escaped when that is a terminal. */
+void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* One line of JSON. */
+void print_json(json_t *value);
+
+/* "set_timer{"amount": 5}" */
+void print_call(const struct ctl *c, json_t *call);
+
+/* Fields of a JSON object; "", 0 and 0.0 when they are missing or of another type. */
+const char *field_string(json_t *object, const char *name);
+json_int_t field_int(json_t *object, const char *name);
+double field_number(json_t *object, const char *name);
+
+#endif

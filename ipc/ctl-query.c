@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/parse.h"
+#include "ipc/ctl-print.h"
+#include "ipc/ctl.h"
+
+/* 3725 as "1 h 2 min", 125 as "2 min 5 s". */
+static void print_span(double seconds) {
+        uint64_t s = seconds > 0 ? (uint64_t) seconds : 0;
+
+        if (s >= 86400)
+                (void) printf("%ju d %ju h", (uintmax_t) (s / 86400), (uintmax_t) (s / 3600 % 24));
+        else if (s >= 3600)
+                (void) printf("%ju h %ju min", (uintmax_t) (s / 3600), (uintmax_t) (s / 60 % 60));
+        else if (s >= 60)
+                (void) printf("%ju min %ju s", (uintmax_t) (s / 60), (uintmax_t) (s % 60));
+        else
+                (void) printf("%ju s", (uintmax_t) s);
+}
+
+static void print_value(const struct ctl *c, const char *key, json_t *value) {
+        if (strcmp(key, "uptime") == 0)
+                print_span(json_number_value(value));
+        else if (json_is_string(value))
+                print_text(stdout, c->to_terminal, json_string_value(value));
+        else if (json_is_integer(value))
+                (void) printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        else if (json_is_boolean(value))
+                (void) fputs(json_is_true(value) ? "yes" : "no", stdout);
+        else if (json_is_number(value))
+                (void) printf("%g", json_number_value(value));
+}
+
+/* Whatever the daemon tells, in its order: nothing to add here when it tells more. */
+static void show_status(const struct ctl *c, json_t *status) {
+        const char *key;
+        json_t *value;
+
+        json_object_foreach(status, key, value) {
+                int width = 0;
+
+                for (const char *k = key; *k; k++, width++)
+                        (void) putchar(*k == '_' ? ' ' : *k);
+                (void) printf(":%*s", width < 16 ? 17 - width : 1, "");
+                print_value(c, key, value);
+                (void) putchar('\n');
+        }
+        (void) fflush(stdout);
+}
+
+/* What changes while it runs, one line each time. */
+static void show_status_line(const struct ctl *c, json_t *status) {
+        print_text(stdout, c->to_terminal, field_string(status, "state"));
+        (void) printf("  turns %" JSON_INTEGER_FORMAT "  queued %" JSON_INTEGER_FORMAT
+                      "  clients %" JSON_INTEGER_FORMAT "  positions %" JSON_INTEGER_FORMAT
+                      "/%" JSON_INTEGER_FORMAT "\n",
+                      field_int(status, "turns"), field_int(status, "queued"),
+                      field_int(status, "clients"), field_int(status, "positions"),
+                      field_int(status, "max_positions"));
+        (void) fflush(stdout);
+}
+
+enum ctl_exit ctl_status(const struct ctl *c) {
+        struct varlink_reply reply;
+        enum ctl_exit e;
+
+        if (c->follow)
+                return ctl_follow(c, "io.gemmad.Assistant.Status", show_status_line);
+
+        e = ctl_call(c, "io.gemmad.Assistant.Status", NULL, &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+        if (c->as_json)
+                print_json(reply.parameters);
+        else
+                show_status(c, reply.parameters);
+        varlink_reply_done(&reply);
+        return CTL_EXIT_OK;
+}
+
+static void print_time(json_int_t usec) {
+        time_t seconds = (time_t) (usec / 1000000);
+        struct tm tm;
+        char text[32];
+
+        if (localtime_r(&seconds, &tm) && strftime(text, sizeof(text), "%F %T", &tm) > 0)
+                (void) fputs(text, stdout);
+}
+
+static void print_labelled(const struct ctl *c, const char *label, const char *text) {
+        if (!text[0])
+                return;
+        (void) printf("  %-10s", label);
+        print_indented(c, 12, text);
+        (void) putchar('\n');
+}
+
+static void show_turn(const struct ctl *c, json_t *turn) {
+        json_t *call;
+        size_t i;
+
+        (void) printf("#%" JSON_INTEGER_FORMAT "  ", field_int(turn, "id"));
+        print_time(field_int(turn, "began"));
+        (void) fputs("  ", stdout);
+        print_text(stdout, c->to_terminal, field_string(turn, "source"));
+        (void) fputs("  ", stdout);
+        print_text(stdout, c->to_terminal, field_string(turn, "outcome"));
+        (void) printf("  %.0f ms\n", field_number(json_object_get(turn, "timings"), "done"));
+
+        print_labelled(c, "heard:", field_string(turn, "heard"));
+        json_array_foreach(json_object_get(turn, "calls"), i, call) {
+                (void) printf("  %-10s", "call:");
+                print_call(c, call);
+                (void) putchar('\n');
+        }
+        print_labelled(c, "answered:", field_string(turn, "answered"));
+        print_labelled(c, "error:", field_string(turn, "error"));
+}
+
+enum ctl_exit ctl_history(const struct ctl *c) {
+        json_t *parameters = json_object(), *turn;
+        struct varlink_reply reply;
+        enum ctl_exit e;
+        size_t i;
+
+        if (c->has_limit)
+                json_object_set_new(parameters, "limit", json_integer(c->limit));
+        if (c->has_before)
+                json_object_set_new(parameters, "before", json_integer((json_int_t) c->before));
+        e = ctl_call(c, "io.gemmad.Assistant.History", parameters, &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+
+        json_array_foreach(json_object_get(reply.parameters, "turns"), i, turn) {
+                if (c->as_json)
+                        print_json(turn);
+                else
+                        show_turn(c, turn);
+        }
+        varlink_reply_done(&reply);
+        return CTL_EXIT_OK;
+}
+
+static void show_watched(const struct ctl *c, json_t *parameters) {
+        json_t *event = json_object_get(parameters, "event");
+        const char *kind = field_string(event, "kind");
+
+        (void) printf("#%" JSON_INTEGER_FORMAT "  ", field_int(event, "id"));
+        print_text(stdout, c->to_terminal, kind);
+        if (strcmp(kind, "done") == 0) {
+                (void) fputs(": ", stdout);
+                print_text(stdout, c->to_terminal,
+                           field_string(json_object_get(event, "turn"), "outcome"));
+        } else if (strcmp(kind, "call") == 0) {
+                (void) fputs(": ", stdout);
+                print_call(c, json_object_get(event, "call"));
+        } else if (field_string(event, "text")[0]) {
+                (void) fputs(": ", stdout);
+                print_indented(c, 12, field_string(event, "text"));
+        }
+        (void) putchar('\n');
+        (void) fflush(stdout);
+}
+
+enum ctl_exit ctl_watch(const struct ctl *c) {
+        return ctl_follow(c, "io.gemmad.Assistant.Watch", show_watched);
+}
+
+enum ctl_exit ctl_cancel(const struct ctl *c) {
+        json_t *parameters = json_object();
+        struct varlink_reply reply;
+        bool is_cancelled;
+        enum ctl_exit e;
+        uint64_t id;
+
+        if (c->n_arguments > 0 && (parse_u64(c->arguments[0], &id) < 0 || id > INT64_MAX)) {
+                print_error("'%s' is not the number of a turn", c->arguments[0]);
+                json_decref(parameters);
+                return CTL_EXIT_USAGE;
+        }
+        if (c->n_arguments > 0)
+                json_object_set_new(parameters, "id", json_integer((json_int_t) id));
+        e = ctl_call(c, "io.gemmad.Assistant.Cancel", parameters, &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+
+        is_cancelled = json_is_true(json_object_get(reply.parameters, "cancelled"));
+        if (c->as_json)
+                print_json(reply.parameters);
+        else
+                (void) puts(is_cancelled ? "cancelled" : "nothing to cancel");
+        varlink_reply_done(&reply);
+        return is_cancelled ? CTL_EXIT_OK : CTL_EXIT_FAILED;
+}

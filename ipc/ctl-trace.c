@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "ipc/ctl-print.h"
+#include "ipc/ctl.h"
+
+#define BAR_WIDTH 40
+
+/* The steps of a turn in their order, each with the time at which it is over.  One that did not
+ * happen (a text has no first frame) has no time, and its share goes to the next. */
+static const struct step {
+        const char *timing, *label;
+} steps[] = {
+        { "first_frame", "until sound came" },
+        { "end_of_speech", "listening" },
+        { "prefilled", "reading the question" },
+        { "first_token", "first token" },
+        { "done", "answering" },
+};
+
+static void print_bar(double from, double to, double total) {
+        int first = 0, last = 0;
+
+        if (total > 0) {
+                first = (int) (from / total * BAR_WIDTH);
+                last = (int) (to / total * BAR_WIDTH + 0.5);
+        }
+        (void) putchar('|');
+        for (int i = 0; i < BAR_WIDTH; i++)
+                (void) putchar(i >= first && i < last ? '#' : ' ');
+        (void) puts("|");
+}
+
+static void show_steps(json_t *timings) {
+        double total = field_number(timings, "done"), from = 0;
+
+        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+                double to;
+
+                if (!json_is_number(json_object_get(timings, steps[i].timing)))
+                        continue;
+                /* Whatever the daemon says, a bar stays inside its frame. */
+                to = field_number(timings, steps[i].timing);
+                to = to < from ? from : to > total ? total : to;
+                (void) printf("  %-22s%10.1f ms  ", steps[i].label, to - from);
+                print_bar(from, to, total);
+                from = to;
+        }
+        (void) printf("  %-22s%10.1f ms\n", "in all", total);
+}
+
+/* What a user feels: from the end of what was asked to the first piece of the answer. */
+static void show_wait(json_t *timings) {
+        json_t *end = json_object_get(timings, "end_of_speech");
+
+        if (!json_is_number(json_object_get(timings, "first_token")))
+                return;
+        (void) printf("The answer began %.1f ms after the %s.\n",
+                      field_number(timings, "first_token") - json_number_value(end),
+                      json_is_number(end) ? "end of speech" : "question");
+}
+
+static void show_trace(const struct ctl *c, json_t *turn) {
+        json_t *timings = json_object_get(turn, "timings");
+        double first = field_number(timings, "first_token");
+        double answering = field_number(timings, "done") - first;
+        json_int_t tokens = field_int(timings, "tokens");
+
+        (void) printf("turn %" JSON_INTEGER_FORMAT ", ", field_int(turn, "id"));
+        print_text(stdout, c->to_terminal, field_string(turn, "source"));
+        (void) fputs(", ", stdout);
+        print_text(stdout, c->to_terminal, field_string(turn, "outcome"));
+        (void) fputs(", by ", stdout);
+        print_text(stdout, c->to_terminal, field_string(turn, "model"));
+        (void) printf("\n%" JSON_INTEGER_FORMAT " positions read",
+                      field_int(timings, "prompt_positions"));
+        if (field_int(timings, "frames") > 0)
+                (void) printf(", %" JSON_INTEGER_FORMAT
+                              " frames of sound (%.1f s, at most %" JSON_INTEGER_FORMAT " waiting)",
+                              field_int(timings, "frames"), field_number(timings, "audio") / 1000,
+                              field_int(timings, "largest_backlog"));
+        (void) printf(", %" JSON_INTEGER_FORMAT " tokens answered", tokens);
+        if (tokens > 1 && answering > 0)
+                (void) printf(" (%.1f a second)", (double) (tokens - 1) / answering * 1000);
+        (void) puts("\n");
+        show_steps(timings);
+        (void) putchar('\n');
+        show_wait(timings);
+}
+
+enum ctl_exit ctl_trace(const struct ctl *c) {
+        json_t *parameters = json_pack("{s:i}", "limit", 1), *turn;
+        struct varlink_reply reply;
+        bool is_wanted;
+        enum ctl_exit e;
+        uint64_t id = 0;
+
+        if (c->n_arguments > 0 && (parse_u64(c->arguments[0], &id) < 0 || id >= INT64_MAX)) {
+                print_error("'%s' is not the number of a turn", c->arguments[0]);
+                json_decref(parameters);
+                return CTL_EXIT_USAGE;
+        }
+        if (c->n_arguments > 0)
+                json_object_set_new(parameters, "before", json_integer((json_int_t) id + 1));
+        e = ctl_call(c, "io.gemmad.Assistant.History", parameters, &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+
+        turn = json_array_get(json_object_get(reply.parameters, "turns"), 0);
+        is_wanted = turn && (c->n_arguments == 0 || field_int(turn, "id") == (json_int_t) id);
+        if (!is_wanted)
+                print_error(c->n_arguments > 0 ? "no turn has this number"
+                                               : "there was no turn yet");
+        else if (c->as_json)
+                print_json(json_object_get(turn, "timings"));
+        else
+                show_trace(c, turn);
+        varlink_reply_done(&reply);
+        return is_wanted ? CTL_EXIT_OK : CTL_EXIT_FAILED;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IPC_CTL_H
+#define IPC_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "ipc/client.h"
+
+/* The parts of gemmactl: one thread, one process, gone after one command.  The only part of ipc/
+ * that prints. */
+
+/* Documented in gemmactl(1). */
+enum ctl_exit {
+        CTL_EXIT_OK = 0,
+        CTL_EXIT_FAILED = 1,
+        CTL_EXIT_USAGE = 2,
+        CTL_EXIT_UNREACHABLE = 3,
+        CTL_EXIT_BAD_INPUT = 4,
+        CTL_EXIT_BUSY = 5,
+        CTL_EXIT_INTERRUPTED = 130,
+};
+
+/* The command line, understood. */
+struct ctl {
+        const char *socket; /* where the daemon is */
+        bool as_json;
+        bool to_terminal; /* standard output is one */
+
+        const char *audio; /* a file, "-", or NULL */
+        bool realtime, thinking, follow;
+        bool has_max_tokens, has_limit, has_before;
+        unsigned max_tokens, limit;
+        uint64_t before;
+
+        char **arguments; /* what is left after options and command */
+        int n_arguments;
+};
+
+/* A command runs to its end and returns what the program exits with. */
+enum ctl_exit ctl_ask(const struct ctl *c);
+enum ctl_exit ctl_status(const struct ctl *c);
+enum ctl_exit ctl_watch(const struct ctl *c);
+enum ctl_exit ctl_history(const struct ctl *c);
+enum ctl_exit ctl_cancel(const struct ctl *c);
+enum ctl_exit ctl_trace(const struct ctl *c);
+
+/* What the commands share.  Each says on standard error what went wrong. */
+
+enum ctl_exit ctl_connect(const struct ctl *c, struct client **ret);
+
+/* Reports why a client function failed. */
+enum ctl_exit ctl_lost(const struct why *why);
+
+/* Reports an error that the daemon answered with. */
+enum ctl_exit ctl_refused(const struct ctl *c, const struct varlink_reply *reply);
+
+/* One call with one answer on a connection of its own; parameters is stolen and may be NULL.  On
+ * CTL_EXIT_OK the caller ends *ret. */
+enum ctl_exit
+ctl_call(const struct ctl *c, const char *method, json_t *parameters, struct varlink_reply *ret);
+
+/* One call with many answers on a connection of its own, each printed as JSON or by show(). */
+enum ctl_exit ctl_follow(const struct ctl *c,
+                         const char *method,
+                         void (*show)(const struct ctl *c, json_t *parameters));
+
+#endif

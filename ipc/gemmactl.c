@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "ipc/ctl-print.h"
+#include "ipc/ctl.h"
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct command {
+        const char *name, *usage, *help;
+        const char *options; /* those it takes besides the ones that all take */
+        int max_arguments;
+        enum ctl_exit (*run)(const struct ctl *c);
+} commands[] = {
+        /* clang-format off */
+        { "ask", "ask [TEXT...]", "ask by text (or by that on standard input), or by sound",
+          "artm", INT_MAX, ctl_ask },
+        { "status", "status", "what the daemon does and has", "f", 0, ctl_status },
+        { "watch", "watch", "everything that happens, as it does", "", 0, ctl_watch },
+        { "history", "history", "past turns, newest first", "nb", 0, ctl_history },
+        { "cancel", "cancel [ID]", "end the running turn, or this one", "", 1, ctl_cancel },
+        { "trace", "trace [ID]", "where the time of the last turn went, or of this one",
+          "", 1, ctl_trace },
+        /* clang-format on */
+};
+
+/* An option is known by its letter everywhere here; not every letter may be typed. */
+static const struct option_row {
+        char letter;
+        bool is_short, is_for_all;
+        const char *name, *argument, *help;
+} option_rows[] = {
+        /* clang-format off */
+        { 'a', true,  false, "audio",      "FILE", "ask: the sound in this file, or on stdin (-)" },
+        { 'r', false, false, "realtime",   NULL,   "ask: take the sound in at its own speed" },
+        { 't', false, false, "thinking",   NULL,   "ask: let the model think before it answers" },
+        { 'm', false, false, "max-tokens", "N",    "ask: end the answer after N tokens" },
+        { 'f', true,  false, "follow",     NULL,   "status: a line for every change" },
+        { 'n', true,  false, "limit",      "N",    "history: at most N turns" },
+        { 'b', false, false, "before",     "ID",   "history: only turns before this one" },
+        { 'j', true,  true,  "json",       NULL,   "one JSON object per line, as it was sent" },
+        { 's', true,  true,  "socket",     "PATH", "where the daemon listens" },
+        { 'h', true,  true,  "help",       NULL,   "this help" },
+        { 'v', false, true,  "version",    NULL,   "the version" },
+        /* clang-format on */
+};
+
+static void print_help(void) {
+        (void) puts("Usage: gemmactl [OPTION...] COMMAND [ARGUMENT...]\n"
+                    "Talks to gemmad, the voice assistant of this session.\n"
+                    "\nCommands:");
+        for (size_t i = 0; i < N(commands); i++)
+                (void) printf("  %-22s %s\n", commands[i].usage, commands[i].help);
+        (void) puts("\nOptions:");
+        for (size_t i = 0; i < N(option_rows); i++) {
+                const struct option_row *o = &option_rows[i];
+                char text[40], letter[] = { '-', o->letter, ',', ' ', 0 };
+
+                (void) snprintf(text, sizeof(text), "%s--%s%s%s", o->is_short ? letter : "    ",
+                                o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+                (void) printf("  %-22s %s\n", text, o->help);
+        }
+}
+
+static int wrong_number(const char *option, const char *text) {
+        print_error("%s: '%s' is not a number that fits", option, text);
+        return -EINVAL;
+}
+
+static int read_option(struct ctl *c, int letter, const char *argument) {
+        switch (letter) {
+        case 'a':
+                c->audio = argument;
+                return 0;
+        case 'r':
+                c->realtime = true;
+                return 0;
+        case 't':
+                c->thinking = true;
+                return 0;
+        case 'm':
+                c->has_max_tokens = true;
+                return parse_unsigned(argument, &c->max_tokens) < 0 || c->max_tokens == 0
+                               ? wrong_number("--max-tokens", argument)
+                               : 0;
+        case 'f':
+                c->follow = true;
+                return 0;
+        case 'n':
+                c->has_limit = true;
+                return parse_unsigned(argument, &c->limit) < 0 ? wrong_number("--limit", argument)
+                                                               : 0;
+        case 'b':
+                c->has_before = true;
+                return parse_u64(argument, &c->before) < 0 || c->before > INT64_MAX
+                               ? wrong_number("--before", argument)
+                               : 0;
+        case 'j':
+                c->as_json = true;
+                return 0;
+        case 's':
+                c->socket = argument;
+                return 0;
+        }
+        return -EINVAL; /* getopt has said it */
+}
+
+/* The tables that getopt wants, made from ours. */
+static void make_getopt_tables(struct option *options, char *letters) {
+        for (size_t i = 0; i < N(option_rows); i++) {
+                const struct option_row *o = &option_rows[i];
+
+                options[i] = (struct option){
+                        .name = o->name,
+                        .has_arg = o->argument ? required_argument : no_argument,
+                        .val = o->letter,
+                };
+                if (o->is_short)
+                        *letters++ = o->letter;
+                if (o->is_short && o->argument)
+                        *letters++ = ':';
+        }
+        options[N(option_rows)] = (struct option){ 0 };
+        *letters = 0;
+}
+
+/* Options may stand anywhere.  Negative: over, with -EINVAL for a mistake and -ECANCELED when help
+ * or version was all that was wanted.  given collects the letters. */
+static int read_options(struct ctl *c, int argc, char **argv, char given[static 256]) {
+        struct option options[N(option_rows) + 1];
+        char letters[2 * N(option_rows) + 1];
+        int letter;
+
+        make_getopt_tables(options, letters);
+        while ((letter = getopt_long(argc, argv, letters, options, NULL)) >= 0) {
+                if (letter == 'h') {
+                        print_help();
+                        return -ECANCELED;
+                }
+                if (letter == 'v') {
+                        (void) puts("gemmactl " GEMMAD_VERSION);
+                        return -ECANCELED;
+                }
+                if (read_option(c, letter, optarg) < 0)
+                        return -EINVAL;
+                given[(unsigned char) letter] = 1;
+        }
+        c->arguments = argv + optind;
+        c->n_arguments = argc - optind;
+        return 0;
+}
+
+static const struct command *find_command(struct ctl *c) {
+        if (c->n_arguments == 0) {
+                print_error("no command; see gemmactl --help");
+                return NULL;
+        }
+        for (size_t i = 0; i < N(commands); i++) {
+                if (strcmp(c->arguments[0], commands[i].name) != 0)
+                        continue;
+                c->arguments++;
+                c->n_arguments--;
+                return &commands[i];
+        }
+        print_error("unknown command '%s'; see gemmactl --help", c->arguments[0]);
+        return NULL;
+}
+
+/* Everything that was given must mean something to the command. */
+static bool fits_command(const struct ctl *c, const struct command *command, const char *given) {
+        for (size_t i = 0; i < N(option_rows); i++) {
+                const struct option_row *o = &option_rows[i];
+
+                if (!given[(unsigned char) o->letter] || o->is_for_all ||
+                    strchr(command->options, o->letter))
+                        continue;
+                print_error("%s does not take --%s", command->name, o->name);
+                return false;
+        }
+        if (c->n_arguments > command->max_arguments) {
+                print_error("%s does not take '%s'", command->name,
+                            c->arguments[command->max_arguments]);
+                return false;
+        }
+        if (c->realtime && !c->audio) {
+                print_error("--realtime is for --audio");
+                return false;
+        }
+        return true;
+}
+
+/* The caller frees it; NULL when out of memory. */
+static char *default_socket(void) {
+        const char *chosen = getenv("GEMMAD_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
+        char *path;
+        int n;
+
+        if (chosen && chosen[0])
+                return strdup(chosen);
+        if (runtime && runtime[0])
+                n = asprintf(&path, "%s/gemmad/io.gemmad.Assistant", runtime);
+        else
+                n = asprintf(&path, "/run/user/%u/gemmad/io.gemmad.Assistant", geteuid());
+        return n < 0 ? NULL : path;
+}
+
+int main(int argc, char **argv) {
+        _cleanup_(freep) char *socket = default_socket();
+        struct ctl c = { .socket = socket, .to_terminal = isatty(STDOUT_FILENO) };
+        const struct command *command;
+        char given[256] = { 0 };
+        enum ctl_exit e;
+        int r;
+
+        (void) setlocale(LC_TIME, "");
+        r = read_options(&c, argc, argv, given);
+        if (r == -ECANCELED)
+                return CTL_EXIT_OK;
+        if (r < 0)
+                return CTL_EXIT_USAGE;
+        command = find_command(&c);
+        if (!command || !fits_command(&c, command, given))
+                return CTL_EXIT_USAGE;
+        if (!c.socket) {
+                print_error("out of memory");
+                return CTL_EXIT_FAILED;
+        }
+
+        e = command->run(&c);
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                print_error("cannot write: %s", strerror(errno));
+                return e == CTL_EXIT_OK ? CTL_EXIT_FAILED : e;
+        }
+        return e;
+}

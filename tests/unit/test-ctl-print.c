@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ipc/ctl-print.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/tap.h"
+
+/* What is printed, as a string; the caller frees it. */
+static char *printed(bool to_terminal, const char *text) {
+        size_t size;
+        char *result;
+        FILE *f = open_memstream(&result, &size);
+
+        print_text(f, to_terminal, text);
+        (void) fclose(f);
+        return result;
+}
+
+static bool prints(bool to_terminal, const char *text, const char *expected) {
+        char *result = printed(to_terminal, text);
+        bool same = strcmp(result, expected) == 0;
+
+        if (!same)
+                printf("# %s\n# instead of %s\n", result, expected);
+        free(result);
+        return same;
+}
+
+static void test_terminal(void) {
+        static const struct {
+                const char *text, *expected;
+        } cases[] = {
+                { "plain\n\ttext", "plain\n\ttext" },
+                { "\x1b[2J\r\a\b\x7f", "\\x1b[2J\\x0d\\x07\\x08\\x7f" },
+                { "\xc2\x9b"
+                  "31m",
+                  "\\x9b31m" },
+                { "\xc2\xa0\xc3\xbc\xe2\x82\xac\xf0\x9f\x99\x82",
+                  "\xc2\xa0\xc3\xbc\xe2\x82\xac\xf0\x9f\x99\x82" },
+                { "\xe2\x80\xae\xe2\x81\xa6\xe2\x80\xa8", "\\u202e\\u2066\\u2028" },
+                { "\xe2\x80\x9cquoted\xe2\x80\x9d", "\xe2\x80\x9cquoted\xe2\x80\x9d" },
+                { "\xe2\x80", "\\xe2\\x80" },
+                { "\xc3(", "\\xc3(" },
+                { "\xff\x9b", "\\xff\\x9b" },
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+                expect(prints(true, cases[i].text, cases[i].expected));
+}
+
+static void test_elsewhere(void) {
+        expect(prints(false, "\x1b[2J\r\xc2\x9b\xe2\x80\xae", "\x1b[2J\r\xc2\x9b\xe2\x80\xae"));
+}
+
+static void test_fields(void) {
+        json_t *object = json_pack("{s:s, s:i, s:f, s:n}", "s", "x", "i", 7, "f", 1.5, "n");
+
+        expect(strcmp(field_string(object, "s"), "x") == 0);
+        expect(strcmp(field_string(object, "i"), "") == 0);
+        expect(strcmp(field_string(object, "none"), "") == 0);
+        expect(strcmp(field_string(NULL, "s"), "") == 0);
+        expect(field_int(object, "i") == 7 && field_int(object, "s") == 0);
+        expect(field_number(object, "f") > 1 && field_number(object, "i") > 6);
+        expect(json_is_null(json_object_get(object, "n")));
+        json_decref(object);
+}
+
+int main(void) {
+        rule("no text drives the terminal, and readable text stays readable", test_terminal);
+        rule("elsewhere text is printed as it is", test_elsewhere);
+        rule("fields that are missing or of another type are empty", test_fields);
+        return tap_done();
+}
