@@ -84,6 +84,10 @@ INLINE vec_i i_add(vec_i a, vec_i b) {
         return _mm256_add_epi32(a, b);
 }
 
+INLINE vec_i i_byte(vec_b v, int n) {
+        return _mm256_srai_epi32(_mm256_slli_epi32(v, 24 - 8 * n), 24);
+}
+
 INLINE vec_b b_load(const void *p) {
         return _mm256_loadu_si256(p);
 }

@@ -78,6 +78,10 @@ INLINE vec_i i_add(vec_i a, vec_i b) {
         return vaddq_s32(a, b);
 }
 
+INLINE vec_i i_byte(vec_b v, int n) {
+        return vshrq_n_s32(vshlq_s32(vreinterpretq_s32_u8(v), vdupq_n_s32(24 - 8 * n)), 24);
+}
+
 INLINE vec_b b_load(const void *p) {
         return vld1q_u8(p);
 }

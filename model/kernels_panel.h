@@ -20,7 +20,7 @@
  *   f_zero f_set1 f_load f_store f_mul f_fma(a, b, c) = a * b + c, f_from_i, f_sum(v)
  *   f_load_half(const uint16_t *), f_store_half(uint16_t *, v)
  *   f_gather_half(p, stride)     the half at p in every row
- *   i_load i_store i_add
+ *   i_load i_store i_add, i_byte(b, 0..3): the signed byte of that place in every lane
  *   b_load b_store b_and b_or b_xor b_set1
  *   b_shift_left4(b), b_shift_right(b, 1|2|4): within 16-bit pairs; the caller masks
  *   b_load_rows(p, stride)       vector of 16-byte pieces: lane group g holds row 4 g + i of p's rows
@@ -118,19 +118,24 @@ unpack_q8_0(struct sink *s, unsigned b, const unsigned char *at, size_t stride) 
         }
 }
 
-/* Scales and minima of the eight blocks of a Q4_K or Q5_K super-block. */
+/* Scales and minima of the eight blocks of a Q4_K or Q5_K super-block: quant_k_scale() for all rows
+ * and four blocks at once. */
 static ALWAYS_INLINE void
 unpack_k_scales(struct panel *p, const unsigned char *super, size_t stride) {
-        for (unsigned r = 0; r < PANEL_ROWS; r++, super += stride) {
-                float d = load_half(super), dmin = -load_half(super + 2);
+        vec_f d = f_gather_half(super, stride);
+        vec_f dmin = f_mul(f_gather_half(super + 2, stride), f_set1(-1.0f));
+        vec_b six_bits = b_set1(0x3f), upper_two = b_set1(0x30);
+        vec_b packed[4], scales[2], minima[2];
 
-                for (unsigned j = 0; j < 8; j++) {
-                        unsigned scale, minimum;
+        load_columns(packed, super + Q4_K_SCALES, stride);
+        scales[0] = b_and(packed[0], six_bits);
+        minima[0] = b_and(packed[1], six_bits);
+        scales[1] = b_or(low_nibbles(packed[2]), b_and(b_shift_right(packed[0], 2), upper_two));
+        minima[1] = b_or(high_nibbles(packed[2]), b_and(b_shift_right(packed[1], 2), upper_two));
 
-                        quant_k_scale(super + Q4_K_SCALES, j, &scale, &minimum);
-                        p->scale[j][0][r] = d * (float) scale;
-                        p->offset[j][0][r] = dmin * (float) minimum;
-                }
+        for (int j = 0; j < 8; j++) {
+                f_store(p->scale[j][0], f_mul(d, f_from_i(i_byte(scales[j / 4], j % 4))));
+                f_store(p->offset[j][0], f_mul(dmin, f_from_i(i_byte(minima[j / 4], j % 4))));
         }
 }
 
@@ -177,15 +182,15 @@ static ALWAYS_INLINE void unpack_q5_k(struct sink *s, const unsigned char *super
 
 static ALWAYS_INLINE void
 unpack_q6_k_scales(struct panel *p, const unsigned char *super, size_t stride) {
-        for (unsigned r = 0; r < PANEL_ROWS; r++, super += stride) {
-                float d = load_half(super + Q6_K_D);
+        vec_f d = f_gather_half(super + Q6_K_D, stride);
+        vec_b scales[4];
 
-                for (unsigned j = 0; j < 16; j++) {
-                        float scale = d * (float) (int8_t) super[Q6_K_SCALES + j];
+        load_columns(scales, super + Q6_K_SCALES, stride);
+        for (int j = 0; j < 16; j++) {
+                vec_f scale = f_mul(d, f_from_i(i_byte(scales[j / 4], j % 4)));
 
-                        p->scale[j / 2][j % 2][r] = scale;
-                        p->offset[j / 2][j % 2][r] = -32 * scale;
-                }
+                f_store(p->scale[j / 2][j % 2], scale);
+                f_store(p->offset[j / 2][j % 2], f_mul(scale, f_set1(-32.0f)));
         }
 }
 

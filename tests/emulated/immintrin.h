@@ -47,3 +47,12 @@ static inline float _mm512_reduce_add_ps(__m512 v) {
                 sum += in[i];
         return sum;
 }
+
+static inline __m512i _mm512_srai_epi32(__m512i v, unsigned n) {
+        int32_t lanes[16];
+
+        memcpy(lanes, &v, sizeof(lanes));
+        for (unsigned i = 0; i < 16; i++)
+                lanes[i] >>= n;
+        return _mm512_loadu_si512(lanes);
+}
