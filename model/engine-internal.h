@@ -18,8 +18,9 @@ struct engine {
         struct tokenizer *tokenizer; /* owned */
         struct pool *pool;           /* owned */
         const struct kernels *kernels;
-        struct grammar *grammar; /* owned; NULL: any answer is possible */
-        char *name;              /* owned */
+        struct grammar *grammar;     /* owned; NULL: any answer is possible */
+        float least_log_probability; /* of a constrained answer */
+        char *name;                  /* owned */
         bool answers_with_transcript;
         int32_t *suppressed; /* owned: ids that are never generated */
         size_t n_suppressed;

@@ -3,6 +3,7 @@
 
 #include <cblas.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,18 @@ static int read_name(struct engine *e) {
         }
         e->name = strndup(name.text, name.size);
         return e->name ? 0 : -ENOMEM;
+}
+
+static int read_grammar(struct engine *e, struct why *why) {
+        const char *key = "gemmad.grammar.least_log_probability";
+        int r;
+
+        e->least_log_probability = -INFINITY;
+        r = grammar_read(&e->grammar, e->model, e->params.n_vocab, why);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        r = gguf_get_f32(e->model, key, &e->least_log_probability, why);
+        return r == -ENOENT ? 0 : r;
 }
 
 static void read_answer_style(struct engine *e) {
@@ -88,22 +101,22 @@ static int read_model(struct engine *e, struct why *why) {
 
         r = params_read(&e->params, e->model, why);
         if (r < 0)
-                return because_in(why, r, gguf_name(e->model));
+                return gguf_because_in(e->model, r, why);
         r = weights_read(&e->weights, &e->params, e->model, projector, why);
         if (r < 0)
-                return because_in(why, r, gguf_name(e->projector ? e->projector : e->model));
+                return r;
         if (e->projector && !e->weights.projector.data)
                 return because(why, -EBADMSG, "%s: no audio projector in it",
                                gguf_name(e->projector));
         r = tokenizer_new(&e->tokenizer, e->model, why);
         if (r < 0)
                 return r;
-        r = grammar_read(&e->grammar, e->model, e->params.n_vocab, why);
-        if (r < 0 && r != -ENOENT)
-                return because_in(why, r, gguf_name(e->model));
+        r = read_grammar(e, why);
+        if (r < 0)
+                return gguf_because_in(e->model, r, why);
         r = read_suppressed(e, why);
         if (r < 0)
-                return because_in(why, r, gguf_name(e->model));
+                return gguf_because_in(e->model, r, why);
         read_stops(e);
         read_answer_style(e);
         return read_name(e);
@@ -173,6 +186,10 @@ bool engine_answers_with_transcript(const struct engine *e) {
 
 bool engine_has_grammar(const struct engine *e) {
         return e->grammar;
+}
+
+float engine_least_log_probability(const struct engine *e) {
+        return e->least_log_probability;
 }
 
 uint32_t engine_max_positions(const struct engine *e) {

@@ -39,6 +39,10 @@ bool engine_answers_with_transcript(const struct engine *e);
  * session_constrain(). */
 bool engine_has_grammar(const struct engine *e);
 
+/* The least session_log_probability() of an answer that is to be believed, as calibrated when the
+ * model was made; -infinity when the file says nothing. */
+float engine_least_log_probability(const struct engine *e);
+
 /* The longest context that the model was made for, in positions. */
 uint32_t engine_max_positions(const struct engine *e);
 

@@ -16,6 +16,8 @@
  *   gemmad.grammar.tokens   [n_edges]       rising within a state
  *   gemmad.grammar.targets  [n_edges]       the state after that token
  *
+ * and gemmad.grammar.least_log_probability says which answers are to be believed (engine.h).
+ *
  * An answer ends with a token that ends a turn.  Immutable: any thread. */
 struct grammar;
 

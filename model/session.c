@@ -22,7 +22,7 @@ struct session {
         int32_t pending; /* sampled and returned, not yet in the cache; -1: none */
         bool is_constrained;
         uint32_t grammar_state;
-        float overruled; /* see session_overruled() */
+        float log_probability; /* of the constrained answer so far */
 };
 
 DEFINE_CLEANUP(struct session *, session_free)
@@ -143,9 +143,10 @@ int session_append_frames(struct session *s, const float *samples, size_t n) {
 }
 
 int session_rewind(struct session *s, unsigned position) {
+        bool takes_back_positions = position != s->cache.n;
         int r;
 
-        if (position == s->cache.n && s->pending < 0)
+        if (!takes_back_positions && s->pending < 0)
                 return 0;
 
         r = kvcache_rewind(&s->cache, position);
@@ -154,7 +155,7 @@ int session_rewind(struct session *s, unsigned position) {
 
         /* The decoder's last row, and its logits, are of a position that is still there only when
          * nothing but the pending token was taken back. */
-        if (s->pending < 0 || position != s->cache.n)
+        if (takes_back_positions)
                 s->has_last = s->has_logits = false;
         s->pending = -1;
         return 0;
@@ -188,26 +189,35 @@ static bool is_stop(const struct engine *e, int32_t id) {
 void session_constrain(struct session *s, bool constrained) {
         s->is_constrained = constrained && s->engine->grammar;
         s->grammar_state = 0;
-        s->overruled = 0;
+        s->log_probability = 0;
 }
 
-float session_overruled(const struct session *s) {
-        return s->overruled;
+float session_log_probability(const struct session *s) {
+        return s->log_probability;
+}
+
+/* log(exp(x_i) / sum_j exp(x_j)) */
+static float log_softmax_at(const float *x, size_t n, size_t i) {
+        double sum = 0;
+        float max = x[0];
+
+        for (size_t j = 1; j < n; j++)
+                max = x[j] > max ? x[j] : max;
+        for (size_t j = 0; j < n; j++)
+                sum += (double) expf(x[j] - max);
+        return x[i] - max - (float) log(sum);
 }
 
 /* The likeliest token that the grammar allows; -EINVAL when it allows none that is possible. */
 static int choose_constrained(struct session *s, const float *logits, int32_t *ret) {
         const struct grammar *g = s->engine->grammar;
-        float best = logits[0];
         int32_t id;
 
         id = grammar_choose(g, s->grammar_state, logits);
         if (id < 0)
                 return -EINVAL;
-        for (size_t i = 1; i < s->engine->params.n_vocab; i++)
-                best = logits[i] > best ? logits[i] : best;
 
-        s->overruled += best - logits[id];
+        s->log_probability += log_softmax_at(logits, s->engine->params.n_vocab, (size_t) id);
         (void) grammar_follow(g, &s->grammar_state, id);
         *ret = id;
         return 0;

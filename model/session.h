@@ -33,10 +33,10 @@ struct session *session_free(struct session *s);
 unsigned session_position(const struct session *s);
 unsigned session_max_positions(const struct session *s);
 
-/* Append n tokens, or n frames of SESSION_FRAME_SAMPLES samples in [-1, 1] at 16 kHz, at the current
- * position.  Any n; the result does not depend on how the input is cut.  0; -ENOSPC when the cache
- * can not hold them all (then none was appended); -EINVAL for an id outside of the vocabulary;
- * -EOPNOTSUPP for frames when the engine does not hear. */
+/* Append n tokens, or n frames of SESSION_FRAME_SAMPLES samples in [-1, 1] at 16 kHz, at the
+ * current position.  Any n; the result does not depend on how the input is cut.  0; -ENOSPC when
+ * the cache can not hold them all (then none was appended); -EINVAL for an id outside of the
+ * vocabulary; -EOPNOTSUPP for frames when the engine does not hear. */
 int session_append_tokens(struct session *s, const int32_t *ids, size_t n);
 int session_append_frames(struct session *s, const float *samples, size_t n);
 
@@ -56,10 +56,10 @@ const float *session_logits(struct session *s);
  * again.  */
 void session_constrain(struct session *s, bool constrained);
 
-/* How much the grammar had to overrule the model in the answer so far: the sum over its tokens of
- * (logit of the likeliest token - logit of the chosen token), 0 when it would have said the same by
- * itself.  Large: it was probably not meant to be one of these answers. */
-float session_overruled(const struct session *s);
+/* The natural logarithm of the probability that the model gave to the constrained answer so far, by
+ * itself: 0 when it was sure of every token.  Far below: it was probably not meant to be one of
+ * these answers. */
+float session_log_probability(const struct session *s);
 
 /* Samples the next token.  1 and *ret: the token, which the session appends by itself when it goes
  * on; 0 and *ret: the turn is over, *ret is the stop token, which is not appended (<turn|>, <eos>,

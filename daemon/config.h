@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/why.h"
+
+/* What can be set.  Filled before any thread starts and never changed afterwards, so every thread
+ * may read it.  Strings are owned and never NULL; "" means not set. */
+struct config {
+        char *model_path;
+        char *projector_path;
+        unsigned n_threads;
+        unsigned context_positions;
+        unsigned max_tokens;
+        bool thinking;
+        double temperature;
+        unsigned top_k;
+        double top_p;
+        uint64_t seed;
+
+        char *system_text;
+        unsigned history_positions;
+
+        unsigned max_seconds;
+        unsigned stall_seconds;
+        unsigned batch_frames;
+
+        char *socket_path;
+        unsigned max_clients;
+        unsigned max_message_kib;
+        unsigned max_unsent_kib;
+        unsigned max_text_kib;
+        unsigned max_queued_turns;
+
+        bool store_enabled;
+        char *store_path;
+};
+
+/* Every option at its default.  0 or -ENOMEM. */
+int config_new(struct config **ret);
+struct config *config_free(struct config *c);
+DEFINE_CLEANUP(struct config *, config_free)
+
+/* One option from text, with its checks.  -ENOENT when there is no such option, -EINVAL or -ERANGE
+ * for the value; each with a reason. */
+int config_set(
+        struct config *c, const char *section, const char *key, const char *value, struct why *why);
+
+/* A whole file held in memory; name is for messages.  The first line at fault ends it: -EBADMSG and
+ * "name:line: reason". */
+int config_read(struct config *c, const char *text, size_t size, const char *name, struct why *why);
+
+/* -ENOENT when there is no such file. */
+int config_read_file(struct config *c, const char *path, struct why *why);
+
+/* What no single option can tell: how they fit together.  -EINVAL with a reason. */
+int config_check(const struct config *c, struct why *why);
+
+/* All options in a form that config_read() accepts. */
+void config_write(const struct config *c, FILE *out);
+
+/* Walks the names of all options; false after the last. */
+bool config_option_name(size_t index, const char **ret_section, const char **ret_key);
+
+#endif

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "daemon/listeners.h"
+#include "daemon/replies.h"
+#include "ipc/assistant.h"
+#include "ipc/server.h"
+
+#define ASSISTANT "io.gemmad.Assistant"
+
+#define CONTROL_MAX_TOKENS  32768
+#define CONTROL_HISTORY     20
+#define CONTROL_MAX_HISTORY 1000
+
+/* How often the things of a status that nobody reports are looked at, while somebody listens. */
+#define CONTROL_STATUS_USEC 1000000
+
+/* A call of Ask, from its turn's beginning to its end. */
+struct asker {
+        struct control *control; /* not owned */
+        struct call *call;       /* not owned */
+        struct turn *turn;       /* not owned */
+};
+
+struct control {
+        struct control_config config;
+        struct server *server;    /* owned */
+        struct turns *turns;      /* not owned */
+        sd_event_source *changed; /* owned; sends the status once per round of the loop */
+        sd_event_source *tick;    /* owned; runs while somebody listens to the status */
+        struct event_loaded loaded;
+        bool is_loaded;
+        uint64_t began_ns;
+        struct listeners watchers;
+        struct listeners observers; /* of the status */
+        json_t *last_status;        /* owned; what the observers know */
+};
+
+static const char *string_of(const json_t *parameters, const char *key, size_t *ret_size) {
+        const json_t *value = json_object_get(parameters, key);
+
+        if (!json_is_string(value))
+                return NULL;
+        if (ret_size)
+                *ret_size = json_string_length(value);
+        return json_string_value(value);
+}
+
+static bool flag_of(const json_t *parameters, const char *key, bool otherwise) {
+        const json_t *value = json_object_get(parameters, key);
+
+        return json_is_boolean(value) ? json_is_true(value) : otherwise;
+}
+
+/* 1 and *ret, 0 when it was not given, -EINVAL when it is out of range. */
+static int integer_of(const json_t *parameters,
+                      const char *key,
+                      json_int_t min,
+                      json_int_t max,
+                      json_int_t *ret) {
+        const json_t *value = json_object_get(parameters, key);
+        json_int_t number;
+
+        if (!json_is_integer(value))
+                return 0;
+        number = json_integer_value(value);
+        if (number < min || number > max)
+                return -EINVAL;
+
+        *ret = number;
+        return 1;
+}
+
+static bool is_given(const json_t *parameters, const char *key) {
+        const json_t *value = json_object_get(parameters, key);
+
+        return value && !json_is_null(value);
+}
+
+static bool is_blank(const char *text, size_t size) {
+        for (size_t i = 0; i < size; i++)
+                if (!strchr(" \t\r\n", text[i]) || !text[i])
+                        return false;
+        return true;
+}
+
+static int check_text(const struct control *c, const struct ask *ask, struct why *why) {
+        size_t max = (size_t) c->config.config->max_text_kib * 1024;
+
+        if (is_blank(ask->text, ask->text_size))
+                return because(why, -EINVAL, "the text is empty");
+        if (ask->text_size > max)
+                return because(why, -EFBIG, "the text has %zu bytes, the limit (MaxTextKiB) is %zu",
+                               ask->text_size, max);
+        return 0;
+}
+
+/* Only regular files by path: whatever a client may open by itself it can send as a descriptor, and
+ * then opening it can hold up nobody else. */
+static int open_sound(const char *path, struct why *why) {
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+
+        if (path[0] != '/')
+                return because(why, -EINVAL, "%.200s: not an absolute path", path);
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (fd < 0)
+                return because(why, -errno, "%.200s: %s", path, strerror(errno));
+        if (fstat(fd, &st) < 0)
+                return because(why, -errno, "%.200s: %s", path, strerror(errno));
+        if (!S_ISREG(st.st_mode))
+                return because(why, -EINVAL, "%.200s: not a regular file", path);
+        return TAKE_FD(fd);
+}
+
+static void refuse(struct call *call, const char *error, const struct why *why) {
+        call_error(call, error, reply_reason(why->text));
+}
+
+/* Reads the sound's descriptor into ask.  False when the call has been answered instead. */
+static bool take_sound(struct control *c, struct call *call, json_t *parameters, struct ask *ask) {
+        const char *path = string_of(parameters, "audio_path", NULL);
+        struct why why = {};
+        json_int_t index;
+
+        if (c->is_loaded && !c->loaded.hears) {
+                call_error(call, ASSISTANT ".CannotHear", NULL);
+                return false;
+        }
+        if (path) {
+                ask->audio_fd = open_sound(path, &why);
+                if (ask->audio_fd >= 0)
+                        return true;
+                refuse(call, ASSISTANT ".BadAudio", &why);
+                return false;
+        }
+
+        if (integer_of(parameters, "audio_fd", 0, INT_MAX, &index) == 1)
+                ask->audio_fd = call_take_fd(call, (size_t) index);
+        if (ask->audio_fd >= 0)
+                return true;
+        call_invalid_parameter(call, "audio_fd");
+        return false;
+}
+
+static bool take_input(struct control *c, struct call *call, json_t *parameters, struct ask *ask) {
+        struct why why = {};
+
+        if (is_given(parameters, "text") + is_given(parameters, "audio_path") +
+                    is_given(parameters, "audio_fd") !=
+            1) {
+                call_invalid_parameter(call, is_given(parameters, "text") ? "text" : "audio_path");
+                return false;
+        }
+
+        ask->text = string_of(parameters, "text", &ask->text_size);
+        if (!ask->text)
+                return take_sound(c, call, parameters, ask);
+        if (check_text(c, ask, &why) < 0) {
+                refuse(call, ASSISTANT ".BadText", &why);
+                return false;
+        }
+        return true;
+}
+
+static void on_asker_gone(struct call *call, void *userdata) {
+        struct asker *a = userdata;
+
+        (void) call;
+        turns_disown(a->control->turns, a->turn);
+        free(a);
+}
+
+static void refuse_turn(struct control *c, struct call *call, int r) {
+        if (r == -EBUSY)
+                call_error(call, ASSISTANT ".Busy",
+                           json_pack("{s:I}", "queued", (json_int_t) turns_n_waiting(c->turns)));
+        else if (r == -ESHUTDOWN)
+                call_error(call, ASSISTANT ".Stopping", NULL);
+        else
+                call_error(call, ASSISTANT ".TurnFailed", reply_reason(strerror(-r)));
+}
+
+static int on_ask(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+        struct asker *a;
+        struct ask ask = {
+                .audio_fd = -1,
+                .realtime = flag_of(parameters, "realtime", false),
+                .thinking = flag_of(parameters, "thinking", c->config.config->thinking),
+        };
+        json_int_t max_tokens = c->config.config->max_tokens;
+        int r;
+
+        if (integer_of(parameters, "max_tokens", 1, CONTROL_MAX_TOKENS, &max_tokens) < 0) {
+                call_invalid_parameter(call, "max_tokens");
+                return 0;
+        }
+        ask.max_tokens = (unsigned) max_tokens;
+        if (!take_input(c, call, parameters, &ask))
+                return 0;
+
+        a = calloc(1, sizeof(*a));
+        ask.owner = a;
+        r = a ? turns_ask(c->turns, &ask, &a->turn) : -ENOMEM;
+        if (r < 0) {
+                closep(&ask.audio_fd);
+                free(a);
+                refuse_turn(c, call, r);
+                return 0;
+        }
+        a->control = c;
+        a->call = call;
+        call_on_gone(call, on_asker_gone, a);
+        control_changed(c);
+        return 0;
+}
+
+/* What Status tells, without the parts that change all the time. */
+static json_t *status_of(struct control *c) {
+        struct server_counters counters = server_counters(c->server);
+
+        /* clang-format off */
+        return json_pack("{s:s, s:s, s:o, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I}",
+                 "state", activity_name(turns_activity(c->turns)),
+                 "version", c->config.version,
+                 "model", reply_string(c->loaded.model),
+                 "kernels", c->loaded.kernels,
+                 "threads", (json_int_t) c->loaded.n_threads,
+                 "hears", (int) c->loaded.hears,
+                 "max_positions", (json_int_t) c->loaded.max_positions,
+                 "turns", (json_int_t) turns_n_done(c->turns),
+                 "clients", (json_int_t) counters.n_clients,
+                 "queued", (json_int_t) turns_n_waiting(c->turns),
+                 "dropped_clients", (json_int_t) counters.n_dropped,
+                 "refused_frames", (json_int_t) spsc_refused(&c->config.sounds->queue));
+        /* clang-format on */
+}
+
+/* The whole reply from what status_of() gave. */
+static json_t *complete_status(const struct control *c, json_t *status) {
+        json_t *reply = json_copy(status);
+        double uptime = clock_ms(clock_now_ns() - c->began_ns) / 1000;
+
+        if (!reply)
+                return NULL;
+        (void) json_object_set_new(reply, "positions",
+                                   json_integer((json_int_t) turns_position(c->turns)));
+        (void) json_object_set_new(reply, "uptime", json_real(uptime));
+        return reply;
+}
+
+static void send_status(struct control *c) {
+        json_t *status;
+        json_t *reply;
+
+        if (listeners_is_empty(&c->observers))
+                return;
+        status = status_of(c);
+        if (!status || json_equal(status, c->last_status)) {
+                json_decref(status);
+                return;
+        }
+
+        json_decref(c->last_status);
+        c->last_status = status;
+        reply = complete_status(c, status);
+        listeners_tell(&c->observers, reply);
+        json_decref(reply);
+}
+
+static int on_changed(sd_event_source *source, void *userdata) {
+        (void) source;
+        send_status(userdata);
+        return 0;
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct control *c = userdata;
+
+        send_status(c);
+        listeners_sweep(&c->observers);
+        if (listeners_is_empty(&c->observers))
+                return 0;
+        (void) sd_event_source_set_time(source, usec + CONTROL_STATUS_USEC);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+static int on_status(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+        json_t *status;
+        int r;
+
+        (void) parameters;
+        status = status_of(c);
+        if (!status)
+                return -ENOMEM;
+
+        if (!call_wants_more(call)) {
+                call_reply(call, complete_status(c, status));
+                json_decref(status);
+                return 0;
+        }
+
+        /* The others first, for whom this may be news too. */
+        send_status(c);
+        r = listeners_add(&c->observers, call);
+        if (r >= 0) {
+                (void) call_continue(call, complete_status(c, status));
+                (void) sd_event_source_set_time_relative(c->tick, CONTROL_STATUS_USEC);
+                (void) sd_event_source_set_enabled(c->tick, SD_EVENT_ONESHOT);
+        }
+        json_decref(c->last_status);
+        c->last_status = status;
+        return r;
+}
+
+static int on_watch(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        (void) parameters;
+        if (!call_wants_more(call)) {
+                call_error(call, ASSISTANT ".NeedsMore", NULL);
+                return 0;
+        }
+        return listeners_add(&c->watchers, call);
+}
+
+static int on_cancel(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+        json_int_t id = 0;
+        bool found;
+        int r;
+
+        r = integer_of(parameters, "id", 1, INT64_MAX, &id);
+        if (r < 0) {
+                call_invalid_parameter(call, "id");
+                return 0;
+        }
+
+        found = turns_cancel(c->turns, (uint64_t) id);
+        if (!found && r == 1)
+                call_error(call, ASSISTANT ".NoSuchTurn", json_pack("{s:I}", "id", id));
+        else
+                call_reply(call, json_pack("{s:b}", "cancelled", (int) found));
+        return 0;
+}
+
+struct history {
+        json_t *turns;
+        size_t size; /* of the JSON text so far */
+        size_t max_size;
+};
+
+static int on_history_turn(const struct record *record, void *userdata) {
+        struct history *h = userdata;
+        json_t *turn = reply_turn(record);
+        size_t size;
+
+        if (!turn)
+                return -ENOMEM;
+        size = json_dumpb(turn, NULL, 0, 0);
+        if (h->size > 0 && h->size + size > h->max_size) {
+                json_decref(turn);
+                return 1;
+        }
+
+        h->size += size;
+        return json_array_append_new(h->turns, turn) < 0 ? -ENOMEM : 0;
+}
+
+/* Gives fewer turns than asked for when more would not fit into what may be unsent, and never none
+ * when there are some: the client goes on with `before`. */
+static int
+read_history(struct control *c, unsigned limit, uint64_t before, json_t **ret, struct why *why) {
+        struct history h = {
+                .turns = json_array(),
+                .max_size = (size_t) c->config.config->max_unsent_kib * 1024 / 2,
+        };
+        int r = 0;
+
+        if (!h.turns)
+                return because(why, -ENOMEM, "out of memory");
+        if (c->config.store)
+                r = store_history(c->config.store, before, limit, on_history_turn, &h, why);
+        if (r < 0) {
+                json_decref(h.turns);
+                return r;
+        }
+
+        *ret = h.turns;
+        return 0;
+}
+
+static int on_history(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+        json_int_t limit = CONTROL_HISTORY;
+        json_int_t before = 0;
+        struct why why = {};
+        json_t *turns = NULL;
+        int r;
+
+        if (integer_of(parameters, "limit", 0, CONTROL_MAX_HISTORY, &limit) < 0) {
+                call_invalid_parameter(call, "limit");
+                return 0;
+        }
+        if (integer_of(parameters, "before", 1, INT64_MAX, &before) < 0) {
+                call_invalid_parameter(call, "before");
+                return 0;
+        }
+
+        r = read_history(c, (unsigned) limit, (uint64_t) before, &turns, &why);
+        if (r < 0)
+                refuse(call, ASSISTANT ".TurnFailed", &why);
+        else
+                call_reply(call, json_pack("{s:o}", "turns", turns));
+        return 0;
+}
+
+/* What went wrong because of the one who asked is an error; all else is how the turn ended. */
+static void answer_asker(struct control *c, const struct turn *turn, json_t *reply) {
+        struct asker *a = turn->owner;
+        struct call *call = a->call;
+
+        (void) c;
+        free(a);
+        call_on_gone(call, NULL, NULL);
+        switch (turn->fault) {
+        case FAULT_AUDIO:
+                refuse(call, ASSISTANT ".BadAudio", &turn->why);
+                break;
+        case FAULT_TEXT:
+                refuse(call, ASSISTANT ".BadText", &turn->why);
+                break;
+        case FAULT_DEAF:
+                call_error(call, ASSISTANT ".CannotHear", NULL);
+                break;
+        case FAULT_STOPPING:
+                call_error(call, ASSISTANT ".Stopping", NULL);
+                break;
+        case FAULT_NONE:
+        case FAULT_MODEL:
+                call_reply(call, json_incref(reply));
+                break;
+        }
+}
+
+void control_on_news(const struct news *news, void *userdata) {
+        struct control *c = userdata;
+        struct asker *a = news->turn->owner;
+        json_t *reply;
+
+        control_changed(c);
+        reply = reply_event(c->turns, news);
+        if (a && news->kind == NEWS_DONE)
+                answer_asker(c, news->turn, reply);
+        else if (a && call_wants_more(a->call) && reply)
+                (void) call_continue(a->call, json_incref(reply));
+        listeners_tell(&c->watchers, reply);
+        json_decref(reply);
+}
+
+void control_changed(struct control *c) {
+        (void) sd_event_source_set_enabled(c->changed, SD_EVENT_ONESHOT);
+}
+
+static int add_sources(struct control *c) {
+        int r;
+
+        r = sd_event_add_defer(c->config.loop, &c->changed, on_changed, c);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(c->changed, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time(c->config.loop, &c->tick, CLOCK_MONOTONIC, UINT64_MAX, 0, on_tick, c);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(c->tick, SD_EVENT_OFF);
+}
+
+static int open_server(struct control *c, struct why *why) {
+        static const struct server_method methods[] = {
+                { ASSISTANT ".Ask", on_ask },         { ASSISTANT ".Status", on_status },
+                { ASSISTANT ".Watch", on_watch },     { ASSISTANT ".Cancel", on_cancel },
+                { ASSISTANT ".History", on_history }, { NULL, NULL },
+        };
+        const char *interfaces[] = { assistant_interface(), NULL };
+        const struct config *config = c->config.config;
+        struct server_config server = {
+                .listen_fd = c->config.listen_fd,
+                .interfaces = interfaces,
+                .methods = methods,
+                .userdata = c,
+                .vendor = "gemmad",
+                .product = "gemmad",
+                .version = c->config.version,
+                .url = "",
+                .max_clients = config->max_clients,
+                .max_message_size = (size_t) config->max_message_kib * 1024,
+                .max_unsent_size = (size_t) config->max_unsent_kib * 1024,
+        };
+
+        return server_new(&c->server, c->config.loop, &server, why);
+}
+
+int control_new(struct control **ret, const struct control_config *config, struct why *why) {
+        _cleanup_(control_freep) struct control *c = NULL;
+        int r;
+
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return because(why, -ENOMEM, "out of memory");
+        c->config = *config;
+        c->began_ns = clock_now_ns();
+
+        r = add_sources(c);
+        if (r < 0)
+                return because(why, r, "event loop: %s", strerror(-r));
+        r = open_server(c, why);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+struct control *control_free(struct control *c) {
+        if (!c)
+                return NULL;
+
+        if (c->server)
+                server_free(c->server);
+        listeners_done(&c->watchers);
+        listeners_done(&c->observers);
+        json_decref(c->last_status);
+        sd_event_source_disable_unref(c->tick);
+        sd_event_source_disable_unref(c->changed);
+        free(c);
+        return NULL;
+}
+
+void control_set_turns(struct control *c, struct turns *turns) {
+        c->turns = turns;
+}
+
+void control_set_loaded(struct control *c, const struct event_loaded *loaded) {
+        c->loaded = *loaded;
+        c->is_loaded = true;
+        control_changed(c);
+}
+
+void control_stop_accepting(struct control *c) {
+        server_stop_accepting(c->server);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_CONTROL_H
+#define DAEMON_CONTROL_H
+
+#include <systemd/sd-event.h>
+
+#include "base/cleanup.h"
+#include "base/why.h"
+#include "daemon/config.h"
+#include "daemon/event.h"
+#include "daemon/sound.h"
+#include "daemon/store.h"
+#include "daemon/turns.h"
+
+/* io.gemmad.Assistant: calls of clients become turns, news of turns become replies.  Belongs to the
+ * main thread. */
+struct control;
+
+struct control_config {
+        const struct config *config; /* none of these is owned */
+        const char *version;
+        sd_event *loop;
+        struct store *store; /* NULL: no history */
+        const struct sound_queue *sounds;
+        int listen_fd; /* taken over on success */
+};
+
+int control_new(struct control **ret, const struct control_config *config, struct why *why);
+
+/* Sends what can be sent at once and drops all clients. */
+struct control *control_free(struct control *c);
+DEFINE_CLEANUP(struct control *, control_free)
+
+/* The turns that calls are about, once; before the loop runs. */
+void control_set_turns(struct control *c, struct turns *turns);
+
+void control_set_loaded(struct control *c, const struct event_loaded *loaded);
+
+/* The notify of struct turns_config, with the control as its userdata. */
+void control_on_news(const struct news *news, void *userdata);
+
+/* Something that Status tells may have changed. */
+void control_changed(struct control *c);
+
+/* No more clients; those that are there get their answers. */
+void control_stop_accepting(struct control *c);
+
+#endif

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/conversation.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/wake.h"
+
+static_assert(FRAME_SAMPLES == SESSION_FRAME_SAMPLES, "audio/ and model/ disagree about a frame");
+
+#define CONVERSATION_IDLE_MS        1000
+#define CONVERSATION_MAX_TRANSCRIPT 256
+
+/* What the user said in the prefix of later turns, when it was not written down in time. */
+#define CONVERSATION_UNHEARD "(spoken)"
+
+void conversation_wait(struct conversation *c) {
+        struct pollfd bell = { .fd = c->sounds->filled_fd, .events = POLLIN };
+
+        if (poll(&bell, 1, CONVERSATION_IDLE_MS) > 0)
+                wake_clear(bell.fd);
+}
+
+int conversation_init(struct conversation *c) {
+        c->afterwards = AFTERWARDS_REST;
+        c->request.turn = COMMAND_STOP; /* before the first turn nothing else ends the work */
+        c->samples = calloc(c->config->batch_frames, FRAME_SAMPLES * sizeof(float));
+        return c->samples ? 0 : -ENOMEM;
+}
+
+void conversation_done(struct conversation *c) {
+        answer_done(&c->answer);
+        c->dialogue = dialogue_close(c->dialogue);
+        free(c->samples);
+        c->samples = NULL;
+        text_done(&c->heard);
+        text_done(&c->answered);
+}
+
+static double since_request(const struct conversation *c, uint64_t ns) {
+        return clock_ms(ns - c->request.asked_ns);
+}
+
+static size_t max_text(const struct conversation *c) {
+        return (size_t) c->config->max_text_kib * 1024;
+}
+
+/* Models of ours answer with what they understood, and then with a call. */
+static bool is_transcriber(const struct conversation *c) {
+        return engine_answers_with_transcript(dialogue_engine(c->dialogue));
+}
+
+static int fail(struct conversation *c, enum fault fault, int r, const char *reason) {
+        c->fault = fault;
+        return because(&c->why, r, "%s", reason);
+}
+
+/* To be asked between any two steps that take time. */
+static int look_up(struct conversation *c) {
+        return command_ends(c->command, c->request.turn) ? -ECANCELED : 0;
+}
+
+static struct event event_of(const struct conversation *c, enum event_kind kind) {
+        return (struct event){
+                .kind = kind,
+                .turn = c->request.turn,
+                .position = dialogue_position(c->dialogue),
+        };
+}
+
+static int refused(struct conversation *c, int r) {
+        if (r == -ENOBUFS)
+                return fail(c, FAULT_MODEL, r, "the answer came faster than it was taken");
+        return r;
+}
+
+static int emit(struct conversation *c, enum event_kind kind) {
+        struct event event = event_of(c, kind);
+
+        return refused(c, event_push(c->events, &event));
+}
+
+/* is_last: nothing of this kind follows. */
+static int emit_text(
+        struct conversation *c, enum event_kind kind, const char *text, size_t size, bool is_last) {
+        struct event like = event_of(c, kind);
+
+        like.is_last = is_last;
+        return refused(c, event_push_text(c->events, &like, text, size));
+}
+
+static int feed(struct conversation *c) {
+        int r;
+
+        do {
+                r = look_up(c);
+                if (r < 0)
+                        return r;
+                r = dialogue_feed(c->dialogue);
+        } while (r > 0);
+        return r;
+}
+
+static int warm_up(struct conversation *c, bool thinking) {
+        int r;
+
+        do {
+                r = look_up(c);
+                if (r < 0)
+                        return r;
+                r = dialogue_warm(c->dialogue, thinking);
+        } while (r > 0);
+        return r;
+}
+
+/* The prefix is part of loading: a system text that does not fit should end the start. */
+int conversation_load(struct conversation *c, struct why *why) {
+        int r;
+
+        r = dialogue_open(&c->dialogue, c->config, why);
+        if (r < 0)
+                return r;
+        r = answer_init(&c->answer, engine_tokenizer(dialogue_engine(c->dialogue)));
+        if (r < 0)
+                return because(why, r, "out of memory");
+
+        r = warm_up(c, c->config->thinking);
+        if (r == -ENOSPC)
+                return because(why, r,
+                               "the System text does not fit into the context of %u positions",
+                               dialogue_max_positions(c->dialogue));
+        if (r < 0)
+                return because(why, r, "the first run of the model: %s", strerror(-r));
+        return 0;
+}
+
+static int hear_text(struct conversation *c) {
+        const struct request *request = &c->request;
+        int r;
+
+        /* Room for the end of the user's turn and the first words of an answer. */
+        r = dialogue_open_text(c->dialogue, request->text, request->text_size, 16);
+        if (r == -EFBIG) {
+                c->fault = FAULT_TEXT;
+                return because(&c->why, r, "the text is too long for the context of %u positions",
+                               dialogue_max_positions(c->dialogue));
+        }
+        return r;
+}
+
+/* The next sound of this turn; what is left of turns before is dropped. */
+static int next_sound(struct conversation *c, struct sound *ret) {
+        for (;;) {
+                size_t n_waiting = spsc_count(&c->sounds->queue);
+                int r;
+
+                r = look_up(c);
+                if (r < 0)
+                        return r;
+                if (spsc_pop(&c->sounds->queue, ret, 1) == 0) {
+                        conversation_wait(c);
+                        continue;
+                }
+                wake_ring(c->sounds->room_fd);
+                if (ret->turn != c->request.turn)
+                        continue;
+
+                if (n_waiting > c->timings.largest_backlog)
+                        c->timings.largest_backlog = (unsigned) n_waiting;
+                return 0;
+        }
+}
+
+static void note_frame(struct conversation *c, const struct frame *frame) {
+        double ms = since_request(c, frame->captured_ns);
+
+        if (c->timings.n_frames == 0)
+                c->timings.first_frame = ms;
+        c->timings.n_frames++;
+        c->timings.audio += (double) frame->n_valid * 1000 / FRAME_RATE;
+        if (frame->is_last)
+                c->timings.end_of_speech = ms;
+}
+
+/* Frames up to the last one, appended in micro-batches as they come. */
+static int hear_frames(struct conversation *c) {
+        struct sound sound;
+        unsigned n = 0;
+        int r;
+
+        do {
+                r = next_sound(c, &sound);
+                if (r < 0)
+                        return r;
+                if (sound.kind == SOUND_FAILED)
+                        return fail(c, FAULT_AUDIO, -EBADMSG, sound.why.text);
+
+                note_frame(c, &sound.frame);
+                memcpy(c->samples + (size_t) n * FRAME_SAMPLES, sound.frame.samples,
+                       sizeof(sound.frame.samples));
+                if (++n < c->config->batch_frames && !sound.frame.is_last)
+                        continue;
+
+                r = dialogue_append_frames(c->dialogue, c->samples, n);
+                if (r < 0)
+                        return r;
+                n = 0;
+        } while (!sound.frame.is_last);
+        return 0;
+}
+
+static int hear_sound(struct conversation *c) {
+        int r;
+
+        if (!engine_hears(dialogue_engine(c->dialogue)))
+                return fail(c, FAULT_DEAF, -EOPNOTSUPP, "the model can not hear");
+
+        r = dialogue_open_audio(c->dialogue);
+        if (r < 0)
+                return r;
+        r = feed(c);
+        if (r < 0)
+                return r;
+        r = hear_frames(c);
+        if (r < 0)
+                return r;
+        r = dialogue_close_audio(c->dialogue);
+        if (r < 0)
+                return r;
+        return emit(c, EVENT_END_OF_SPEECH);
+}
+
+/* Everything up to the model's turn. */
+static int hear(struct conversation *c) {
+        int r;
+
+        r = emit(c, EVENT_STARTED);
+        if (r < 0)
+                return r;
+        r = warm_up(c, c->request.thinking);
+        if (r < 0)
+                return r;
+        r = c->request.origin == ORIGIN_TEXT ? hear_text(c) : hear_sound(c);
+        if (r < 0)
+                return r;
+        r = dialogue_close_user(c->dialogue, c->request.thinking);
+        if (r < 0)
+                return r;
+        r = feed(c);
+        if (r < 0)
+                return r;
+
+        c->timings.prefilled = since_request(c, clock_now_ns());
+        c->timings.n_prompt_positions = dialogue_position(c->dialogue);
+        return 0;
+}
+
+static int keep(struct conversation *c, struct text *text) {
+        if (text_append(text, c->answer.piece, c->answer.piece_size, max_text(c)) < 0)
+                return fail(c, FAULT_MODEL, -EFBIG, "the answer is longer than MaxTextKiB");
+        return 0;
+}
+
+/* The text of a transcriber is what it heard; asked by text, it only repeats that.  It is kept until
+ * the whole answer is there, because only then is it known whether to believe it. */
+static int say_text(struct conversation *c) {
+        const struct answer *a = &c->answer;
+        int r;
+
+        if (is_transcriber(c))
+                return c->request.origin == ORIGIN_TEXT ? 0 : keep(c, &c->heard);
+
+        r = keep(c, &c->answered);
+        if (r < 0)
+                return r;
+        return emit_text(c, EVENT_TOKEN, a->piece, a->piece_size, false);
+}
+
+/* What was heard is complete: with the first call, or at the end.  What the model was not sure of
+ * was not meant for us. */
+static int end_heard(struct conversation *c) {
+        if (!is_transcriber(c) || c->has_heard)
+                return 0;
+
+        c->has_heard = true;
+        if (!dialogue_is_sure(c->dialogue)) {
+                c->is_doubted = true;
+                text_clear(&c->heard);
+        }
+        if (c->request.origin == ORIGIN_TEXT)
+                return 0;
+        return emit_text(c, EVENT_HEARD, text_data(&c->heard), c->heard.size, true);
+}
+
+/* What answer_push() or answer_end() returned. */
+static int say(struct conversation *c, int part) {
+        int r;
+
+        if (part == -EFBIG)
+                return fail(c, FAULT_MODEL, part, "the model wrote a call without end");
+        if (part == -EBADMSG)
+                return fail(c, FAULT_MODEL, part, "the answer ended inside a call");
+        if (part < 0 || part == ANSWER_NOTHING)
+                return part;
+        if (part == ANSWER_TEXT)
+                return say_text(c);
+
+        r = end_heard(c);
+        if (r < 0 || c->is_doubted)
+                return r;
+        return emit_text(c, EVENT_CALL, text_data(&c->answer.call), c->answer.call.size, true);
+}
+
+/* One token.  1: go on, 0: the model has finished. */
+static int speak_once(struct conversation *c) {
+        int32_t token;
+        int r;
+
+        r = look_up(c);
+        if (r < 0)
+                return r;
+        r = dialogue_next(c->dialogue, is_transcriber(c), &token);
+        if (r <= 0)
+                return r;
+
+        if (c->timings.n_tokens++ == 0)
+                c->timings.first_token = since_request(c, clock_now_ns());
+        r = say(c, answer_push(&c->answer, token));
+        return r < 0 ? r : 1;
+}
+
+static int speak(struct conversation *c) {
+        int r;
+
+        answer_begin(&c->answer);
+        do
+                r = speak_once(c);
+        while (r > 0 && c->timings.n_tokens < c->request.max_tokens);
+        if (r < 0)
+                return r;
+
+        r = say(c, answer_end(&c->answer));
+        if (r < 0)
+                return r;
+        return end_heard(c);
+}
+
+/* A reason for what came without one from below. */
+static void explain(struct conversation *c, int r) {
+        if (c->fault != FAULT_NONE)
+                return;
+
+        c->fault = FAULT_MODEL;
+        if (r == -ENOSPC)
+                (void) because(&c->why, r,
+                               "the conversation is longer than the context of %u positions",
+                               dialogue_max_positions(c->dialogue));
+        else
+                (void) because(&c->why, r, "the model failed: %s", strerror(-r));
+}
+
+static void end_turn(struct conversation *c, int r) {
+        struct event event = event_of(c, EVENT_DONE);
+
+        c->afterwards = AFTERWARDS_WARM;
+        if (r == -ECANCELED) {
+                event.done.outcome = OUTCOME_CANCELLED;
+        } else if (r < 0) {
+                explain(c, r);
+                event.done.outcome = OUTCOME_FAILED;
+                event.done.fault = c->fault;
+                event.done.why = c->why;
+        } else {
+                event.done.outcome = OUTCOME_ANSWERED;
+                c->afterwards = AFTERWARDS_REMEMBER;
+                if (c->request.origin != ORIGIN_TEXT && !is_transcriber(c))
+                        c->afterwards = AFTERWARDS_ASK;
+        }
+
+        c->timings.done = since_request(c, clock_now_ns());
+        event.done.timings = c->timings;
+        event_push_always(c->events, &event);
+}
+
+/* The first steps of the question for the transcript.  1: more to do. */
+static int ask_for_transcript(struct conversation *c) {
+        int r;
+
+        text_clear(&c->heard);
+        c->n_transcript = 0;
+        r = dialogue_reopen_audio(c->dialogue);
+        if (r >= 0)
+                r = dialogue_feed(c->dialogue);
+        answer_begin(&c->answer);
+        return r;
+}
+
+/* One token of the transcript.  1: more to do, 0: it is complete. */
+static int transcribe(struct conversation *c) {
+        int32_t token;
+        int r;
+
+        r = dialogue_feed(c->dialogue);
+        if (r != 0)
+                return r;
+        r = dialogue_next(c->dialogue, true, &token);
+        if (r <= 0)
+                return r;
+        if (++c->n_transcript > CONVERSATION_MAX_TRANSCRIPT)
+                return -EFBIG;
+
+        r = answer_push(&c->answer, token);
+        if (r == ANSWER_TEXT)
+                r = keep(c, &c->heard);
+        return r < 0 ? r : 1;
+}
+
+static void remember(struct conversation *c) {
+        if (c->answered.size > 0)
+                (void) dialogue_remember(c->dialogue,
+                                         c->heard.size > 0 ? c->heard.data : CONVERSATION_UNHEARD,
+                                         c->answered.data);
+}
+
+static void give_up_transcript(struct conversation *c) {
+        text_clear(&c->heard);
+        c->afterwards = AFTERWARDS_REMEMBER;
+}
+
+static void send_transcript(struct conversation *c) {
+        text_trim(&c->heard);
+        (void) emit_text(c, EVENT_TRANSCRIPT, text_data(&c->heard), c->heard.size, true);
+        c->afterwards = AFTERWARDS_REMEMBER;
+}
+
+/* Somebody asks: what takes the model is dropped, what does not is done. */
+static void interrupt_work(struct conversation *c) {
+        if (c->afterwards == AFTERWARDS_ASK || c->afterwards == AFTERWARDS_TRANSCRIBE)
+                give_up_transcript(c);
+        if (c->afterwards == AFTERWARDS_REMEMBER)
+                remember(c);
+        c->afterwards = AFTERWARDS_REST;
+}
+
+void conversation_run(struct conversation *c, const struct request *request) {
+        int r;
+
+        interrupt_work(c);
+        c->request = *request;
+        c->timings = timings_none();
+        c->fault = FAULT_NONE;
+        c->why = (struct why){};
+        c->has_heard = false;
+        c->is_doubted = false;
+        text_clear(&c->heard);
+        text_clear(&c->answered);
+        if (c->request.origin == ORIGIN_TEXT)
+                (void) text_append(&c->heard, c->request.text, c->request.text_size,
+                                   c->request.text_size);
+
+        r = hear(c);
+        if (r >= 0)
+                r = speak(c);
+        end_turn(c, r);
+
+        free(c->request.text);
+        c->request.text = NULL;
+}
+
+bool conversation_work_ahead(struct conversation *c) {
+        int r;
+
+        switch (c->afterwards) {
+        case AFTERWARDS_ASK:
+                r = ask_for_transcript(c);
+                if (r < 0)
+                        give_up_transcript(c);
+                else
+                        c->afterwards = AFTERWARDS_TRANSCRIBE;
+                return true;
+        case AFTERWARDS_TRANSCRIBE:
+                r = transcribe(c);
+                if (r < 0)
+                        give_up_transcript(c);
+                else if (r == 0)
+                        send_transcript(c);
+                return true;
+        case AFTERWARDS_REMEMBER:
+                remember(c);
+                c->afterwards = AFTERWARDS_WARM;
+                return true;
+        case AFTERWARDS_WARM:
+                /* Should it fail, the next turn finds out, and has somebody to tell. */
+                r = dialogue_warm(c->dialogue, c->config->thinking);
+                if (r <= 0)
+                        c->afterwards = AFTERWARDS_REST;
+                return true;
+        case AFTERWARDS_REST:
+                return false;
+        }
+        return false;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_CONVERSATION_H
+#define DAEMON_CONVERSATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/why.h"
+#include "daemon/answer.h"
+#include "daemon/command.h"
+#include "daemon/config.h"
+#include "daemon/dialogue.h"
+#include "daemon/event.h"
+#include "daemon/record.h"
+#include "daemon/sound.h"
+#include "daemon/text.h"
+
+/* How a turn goes: hear, answer, and what is left to do when it is over.  Owned by the inference
+ * thread, which calls the functions below in a loop. */
+struct request {
+        uint64_t turn;
+        enum origin origin;
+        char *text; /* owned; NULL for sound */
+        size_t text_size;
+        bool thinking;
+        unsigned max_tokens;
+        uint64_t asked_ns; /* where the times of the turn start */
+};
+
+/* In this order; a request ends the first two early. */
+enum afterwards {
+        AFTERWARDS_ASK, /* append the question for the transcript */
+        AFTERWARDS_TRANSCRIBE,
+        AFTERWARDS_REMEMBER,
+        AFTERWARDS_WARM,
+        AFTERWARDS_REST,
+};
+
+struct conversation {
+        const struct config *config; /* not owned */
+        struct sound_queue *sounds;  /* not owned */
+        struct event_queue *events;  /* not owned */
+        struct command *command;     /* not owned */
+
+        struct dialogue *dialogue; /* owned; NULL before the model is loaded */
+        struct answer answer;
+        float *samples; /* owned, [BatchFrames][FRAME_SAMPLES] */
+
+        struct request request; /* the turn at hand, or the last one */
+        struct timings timings;
+        enum fault fault;
+        struct why why;
+        bool has_heard;  /* the transcript has been sent completely */
+        bool is_doubted; /* the model was not sure of it: nothing was heard */
+
+        enum afterwards afterwards;
+        unsigned n_transcript;
+        struct text heard, answered; /* of the last turn, for the prefix */
+};
+
+int conversation_init(struct conversation *c);
+void conversation_done(struct conversation *c);
+
+/* Loads the model and puts the prefix into its cache. */
+int conversation_load(struct conversation *c, struct why *why);
+
+/* Runs one turn to its EVENT_DONE; the request's text is taken over. */
+void conversation_run(struct conversation *c, const struct request *request);
+
+/* One step of what is left to do while nobody asks.  False: nothing is. */
+bool conversation_work_ahead(struct conversation *c);
+
+/* Sleeps until the doorbell rings, at most a second. */
+void conversation_wait(struct conversation *c);
+
+#endif

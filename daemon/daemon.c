@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/wake.h"
+#include "daemon/control.h"
+#include "daemon/inference.h"
+#include "daemon/paths.h"
+#include "daemon/pipeline.h"
+#include "daemon/replies.h"
+#include "daemon/sound.h"
+#include "daemon/store.h"
+#include "daemon/turns.h"
+#include "ipc/server.h"
+
+/* What may pass between the signal and the end.  A large model takes most of a second for one
+ * micro-batch, and can not be interrupted in it. */
+#define DAEMON_STOP_NS UINT64_C(800000000)
+
+struct daemon {
+        const struct config *config; /* not owned */
+        const char *version;         /* not owned */
+
+        /* In the order in which they start. */
+        sd_event *loop;              /* owned reference */
+        struct sound_queue sounds;   /* pipeline to inference */
+        struct pipeline *pipeline;   /* owned */
+        struct inference *inference; /* owned */
+        struct store *store;         /* owned; NULL: no history */
+        char *own_socket;            /* owned; NULL: it is systemd's */
+        struct control *control;     /* owned */
+        struct turns *turns;         /* owned */
+        sd_event_source *events;     /* owned */
+        sd_event_source *heartbeat;  /* owned; NULL without a watchdog */
+
+        uint64_t watchdog_usec;
+        unsigned long pipeline_beat, inference_beat; /* when last looked */
+        enum activity told;                          /* what systemd knows */
+};
+
+static void tell_systemd(struct daemon *d) {
+        enum activity activity = turns_activity(d->turns);
+
+        if (activity == d->told)
+                return;
+        d->told = activity;
+        (void) sd_notifyf(0, "STATUS=%s", activity_name(activity));
+}
+
+static int on_loaded(struct daemon *d, const struct event_loaded *loaded) {
+        struct timespec now;
+        struct why why = {};
+        int r;
+
+        (void) clock_gettime(CLOCK_REALTIME, &now);
+        if (d->store) {
+                r = store_begin_session(
+                        d->store, (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
+                        d->version, loaded->model, &why);
+                if (r < 0)
+                        log_warning("The history can not be written (%s), going on without it",
+                                    why.text);
+        }
+        control_set_loaded(d->control, loaded);
+        turns_set_loaded(d->turns, loaded);
+        log_notice("Ready: %s, %u threads, %s, %u positions, %s", loaded->model, loaded->n_threads,
+                   loaded->kernels, loaded->max_positions, loaded->hears ? "hears" : "text only");
+        (void) sd_notify(0, "READY=1");
+        return 0;
+}
+
+static int on_event(struct daemon *d, const struct event *event) {
+        if (event->kind == EVENT_LOADED)
+                return on_loaded(d, &event->loaded);
+        if (event->kind == EVENT_LOAD_FAILED) {
+                log_error("The model can not be loaded: %s", event->why.text);
+                return -ENOEXEC;
+        }
+        turns_on_event(d->turns, event);
+        return 0;
+}
+
+/* An error ends the loop: see set_exit_on_failure() below. */
+static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        struct daemon *d = userdata;
+        struct event event;
+        int r = 0;
+
+        (void) source;
+        (void) revents;
+        wake_clear(fd);
+        while (r >= 0 && inference_next_event(d->inference, &event))
+                r = on_event(d, &event);
+        if (r < 0)
+                return r;
+
+        control_changed(d->control);
+        tell_systemd(d);
+        return 0;
+}
+
+/* Feeds the watchdog only when both threads have moved since the last time.  Each looks up at least
+ * once a second, and the model thread with every step, so that a thread that hangs gets the daemon
+ * restarted, and one that is merely slow does not. */
+static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct daemon *d = userdata;
+        unsigned long pipeline = pipeline_beat(d->pipeline);
+        unsigned long inference = inference_beat(d->inference);
+
+        if (pipeline != d->pipeline_beat && inference != d->inference_beat)
+                (void) sd_notify(0, "WATCHDOG=1");
+        d->pipeline_beat = pipeline;
+        d->inference_beat = inference;
+
+        (void) sd_event_source_set_time(source, usec + d->watchdog_usec / 4);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int watch_over_threads(struct daemon *d) {
+        int r;
+
+        r = sd_watchdog_enabled(0, &d->watchdog_usec);
+        if (r <= 0)
+                return r;
+        return sd_event_add_time_relative(d->loop, &d->heartbeat, CLOCK_MONOTONIC,
+                                          d->watchdog_usec / 4, 0, on_heartbeat, d);
+}
+
+static int open_loop(struct daemon *d) {
+        int r;
+
+        r = sd_event_new(&d->loop);
+        if (r < 0)
+                return r;
+        r = sd_event_set_signal_exit(d->loop, true);
+        if (r < 0)
+                return r;
+        return sd_event_add_signal(d->loop, NULL, SIGHUP, NULL, NULL);
+}
+
+static int listen_at(struct daemon *d, const char *path, struct why *why) {
+        _cleanup_(freep) char *copy = strdup(path);
+        int fd;
+
+        if (!copy)
+                return because(why, -ENOMEM, "out of memory");
+        fd = server_listen(path, why);
+        if (fd < 0)
+                return fd;
+
+        d->own_socket = TAKE_PTR(copy);
+        return fd;
+}
+
+/* The socket that systemd holds for us, or one of our own. */
+static int open_socket(struct daemon *d, struct why *why) {
+        char path[PATH_MAX];
+        int n, r;
+
+        n = sd_listen_fds(1);
+        if (n < 0)
+                return because(why, n, "socket activation: %s", strerror(-n));
+        if (n > 1)
+                return because(why, -EINVAL, "socket activation: %d sockets instead of one", n);
+        if (n == 1) {
+                r = sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_STREAM, 1);
+                if (r <= 0)
+                        return because(why, -EINVAL, "socket activation: not a Unix stream socket");
+                return SD_LISTEN_FDS_START;
+        }
+
+        if (*d->config->socket_path)
+                return listen_at(d, d->config->socket_path, why);
+        r = paths_socket(path, sizeof(path), why);
+        if (r < 0)
+                return r;
+        return listen_at(d, path, why);
+}
+
+/* Without a history the assistant still answers, so its failure is no reason not to start. */
+static void open_store(struct daemon *d) {
+        char path[PATH_MAX];
+        const char *directory = d->config->store_path;
+        struct why why = {};
+        int r = 0;
+
+        if (!d->config->store_enabled)
+                return;
+        if (!*directory) {
+                r = paths_state(path, sizeof(path), &why);
+                directory = path;
+        }
+        if (r >= 0)
+                r = store_open(&d->store, directory, &why);
+        if (r < 0)
+                log_warning("The history can not be opened (%s), going on without it", why.text);
+}
+
+static int open_control(struct daemon *d, struct why *why) {
+        struct control_config config = {
+                .config = d->config,
+                .version = d->version,
+                .loop = d->loop,
+                .store = d->store,
+                .sounds = &d->sounds,
+        };
+        _cleanup_(closep) int fd = -1;
+        int r;
+
+        fd = open_socket(d, why);
+        if (fd < 0)
+                return fd;
+        config.listen_fd = fd;
+        r = control_new(&d->control, &config, why);
+        if (r < 0)
+                return r;
+
+        (void) TAKE_FD(fd);
+        return 0;
+}
+
+static int open_turns(struct daemon *d) {
+        struct turns_config config = {
+                .config = d->config,
+                .loop = d->loop,
+                .inference = d->inference,
+                .pipeline = d->pipeline,
+                .store = d->store,
+                .notify = control_on_news,
+                .userdata = d->control,
+        };
+        int r;
+
+        r = turns_new(&d->turns, &config);
+        if (r < 0)
+                return r;
+
+        control_set_turns(d->control, d->turns);
+        return 0;
+}
+
+static int watch_events(struct daemon *d) {
+        int r;
+
+        r = sd_event_add_io(d->loop, &d->events, inference_events_fd(d->inference), EPOLLIN,
+                            on_events, d);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_exit_on_failure(d->events, true);
+}
+
+static int open_threads(struct daemon *d) {
+        int r;
+
+        r = sound_queue_init(&d->sounds);
+        if (r < 0)
+                return r;
+        r = pipeline_new(&d->pipeline, d->config, &d->sounds);
+        if (r < 0)
+                return r;
+        return inference_new(&d->inference, d->config, &d->sounds);
+}
+
+static int start(struct daemon *d, struct why *why) {
+        int r;
+
+        r = open_loop(d);
+        if (r < 0)
+                return because(why, r, "event loop: %s", strerror(-r));
+        r = open_threads(d);
+        if (r < 0)
+                return because(why, r, "queues: %s", strerror(-r));
+        open_store(d);
+        r = open_control(d, why);
+        if (r < 0)
+                return r;
+        r = open_turns(d);
+        if (r >= 0)
+                r = watch_events(d);
+        if (r >= 0)
+                r = watch_over_threads(d);
+        if (r >= 0)
+                r = pipeline_start(d->pipeline);
+        if (r >= 0)
+                r = inference_start(d->inference);
+        if (r < 0)
+                return because(why, r, "starting: %s", strerror(-r));
+
+        d->told = ACTIVITY_LOADING;
+        (void) sd_notify(0, "STATUS=loading the model");
+        return 0;
+}
+
+/* Tells the threads to end and gives them the time there is.  False when one still runs. */
+static bool stop_threads(struct daemon *d) {
+        uint64_t until = clock_now_ns() + DAEMON_STOP_NS;
+        bool ended = true;
+
+        if (d->pipeline)
+                pipeline_stop(d->pipeline);
+        if (d->inference)
+                inference_stop(d->inference);
+        if (d->pipeline)
+                ended = pipeline_join(d->pipeline, until);
+        if (d->inference)
+                ended = inference_join(d->inference, until) && ended;
+        return ended;
+}
+
+/* First what clients and the disk are owed, then the threads: the one does not wait for the other.
+ * False when a thread still runs; what it may touch is left standing then. */
+static bool stop(struct daemon *d) {
+        (void) sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+        if (d->turns)
+                turns_stop(d->turns);
+        if (d->own_socket)
+                (void) unlink(d->own_socket);
+        d->control = control_free(d->control);
+        d->turns = turns_free(d->turns);
+        d->store = store_close(d->store);
+        d->heartbeat = sd_event_source_disable_unref(d->heartbeat);
+        d->events = sd_event_source_disable_unref(d->events);
+        return stop_threads(d);
+}
+
+static struct daemon *daemon_free(struct daemon *d) {
+        inference_free(d->inference);
+        pipeline_free(d->pipeline);
+        sound_queue_done(&d->sounds);
+        sd_event_unref(d->loop);
+        free(d->own_socket);
+        free(d);
+        return NULL;
+}
+
+int daemon_run(const struct config *config, const char *version, bool *left) {
+        struct daemon *d;
+        struct why why = {};
+        int r;
+
+        *left = false;
+        d = calloc(1, sizeof(*d));
+        if (!d) {
+                log_error("Out of memory");
+                return -ENOMEM;
+        }
+        d->config = config;
+        d->version = version;
+        d->sounds = (struct sound_queue){ .filled_fd = -1, .room_fd = -1 };
+
+        r = start(d, &why);
+        if (r < 0)
+                log_error("%s", why.text);
+        else
+                r = sd_event_loop(d->loop);
+        if (r >= 0)
+                log_notice("Stopping");
+
+        *left = !stop(d);
+        if (!*left)
+                daemon_free(d);
+        return r;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_LISTENERS_H
+#define DAEMON_LISTENERS_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+#include <sys/queue.h>
+
+#include "ipc/server.h"
+
+/* Calls that get replies for as long as their clients stay.  Belongs to the main thread; starts
+ * zeroed. */
+LIST_HEAD(listeners, listener);
+
+int listeners_add(struct listeners *list, struct call *call);
+
+/* Sends the same reply to all; the reference stays the caller's, NULL sends nothing. */
+void listeners_tell(struct listeners *list, json_t *reply);
+
+/* Frees those who have gone, which happens while the list is walked. */
+void listeners_sweep(struct listeners *list);
+bool listeners_is_empty(const struct listeners *list);
+
+/* The calls themselves must have ended. */
+void listeners_done(struct listeners *list);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/config.h"
+#include "daemon/daemon.h"
+#include "daemon/paths.h"
+
+static const char usage[] =
+        "Usage: gemmad [OPTION]...\n"
+        "The voice assistant of this desktop session: speech or text in, an answer out.\n"
+        "\n"
+        "  --config FILE      read this configuration file and no other\n"
+        "  --socket PATH      listen there\n"
+        "  --model FILE       the model, in GGUF; without it the one that is built in\n"
+        "  --projector FILE   what makes it hear, when that is a file of its own\n"
+        "  --threads N        threads for the model, 0: one per core\n"
+        "  --show-config      print the configuration in effect and end\n"
+        "  -v, --verbose      log more, also what was said\n"
+        "  --version          print the version and end\n"
+        "  --help             print this and end\n"
+        "\n"
+        "See gemmad(8) and gemmad.conf(5).\n";
+
+#define EXIT_USAGE 2
+
+enum choice {
+        CHOICE_VERBOSE = 'v',
+        CHOICE_CONFIG = 256,
+        CHOICE_SOCKET,
+        CHOICE_MODEL,
+        CHOICE_PROJECTOR,
+        CHOICE_THREADS,
+        CHOICE_SHOW_CONFIG,
+        CHOICE_VERSION,
+        CHOICE_HELP,
+};
+
+/* What is said on the command line about the configuration, to be set after the files. */
+struct setting {
+        const char *section, *key, *value;
+};
+
+struct arguments {
+        const char *config_file;
+        struct setting settings[8];
+        unsigned n_settings;
+        bool is_verbose, shows_config, shows_version, shows_help;
+};
+
+/* The last of several wins, as in the files. */
+static void add_setting(struct arguments *a, const char *section, const char *key) {
+        for (unsigned i = 0; i < a->n_settings; i++)
+                if (strcmp(a->settings[i].key, key) == 0 &&
+                    strcmp(a->settings[i].section, section) == 0) {
+                        a->settings[i].value = optarg;
+                        return;
+                }
+        a->settings[a->n_settings++] = (struct setting){ section, key, optarg };
+}
+
+/* One option.  False for one that there is not; getopt has said so then. */
+static bool read_option(struct arguments *a, int choice) {
+        switch (choice) {
+        case CHOICE_VERBOSE:
+                a->is_verbose = true;
+                return true;
+        case CHOICE_CONFIG:
+                a->config_file = optarg;
+                return true;
+        case CHOICE_SOCKET:
+                add_setting(a, "Socket", "Path");
+                return true;
+        case CHOICE_MODEL:
+                add_setting(a, "Model", "Path");
+                return true;
+        case CHOICE_PROJECTOR:
+                add_setting(a, "Model", "Projector");
+                return true;
+        case CHOICE_THREADS:
+                add_setting(a, "Model", "Threads");
+                return true;
+        case CHOICE_SHOW_CONFIG:
+                a->shows_config = true;
+                return true;
+        case CHOICE_VERSION:
+                a->shows_version = true;
+                return true;
+        case CHOICE_HELP:
+                a->shows_help = true;
+                return true;
+        }
+        return false;
+}
+
+static int read_arguments(struct arguments *a, int argc, char **argv) {
+        static const struct option options[] = {
+                { "config", required_argument, NULL, CHOICE_CONFIG },
+                { "socket", required_argument, NULL, CHOICE_SOCKET },
+                { "model", required_argument, NULL, CHOICE_MODEL },
+                { "projector", required_argument, NULL, CHOICE_PROJECTOR },
+                { "threads", required_argument, NULL, CHOICE_THREADS },
+                { "show-config", no_argument, NULL, CHOICE_SHOW_CONFIG },
+                { "verbose", no_argument, NULL, CHOICE_VERBOSE },
+                { "version", no_argument, NULL, CHOICE_VERSION },
+                { "help", no_argument, NULL, CHOICE_HELP },
+                {},
+        };
+        int choice;
+
+        while ((choice = getopt_long(argc, argv, "v", options, NULL)) >= 0)
+                if (!read_option(a, choice))
+                        return -EINVAL;
+        if (optind < argc) {
+                (void) fprintf(stderr, "gemmad: unexpected argument '%s'\n", argv[optind]);
+                return -EINVAL;
+        }
+        return 0;
+}
+
+/* A file that need not be there. */
+static int read_if_there(struct config *config, const char *path, struct why *why) {
+        int r;
+
+        r = config_read_file(config, path, why);
+        return r == -ENOENT ? 0 : r;
+}
+
+static int read_files(struct config *config, const struct arguments *a, struct why *why) {
+        char path[PATH_MAX];
+        int r;
+
+        if (a->config_file)
+                return config_read_file(config, a->config_file, why);
+
+        r = read_if_there(config, GEMMAD_SYSCONFDIR "/gemmad/gemmad.conf", why);
+        if (r < 0)
+                return r;
+        r = paths_config(path, sizeof(path), why);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return r;
+        return read_if_there(config, path, why);
+}
+
+static int read_config(struct config *config, const struct arguments *a, struct why *why) {
+        int r;
+
+        r = read_files(config, a, why);
+        if (r < 0)
+                return r;
+        for (unsigned i = 0; i < a->n_settings; i++) {
+                const struct setting *s = &a->settings[i];
+
+                r = config_set(config, s->section, s->key, s->value, why);
+                if (r < 0)
+                        return because_in(why, r, "command line");
+        }
+        return config_check(config, why);
+}
+
+/* Runs on a thread that does not block the signal: hands it to the main thread, which does, and
+ * whose loop reads it from there. */
+static void pass_on(int signal_number) {
+        int saved = errno;
+
+        (void) tgkill(getpid(), getpid(), signal_number);
+        errno = saved;
+}
+
+/* All threads inherit what is blocked here, so that every signal goes to the loop; all but those
+ * that a library has started before main() began (OpenBLAS does), for which there is a handler.  A
+ * client that hangs up is an error of write(), not a signal. */
+static void take_signals(void) {
+        static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+        struct sigaction action = { .sa_handler = pass_on, .sa_flags = SA_RESTART };
+        sigset_t set;
+
+        (void) sigemptyset(&set);
+        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+                (void) sigaddset(&set, numbers[i]);
+                (void) sigaction(numbers[i], &action, NULL);
+        }
+        (void) sigprocmask(SIG_BLOCK, &set, NULL);
+        (void) signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(const struct arguments *a) {
+        _cleanup_(config_freep) struct config *config = NULL;
+        struct why why = {};
+        bool left;
+        int r;
+
+        r = config_new(&config);
+        if (r < 0)
+                (void) because(&why, r, "out of memory");
+        else
+                r = read_config(config, a, &why);
+        if (r < 0) {
+                log_error("%s", why.text);
+                return r;
+        }
+        if (a->shows_config) {
+                config_write(config, stdout);
+                return fflush(stdout) == 0 ? 0 : -EIO;
+        }
+
+        r = daemon_run(config, GEMMAD_VERSION, &left);
+        if (left)
+                _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+        return r;
+}
+
+int main(int argc, char **argv) {
+        struct arguments a = {};
+
+        take_signals();
+        (void) umask(077);
+        if (read_arguments(&a, argc, argv) < 0)
+                return EXIT_USAGE;
+        if (a.shows_help) {
+                (void) fputs(usage, stdout);
+                return EXIT_SUCCESS;
+        }
+        if (a.shows_version) {
+                (void) puts("gemmad " GEMMAD_VERSION);
+                return EXIT_SUCCESS;
+        }
+
+        log_open(a.is_verbose ? LOG_DEBUG : LOG_INFO);
+        return run(&a) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_SOUND_H
+#define DAEMON_SOUND_H
+
+#include <stdint.h>
+
+#include "audio/frame.h"
+#include "base/spsc.h"
+#include "base/why.h"
+
+/* The way of the sound from the pipeline thread (producer) to the inference thread (consumer).
+ * When it is full the pipeline waits for room: a file loses nothing by that. */
+#define SOUND_QUEUE_FRAMES 64 /* 2.56 s */
+
+enum sound_kind {
+        SOUND_FRAME,
+        SOUND_FAILED, /* no more frames will come; why */
+};
+
+/* Travels by value.  The turn tells what is left over from one that has ended. */
+struct sound {
+        enum sound_kind kind;
+        uint64_t turn;
+        union {
+                struct frame frame;
+                struct why why;
+        };
+};
+
+struct sound_queue {
+        struct spsc queue; /* of struct sound */
+        int filled_fd;     /* owned; the inference thread's only doorbell */
+        int room_fd;       /* owned; the pipeline thread's only doorbell */
+};
+
+int sound_queue_init(struct sound_queue *q);
+void sound_queue_done(struct sound_queue *q);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_STORE_H
+#define DAEMON_STORE_H
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/why.h"
+#include "daemon/record.h"
+
+/* The history: one SQLite file in a directory of ours.  Belongs to the main thread.  What a
+ * function has written when it returns 0 outlives the process, however it ends. */
+struct store;
+
+/* Opens or creates directory/history.sqlite and brings its tables up to date.
+ * -EBUSY: another daemon has it; -ENOTSUP: written by a newer gemmad; -EBADMSG: damaged; else what
+ * the system says; each with a reason. */
+int store_open(struct store **ret, const char *directory, struct why *why);
+struct store *store_close(struct store *s);
+DEFINE_CLEANUP(struct store *, store_close)
+
+/* The session that turns belong to from now on. */
+int store_begin_session(struct store *s,
+                        uint64_t began_us,
+                        const char *version,
+                        const char *model,
+                        struct why *why);
+
+/* Its id; 0 before it has begun. */
+uint64_t store_session(const struct store *s);
+
+/* The largest id of a turn, 0 when there is none. */
+int store_last_turn(struct store *s, uint64_t *ret, struct why *why);
+
+/* One turn in one transaction; its session and model are filled in from the session. */
+int store_append(struct store *s, const struct record *turn, struct why *why);
+
+/* A transcript that came after the turn was over.  -ENOENT when there is no such turn. */
+int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why);
+
+/* Calls visit() for up to limit turns with ids below before (0: all), newest first; the record and
+ * what it points to are valid in the call only.  visit() returns 0 to go on, 1 to end, -errno. */
+int store_history(struct store *s,
+                  uint64_t before,
+                  unsigned limit,
+                  int (*visit)(const struct record *turn, void *userdata),
+                  void *userdata,
+                  struct why *why);
+
+#endif

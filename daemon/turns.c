@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/turns.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/tools.h"
+#include "model/toolcall.h"
+
+struct turns {
+        struct turns_config config;
+        sd_event_source *settle; /* owned; puts the queue in order in a later round of the loop */
+
+        struct turn *running; /* owned */
+        struct turn *waiting; /* owned, oldest first */
+        enum activity activity;
+        struct event_loaded loaded;
+        unsigned position;
+        uint64_t last_id;
+        uint64_t n_done;
+        bool is_stopping;
+        bool has_store_failed; /* ... and that has been said */
+
+        uint64_t transcript_turn;
+        struct text transcript; /* for transcript_turn, as it comes */
+};
+
+static uint64_t now_us(void) {
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_REALTIME, &t);
+        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
+static size_t max_text(const struct turns *t) {
+        return (size_t) t->config.config->max_text_kib * 1024;
+}
+
+static struct turn *turn_free(struct turn *turn) {
+        if (!turn)
+                return NULL;
+
+        closep(&turn->audio_fd);
+        text_done(&turn->heard);
+        text_done(&turn->answered);
+        text_done(&turn->call);
+        json_decref(turn->calls);
+        free(turn);
+        return NULL;
+}
+
+DEFINE_CLEANUP(struct turn *, turn_free)
+
+static void settle_later(struct turns *t) {
+        (void) sd_event_source_set_enabled(t->settle, SD_EVENT_ONESHOT);
+}
+
+static void tell(struct turns *t, const struct news *news) {
+        t->config.notify(news, t->config.userdata);
+}
+
+static void tell_text(struct turns *t, enum news_kind kind, const char *text, size_t size) {
+        struct news news = {
+                .kind = kind,
+                .turn = t->running,
+                .text = text,
+                .text_size = size,
+        };
+
+        tell(t, &news);
+}
+
+int turns_record(const struct turns *t,
+                 const struct turn *turn,
+                 struct record *ret,
+                 char **ret_calls_json) {
+        char *calls;
+
+        calls = json_dumps(turn->calls, JSON_COMPACT);
+        if (!calls)
+                return -ENOMEM;
+
+        *ret = (struct record){
+                .id = turn->id,
+                .session = t->config.store ? store_session(t->config.store) : 0,
+                .began_us = turn->began_us,
+                .origin = turn->origin,
+                .outcome = turn->outcome,
+                .heard = text_data(&turn->heard),
+                .heard_size = turn->heard.size,
+                .answered = text_data(&turn->answered),
+                .answered_size = turn->answered.size,
+                .calls_json = calls,
+                .error = turn->why.text[0] ? turn->why.text : NULL,
+                .model = t->loaded.model,
+                .timings = turn->timings,
+        };
+        *ret_calls_json = calls;
+        return 0;
+}
+
+/* A store that fails is said once, and again when it has worked in between. */
+static void note_store(struct turns *t, int r, const struct why *why) {
+        if (r < 0 && !t->has_store_failed)
+                log_warning("The history can not be written (%s), going on without it", why->text);
+        t->has_store_failed = r < 0;
+}
+
+static void store_turn(struct turns *t, const struct turn *turn) {
+        _cleanup_(freep) char *calls = NULL;
+        struct record record;
+        struct why why = {};
+        int r;
+
+        if (!t->config.store)
+                return;
+
+        r = turns_record(t, turn, &record, &calls);
+        if (r >= 0)
+                r = store_append(t->config.store, &record, &why);
+        else
+                (void) because(&why, r, "%s", strerror(-r));
+        note_store(t, r, &why);
+}
+
+static void log_turn(const struct turn *turn) {
+        const struct timings *times = &turn->timings;
+
+        log_info("Turn %llu: %s by %s after %.0f ms, %u frames, %u tokens%s%s",
+                 (unsigned long long) turn->id, outcome_name(turn->outcome),
+                 origin_name(turn->origin), times->done, times->n_frames, times->n_tokens,
+                 turn->why.text[0] ? ": " : "", turn->why.text);
+        log_debug("Turn %llu: heard \"%s\", answered \"%s\"", (unsigned long long) turn->id,
+                  text_data(&turn->heard), text_data(&turn->answered));
+}
+
+/* The end of every turn.  Written down before anybody is told, so that what was told is there after
+ * a crash.  A turn that never ran is no history. */
+static void finish(struct turns *t, struct turn *turn) {
+        struct news news = { .kind = NEWS_DONE, .turn = turn };
+
+        if (turn->has_run)
+                store_turn(t, turn);
+        log_turn(turn);
+        t->n_done++;
+        tell(t, &news);
+        turn_free(turn);
+}
+
+static void finish_running(struct turns *t) {
+        struct turn *turn = TAKE_PTR(t->running);
+
+        t->activity = ACTIVITY_IDLE;
+        pipeline_end_turn(t->config.pipeline, turn->id);
+        finish(t, turn);
+        settle_later(t);
+}
+
+/* A turn that ends without the model: cancelled while it waited, or never begun. */
+static void
+finish_waiting(struct turns *t, struct turn *turn, enum outcome outcome, enum fault fault) {
+        turn->outcome = outcome;
+        turn->fault = fault;
+        turn->timings.done = clock_ms(clock_now_ns() - turn->asked_ns);
+        finish(t, turn);
+}
+
+/* Takes out the first waiting turn, or the first that is cancelled. */
+static struct turn *take_waiting(struct turns *t, bool cancelled) {
+        for (struct turn **at = &t->waiting; *at; at = &(*at)->next) {
+                struct turn *turn = *at;
+
+                if (cancelled && !turn->is_cancelled)
+                        continue;
+                *at = turn->next;
+                turn->next = NULL;
+                return turn;
+        }
+        return NULL;
+}
+
+static int send_request(struct turns *t, const struct turn *turn) {
+        _cleanup_(freep) char *text = NULL;
+        struct request request = {
+                .turn = turn->id,
+                .origin = turn->origin,
+                .text_size = turn->heard.size,
+                .thinking = turn->thinking,
+                .max_tokens = turn->max_tokens,
+                .asked_ns = turn->asked_ns,
+        };
+        int r;
+
+        if (turn->origin == ORIGIN_TEXT) {
+                text = malloc(turn->heard.size + 1);
+                if (!text)
+                        return -ENOMEM;
+                memcpy(text, text_data(&turn->heard), turn->heard.size + 1);
+        }
+        request.text = text;
+        r = inference_ask(t->config.inference, &request);
+        if (r < 0)
+                return r;
+
+        text = NULL;
+        return 0;
+}
+
+static int begin(struct turns *t, struct turn *turn) {
+        struct pipeline_job job = {
+                .turn = turn->id,
+                .fd = turn->audio_fd,
+                .realtime = turn->realtime,
+        };
+        int r;
+
+        if (turn->origin != ORIGIN_TEXT) {
+                r = pipeline_play(t->config.pipeline, &job);
+                if (r < 0)
+                        return r;
+                turn->audio_fd = -1;
+        }
+        return send_request(t, turn);
+}
+
+/* Gives the model to the next one in the queue. */
+static void begin_next(struct turns *t) {
+        struct turn *turn;
+        int r;
+
+        if (t->activity == ACTIVITY_LOADING || t->running || t->is_stopping)
+                return;
+        turn = take_waiting(t, false);
+        if (!turn)
+                return;
+
+        r = begin(t, turn);
+        if (r < 0) {
+                (void) because(&turn->why, r, "the turn could not be begun: %s", strerror(-r));
+                pipeline_end_turn(t->config.pipeline, turn->id);
+                finish_waiting(t, turn, OUTCOME_FAILED, FAULT_MODEL);
+                settle_later(t);
+                return;
+        }
+        t->running = turn;
+        turn->has_run = true;
+        t->activity = turn->origin == ORIGIN_TEXT ? ACTIVITY_THINKING : ACTIVITY_LISTENING;
+}
+
+static int on_settle(sd_event_source *source, void *userdata) {
+        struct turns *t = userdata;
+        struct turn *turn;
+
+        (void) source;
+        while ((turn = take_waiting(t, true)))
+                finish_waiting(t, turn, OUTCOME_CANCELLED, FAULT_NONE);
+        begin_next(t);
+        return 0;
+}
+
+int turns_new(struct turns **ret, const struct turns_config *config) {
+        _cleanup_(turns_freep) struct turns *t = NULL;
+        struct why why = {};
+        int r;
+
+        t = calloc(1, sizeof(*t));
+        if (!t)
+                return -ENOMEM;
+        t->config = *config;
+
+        if (config->store) {
+                r = store_last_turn(config->store, &t->last_id, &why);
+                note_store(t, r, &why);
+        }
+        r = sd_event_add_defer(config->loop, &t->settle, on_settle, t);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(t->settle, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(t->settle, "settle-turns");
+
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+struct turns *turns_free(struct turns *t) {
+        if (!t)
+                return NULL;
+
+        while (t->waiting)
+                turn_free(take_waiting(t, false));
+        turn_free(t->running);
+        text_done(&t->transcript);
+        sd_event_source_disable_unref(t->settle);
+        free(t);
+        return NULL;
+}
+
+void turns_set_loaded(struct turns *t, const struct event_loaded *loaded) {
+        t->loaded = *loaded;
+        t->activity = ACTIVITY_IDLE;
+        settle_later(t);
+}
+
+static int new_turn(struct turns *t, const struct ask *ask, struct turn **ret) {
+        _cleanup_(turn_freep) struct turn *turn = NULL;
+        int r;
+
+        turn = calloc(1, sizeof(*turn));
+        if (!turn)
+                return -ENOMEM;
+        turn->audio_fd = -1;
+        turn->timings = timings_none();
+        turn->asked_ns = clock_now_ns();
+        turn->began_us = now_us();
+        turn->origin = ask->text ? ORIGIN_TEXT : ORIGIN_AUDIO;
+        turn->realtime = ask->realtime;
+        turn->thinking = ask->thinking;
+        turn->max_tokens = ask->max_tokens;
+        turn->owner = ask->owner;
+
+        turn->calls = json_array();
+        if (!turn->calls)
+                return -ENOMEM;
+        if (ask->text) {
+                r = text_append(&turn->heard, ask->text, ask->text_size, max_text(t));
+                if (r < 0)
+                        return r;
+        }
+
+        *ret = TAKE_PTR(turn);
+        return 0;
+}
+
+int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
+        struct turn **end = &t->waiting;
+        struct turn *turn;
+        unsigned limit = t->config.config->max_queued_turns;
+        int r;
+
+        if (t->is_stopping)
+                return -ESHUTDOWN;
+
+        /* The one that is about to run does not count as waiting. */
+        if (!t->running && t->activity != ACTIVITY_LOADING)
+                limit++;
+        if (turns_n_waiting(t) >= limit)
+                return -EBUSY;
+
+        r = new_turn(t, ask, &turn);
+        if (r < 0)
+                return r;
+        turn->id = ++t->last_id;
+        turn->audio_fd = ask->text ? -1 : ask->audio_fd;
+        while (*end)
+                end = &(*end)->next;
+        *end = turn;
+        settle_later(t);
+
+        *ret = turn;
+        return 0;
+}
+
+static void cancel(struct turns *t, struct turn *turn) {
+        turn->is_cancelled = true;
+        if (turn != t->running) {
+                settle_later(t);
+                return;
+        }
+        pipeline_end_turn(t->config.pipeline, turn->id);
+        inference_end_turn(t->config.inference, turn->id);
+}
+
+bool turns_cancel(struct turns *t, uint64_t id) {
+        if (t->running && (id == 0 || id == t->running->id)) {
+                cancel(t, t->running);
+                return true;
+        }
+        for (struct turn *turn = t->waiting; id != 0 && turn; turn = turn->next) {
+                if (turn->id != id || turn->is_cancelled)
+                        continue;
+                cancel(t, turn);
+                return true;
+        }
+        return false;
+}
+
+void turns_disown(struct turns *t, struct turn *turn) {
+        turn->owner = NULL;
+        cancel(t, turn);
+}
+
+/* The first failure is the one that is told. */
+static void spoil(struct turn *turn, const char *reason) {
+        if (turn->fault != FAULT_NONE)
+                return;
+
+        turn->fault = FAULT_MODEL;
+        (void) because(&turn->why, 0, "%s", reason);
+}
+
+static void on_heard(struct turns *t, const struct event *event) {
+        struct turn *turn = t->running;
+
+        if (text_append(&turn->heard, event->text, event->text_size, max_text(t)) < 0)
+                spoil(turn, "what was heard is longer than MaxTextKiB");
+        if (!event->is_last)
+                return;
+
+        turn->has_heard = true;
+        text_trim(&turn->heard);
+        tell_text(t, NEWS_HEARD, text_data(&turn->heard), turn->heard.size);
+}
+
+static void on_token(struct turns *t, const char *text, size_t size) {
+        struct turn *turn = t->running;
+
+        if (text_append(&turn->answered, text, size, max_text(t)) < 0)
+                spoil(turn, "the answer is longer than MaxTextKiB");
+        else
+                tell_text(t, NEWS_TOKEN, text, size);
+}
+
+/* A call that this program can answer is answered in words, if the model said none. */
+static void answer_call(struct turns *t, const char *name) {
+        char sentence[128];
+
+        if (t->running->answered.size == 0 &&
+            tools_answer(name, time(NULL), sentence, sizeof(sentence)))
+                on_token(t, sentence, strlen(sentence));
+}
+
+static void add_call(struct turns *t) {
+        _cleanup_(freep) char *name = NULL;
+        struct turn *turn = t->running;
+        struct news news = { .kind = NEWS_CALL, .turn = turn };
+        json_t *arguments;
+        struct why why = {};
+        int r;
+
+        turn->calls_size += turn->call.size;
+        if (turn->calls_size > max_text(t)) {
+                spoil(turn, "the calls are longer than MaxTextKiB");
+                return;
+        }
+        r = toolcall_parse(text_data(&turn->call), turn->call.size, &name, &arguments, &why);
+        if (r < 0) {
+                (void) because_in(&why, r, "the model wrote a call that can not be read");
+                spoil(turn, why.text);
+                return;
+        }
+
+        news.call = json_pack("{s:s, s:o}", "name", name, "arguments", arguments);
+        if (!news.call || json_array_append_new(turn->calls, news.call) < 0) {
+                spoil(turn, "out of memory");
+                return;
+        }
+        tell(t, &news);
+        answer_call(t, name);
+}
+
+static void on_call(struct turns *t, const struct event *event) {
+        struct turn *turn = t->running;
+
+        if (text_append(&turn->call, event->text, event->text_size, max_text(t)) < 0)
+                spoil(turn, "a call is longer than MaxTextKiB");
+        if (!event->is_last)
+                return;
+
+        add_call(t);
+        text_clear(&turn->call);
+}
+
+static void on_done(struct turns *t, const struct event_done *done) {
+        struct turn *turn = t->running;
+
+        turn->timings = done->timings;
+        turn->outcome = done->outcome;
+        if (done->outcome == OUTCOME_FAILED) {
+                turn->fault = done->fault;
+                turn->why = done->why;
+        } else if (done->outcome == OUTCOME_CANCELLED) {
+                turn->fault = FAULT_NONE;
+                turn->why = (struct why){};
+        } else if (turn->fault != FAULT_NONE) {
+                turn->outcome = OUTCOME_FAILED;
+        }
+        text_trim(&turn->heard);
+        finish_running(t);
+}
+
+/* Comes after the turn is over and freed; only its id is left. */
+static void on_transcript(struct turns *t, const struct event *event) {
+        struct why why = {};
+        int r;
+
+        if (event->turn != t->transcript_turn)
+                text_clear(&t->transcript);
+        t->transcript_turn = event->turn;
+
+        if (text_append(&t->transcript, event->text, event->text_size, max_text(t)) < 0)
+                return;
+        if (!event->is_last || !t->config.store || t->transcript.size == 0)
+                return;
+
+        r = store_set_heard(t->config.store, event->turn, t->transcript.data, t->transcript.size,
+                            &why);
+        if (r != -ENOENT)
+                note_store(t, r, &why);
+}
+
+void turns_on_event(struct turns *t, const struct event *event) {
+        struct news started = { .kind = NEWS_STARTED, .turn = t->running };
+
+        t->position = event->position;
+        if (event->kind == EVENT_TRANSCRIPT) {
+                on_transcript(t, event);
+                return;
+        }
+        if (!t->running || event->turn != t->running->id)
+                return;
+
+        switch (event->kind) {
+        case EVENT_STARTED:
+                tell(t, &started);
+                break;
+        case EVENT_END_OF_SPEECH:
+                t->activity = ACTIVITY_THINKING;
+                break;
+        case EVENT_HEARD:
+                t->activity = ACTIVITY_ANSWERING;
+                on_heard(t, event);
+                break;
+        case EVENT_TOKEN:
+                t->activity = ACTIVITY_ANSWERING;
+                on_token(t, event->text, event->text_size);
+                break;
+        case EVENT_CALL:
+                t->activity = ACTIVITY_ANSWERING;
+                on_call(t, event);
+                break;
+        case EVENT_DONE:
+                on_done(t, &event->done);
+                break;
+        case EVENT_LOADED:
+        case EVENT_LOAD_FAILED:
+        case EVENT_TRANSCRIPT:
+                break;
+        }
+}
+
+void turns_stop(struct turns *t) {
+        struct turn *turn;
+
+        t->is_stopping = true;
+        if (t->running) {
+                turn = t->running;
+                cancel(t, turn);
+                turn->outcome = OUTCOME_CANCELLED;
+                turn->fault = FAULT_NONE;
+                turn->timings.done = clock_ms(clock_now_ns() - turn->asked_ns);
+                finish_running(t);
+        }
+        while ((turn = take_waiting(t, false)))
+                finish_waiting(t, turn, OUTCOME_CANCELLED, FAULT_STOPPING);
+}
+
+enum activity turns_activity(const struct turns *t) {
+        return t->activity;
+}
+
+unsigned turns_n_waiting(const struct turns *t) {
+        unsigned n = 0;
+
+        for (const struct turn *turn = t->waiting; turn; turn = turn->next)
+                n++;
+        return n;
+}
+
+uint64_t turns_n_done(const struct turns *t) {
+        return t->n_done;
+}
+
+unsigned turns_position(const struct turns *t) {
+        return t->position;
+}

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/fake-session.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "model/engine.h"
+#include "model/prompt.h"
+#include "model/sampler.h"
+#include "model/session.h"
+#include "model/tokenizer.h"
+
+/* Tokens are bytes; the rest is named here. */
+enum {
+        FAKE_BOS = 256,
+        FAKE_TURN_BEGIN,
+        FAKE_TURN_END,
+        FAKE_AUDIO_BEGIN,
+        FAKE_FRAME,
+        FAKE_QUIET_FRAME, /* ... of silence */
+        FAKE_AUDIO_END,
+        FAKE_CHANNEL_BEGIN,
+        FAKE_CHANNEL_END,
+        FAKE_CALL_BEGIN,
+        FAKE_CALL_END,
+        FAKE_RESPONSE,
+        FAKE_QUOTE,
+        FAKE_THINK,
+        FAKE_N_TOKENS,
+};
+
+static const char *const fake_names[] = {
+        "[bos]",     "[turn]",     "[end]",  "[audio]", "[frame]",    "[quiet]", "[/audio]",
+        "[thought]", "[/thought]", "[call]", "[/call]", "[response]", "<|\"|>",  "[think]",
+};
+
+static const struct special_tokens fake_special = {
+        .bos = FAKE_BOS,
+        .eos = -1,
+        .pad = -1,
+        .unk = -1,
+        .turn_begin = FAKE_TURN_BEGIN,
+        .turn_end = FAKE_TURN_END,
+        .audio_begin = FAKE_AUDIO_BEGIN,
+        .audio_frame = FAKE_FRAME,
+        .audio_end = FAKE_AUDIO_END,
+        .image_end = -1,
+        .channel_begin = FAKE_CHANNEL_BEGIN,
+        .channel_end = FAKE_CHANNEL_END,
+        .tool_begin = -1,
+        .tool_end = -1,
+        .call_begin = FAKE_CALL_BEGIN,
+        .call_end = FAKE_CALL_END,
+        .response_begin = FAKE_RESPONSE,
+        .response_end = -1,
+        .quote = FAKE_QUOTE,
+        .think = FAKE_THINK,
+};
+
+struct engine {
+        char path[256];
+};
+
+struct sampler {
+        float temperature;
+};
+
+#define FAKE_MAX_SCRIPT 16384
+
+struct session {
+        struct engine *engine;
+        int32_t *ids;
+        unsigned n_ids, max;
+        int32_t pending;
+        int32_t script[FAKE_MAX_SCRIPT]; /* the answer and its stop token */
+        unsigned n_script, at;
+        int result; /* what comes after the script instead of a stop, 0: nothing */
+        bool is_gated, is_endless, is_ticking, hangs;
+};
+
+static sem_t fake_gate, fake_arrived;
+static atomic_bool fake_appends_gated;
+
+__attribute__((constructor)) static void fake_init(void) {
+        (void) sem_init(&fake_gate, 0, 0);
+        (void) sem_init(&fake_arrived, 0, 0);
+}
+
+static void wait_on(sem_t *s) {
+        while (sem_wait(s) < 0 && errno == EINTR)
+                ;
+}
+
+void fake_reset(void) {
+        while (sem_trywait(&fake_gate) == 0 || sem_trywait(&fake_arrived) == 0)
+                ;
+        atomic_store(&fake_appends_gated, false);
+}
+
+void fake_allow(unsigned n) {
+        while (n-- > 0)
+                (void) sem_post(&fake_gate);
+}
+
+void fake_wait_gate(void) {
+        wait_on(&fake_arrived);
+}
+
+void fake_gate_appends(bool gated) {
+        atomic_store(&fake_appends_gated, gated);
+}
+
+static void pass_gate(void) {
+        (void) sem_post(&fake_arrived);
+        wait_on(&fake_gate);
+}
+
+static bool is_kind(const struct engine *e, const char *word) {
+        return strstr(e->path, word) != NULL;
+}
+
+int engine_open(struct engine **ret, const struct engine_config *config, struct why *why) {
+        struct engine *e = calloc(1, sizeof(*e));
+
+        if (!e)
+                return -ENOMEM;
+        (void) snprintf(e->path, sizeof(e->path), "%s",
+                        config->model_path ? config->model_path : "");
+        if (is_kind(e, "slow"))
+                pass_gate();
+        if (is_kind(e, "broken")) {
+                free(e);
+                return because(why, -EBADMSG, "no tensor 'token_embd.weight'");
+        }
+        *ret = e;
+        return 0;
+}
+
+struct engine *engine_close(struct engine *e) {
+        free(e);
+        return NULL;
+}
+
+const struct tokenizer *engine_tokenizer(const struct engine *e) {
+        return (const struct tokenizer *) e;
+}
+
+const char *engine_name(const struct engine *e) {
+        (void) e;
+        return "fake";
+}
+
+bool engine_hears(const struct engine *e) {
+        return !is_kind(e, "deaf");
+}
+
+bool engine_answers_with_transcript(const struct engine *e) {
+        return is_kind(e, "transcript");
+}
+
+uint32_t engine_max_positions(const struct engine *e) {
+        return is_kind(e, "small") ? 200 : 8192;
+}
+
+const char *engine_kernels(const struct engine *e) {
+        (void) e;
+        return "none";
+}
+
+unsigned engine_n_threads(const struct engine *e) {
+        (void) e;
+        return 1;
+}
+
+size_t tokenizer_n_tokens(const struct tokenizer *t) {
+        (void) t;
+        return FAKE_N_TOKENS;
+}
+
+const struct special_tokens *tokenizer_special(const struct tokenizer *t) {
+        (void) t;
+        return &fake_special;
+}
+
+struct gguf_string tokenizer_piece(const struct tokenizer *t, int32_t id) {
+        (void) t;
+        if (id < 256 || id >= FAKE_N_TOKENS)
+                return (struct gguf_string){ "", 0 };
+        return (struct gguf_string){ fake_names[id - 256], strlen(fake_names[id - 256]) };
+}
+
+size_t tokenizer_longest_piece(const struct tokenizer *t) {
+        (void) t;
+        return 16;
+}
+
+int text_stream_push(
+        struct text_stream *s, const struct tokenizer *t, int32_t id, char *out, size_t out_size) {
+        (void) s;
+        (void) t;
+        if (id > 255)
+                return 0;
+        if (out_size < 2)
+                return -ENOBUFS;
+        out[0] = (char) id;
+        out[1] = '\0';
+        return 1;
+}
+
+int text_stream_finish(struct text_stream *s, char *out, size_t out_size) {
+        (void) s;
+        (void) out_size;
+        out[0] = '\0';
+        return 0;
+}
+
+int sampler_new(struct sampler **ret, const struct sampler_config *config, size_t n_vocab) {
+        (void) n_vocab;
+        *ret = calloc(1, sizeof(**ret));
+        if (!*ret)
+                return -ENOMEM;
+        (*ret)->temperature = config->temperature;
+        return 0;
+}
+
+struct sampler *sampler_free(struct sampler *s) {
+        free(s);
+        return NULL;
+}
+
+void prompt_done(struct prompt *p) {
+        free(p->ids);
+        *p = (struct prompt){};
+}
+
+void prompt_clear(struct prompt *p) {
+        p->n_ids = 0;
+}
+
+static int add(struct prompt *p, int32_t id) {
+        int32_t *ids = reallocarray(p->ids, p->n_ids + 1, sizeof(*ids));
+
+        if (!ids)
+                return -ENOMEM;
+        p->ids = ids;
+        p->ids[p->n_ids++] = id;
+        return 0;
+}
+
+static int add_text(struct prompt *p, const char *text, size_t size) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < size; i++)
+                r = add(p, (unsigned char) text[i]);
+        return r;
+}
+
+static int add_turn(struct prompt *p, const char *role, const char *text) {
+        int r;
+
+        r = add(p, FAKE_TURN_BEGIN);
+        if (r >= 0)
+                r = add_text(p, role, strlen(role));
+        if (r >= 0)
+                r = add_text(p, text, strlen(text));
+        return r < 0 ? r : add(p, FAKE_TURN_END);
+}
+
+int prompt_begin(struct prompt *p,
+                 const struct tokenizer *t,
+                 const char *system_text,
+                 const struct tool *tools,
+                 size_t n_tools,
+                 bool thinking,
+                 struct why *why) {
+        int r;
+
+        (void) t;
+        (void) tools;
+        (void) n_tools;
+        (void) why;
+        r = add(p, FAKE_BOS);
+        if (r >= 0 && thinking)
+                r = add(p, FAKE_THINK);
+        return r >= 0 && system_text ? add_turn(p, "system:", system_text) : r;
+}
+
+int prompt_add_exchange(struct prompt *p,
+                        const struct tokenizer *t,
+                        const char *user_text,
+                        const char *model_text) {
+        int r;
+
+        (void) t;
+        r = add_turn(p, "user:", user_text);
+        return r < 0 ? r : add_turn(p, "model:", model_text);
+}
+
+int prompt_open_user(struct prompt *p, const struct tokenizer *t) {
+        int r;
+
+        (void) t;
+        r = add(p, FAKE_TURN_BEGIN);
+        return r < 0 ? r : add_text(p, "user:", 5);
+}
+
+int prompt_add_user_text(struct prompt *p,
+                         const struct tokenizer *t,
+                         const char *text,
+                         size_t size) {
+        (void) t;
+        return add_text(p, text, size);
+}
+
+int prompt_open_audio(struct prompt *p, const struct tokenizer *t) {
+        (void) t;
+        return add(p, FAKE_AUDIO_BEGIN);
+}
+
+int prompt_close_audio(struct prompt *p, const struct tokenizer *t) {
+        (void) t;
+        return add(p, FAKE_AUDIO_END);
+}
+
+int prompt_close_user(struct prompt *p, const struct tokenizer *t, bool thinking) {
+        int r;
+
+        (void) t;
+        (void) thinking;
+        r = add(p, FAKE_TURN_END);
+        if (r >= 0)
+                r = add(p, FAKE_TURN_BEGIN);
+        return r < 0 ? r : add_text(p, "model:", 6);
+}
+
+int session_new(struct session **ret,
+                struct engine *e,
+                const struct session_config *config,
+                struct why *why) {
+        struct session *s = calloc(1, sizeof(*s));
+
+        (void) why;
+        if (!s)
+                return -ENOMEM;
+        s->engine = e;
+        s->max = config->max_positions;
+        s->pending = -1;
+        s->ids = calloc(s->max, sizeof(*s->ids));
+        *ret = s;
+        return 0;
+}
+
+struct session *session_free(struct session *s) {
+        free(s->ids);
+        free(s);
+        return NULL;
+}
+
+unsigned session_position(const struct session *s) {
+        return s->n_ids;
+}
+
+unsigned session_max_positions(const struct session *s) {
+        return s->max;
+}
+
+static void keep_pending(struct session *s) {
+        if (s->pending >= 0)
+                s->ids[s->n_ids++] = s->pending;
+        s->pending = -1;
+}
+
+static int append(struct session *s, const int32_t *ids, size_t n) {
+        if (atomic_load(&fake_appends_gated))
+                pass_gate();
+        if (n + (s->pending >= 0) > s->max - s->n_ids)
+                return -ENOSPC;
+
+        keep_pending(s);
+        memcpy(s->ids + s->n_ids, ids, n * sizeof(*ids));
+        s->n_ids += (unsigned) n;
+        s->n_script = s->at = 0;
+        return 0;
+}
+
+int session_append_tokens(struct session *s, const int32_t *ids, size_t n) {
+        return append(s, ids, n);
+}
+
+int session_append_frames(struct session *s, const float *samples, size_t n) {
+        int32_t ids[64];
+
+        for (size_t i = 0; i < n; i++) {
+                float peak = 0;
+
+                for (size_t k = 0; k < SESSION_FRAME_SAMPLES; k++)
+                        if (samples[i * SESSION_FRAME_SAMPLES + k] > peak)
+                                peak = samples[i * SESSION_FRAME_SAMPLES + k];
+                ids[i] = peak > 0.01f ? FAKE_FRAME : FAKE_QUIET_FRAME;
+        }
+        return append(s, ids, n);
+}
+
+int session_rewind(struct session *s, unsigned position) {
+        if (position > s->n_ids)
+                return -ERANGE;
+        s->n_ids = position;
+        s->pending = -1;
+        s->n_script = s->at = 0;
+        return 0;
+}
+
+static void script_token(struct session *s, int32_t id) {
+        if (s->n_script < FAKE_MAX_SCRIPT)
+                s->script[s->n_script++] = id;
+}
+
+static void script_text(struct session *s, const char *text) {
+        for (; *text; text++) {
+                if (strncmp(text, "<|\"|>", 5) == 0) {
+                        script_token(s, FAKE_QUOTE);
+                        text += 4;
+                } else {
+                        script_token(s, (unsigned char) *text);
+                }
+        }
+}
+
+static void script_call(struct session *s, const char *call) {
+        script_token(s, FAKE_CALL_BEGIN);
+        script_text(s, call);
+        script_token(s, FAKE_CALL_END);
+        script_token(s, FAKE_RESPONSE);
+}
+
+static void script_answer(struct session *s, const char *text) {
+        script_text(s, text);
+        script_token(s, FAKE_TURN_END);
+}
+
+/* Everything in the cache as the answer. */
+static void script_context(struct session *s) {
+        for (unsigned i = 0; i < s->n_ids; i++) {
+                char byte[2] = { (char) s->ids[i], '\0' };
+
+                script_text(s, s->ids[i] < 256 ? byte : fake_names[s->ids[i] - 256]);
+        }
+        script_token(s, FAKE_TURN_END);
+}
+
+/* The text and the number of frames of the last user turn. */
+static unsigned last_user_turn(const struct session *s, char *text, size_t size, bool *quiet) {
+        unsigned start = s->n_ids, n_frames = 0, n = 0, turns = 0;
+
+        while (start > 0 && turns < 2)
+                turns += s->ids[--start] == FAKE_TURN_BEGIN;
+        *quiet = true;
+        for (unsigned i = start + 6; i < s->n_ids && s->ids[i] != FAKE_TURN_END; i++) {
+                if (s->ids[i] == FAKE_FRAME || s->ids[i] == FAKE_QUIET_FRAME)
+                        n_frames++;
+                if (s->ids[i] == FAKE_FRAME)
+                        *quiet = false;
+                if (s->ids[i] < 256 && n + 1 < size)
+                        text[n++] = (char) s->ids[i];
+        }
+        text[n] = '\0';
+        return n_frames;
+}
+
+static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool asked) {
+        char answer[64];
+
+        (void) snprintf(answer, sizeof(answer), "%s%u frames", asked ? "words of " : "", n_frames);
+        if (!engine_answers_with_transcript(s->engine)) {
+                script_answer(s, answer);
+                return;
+        }
+        if (quiet) {
+                script_token(s, FAKE_TURN_END);
+                return;
+        }
+        script_text(s, answer);
+        script_call(s, "call:get_time{}");
+}
+
+static bool script_simple(struct session *s, const char *text) {
+        if (strncmp(text, "say ", 4) == 0) {
+                script_answer(s, text + 4);
+        } else if (strncmp(text, "think ", 6) == 0) {
+                script_token(s, FAKE_CHANNEL_BEGIN);
+                script_text(s, "secret");
+                script_token(s, FAKE_CHANNEL_END);
+                script_answer(s, text + 6);
+        } else if (strncmp(text, "call ", 5) == 0) {
+                script_call(s, text + 5);
+        } else if (strcmp(text, "badcall") == 0) {
+                script_call(s, "nonsense");
+        } else if (strcmp(text, "halfcall") == 0) {
+                script_token(s, FAKE_CALL_BEGIN);
+                script_answer(s, "call:x{");
+        } else if (strcmp(text, "context") == 0) {
+                script_context(s);
+        } else {
+                return false;
+        }
+        return true;
+}
+
+static void write_script(struct session *s) {
+        char text[1024];
+        bool quiet;
+        unsigned n_frames;
+
+        s->n_script = s->at = 0;
+        s->result = 0;
+        s->is_gated = s->is_endless = s->is_ticking = s->hangs = false;
+        n_frames = last_user_turn(s, text, sizeof(text), &quiet);
+        if (n_frames > 0) {
+                script_sound(s, n_frames, quiet, *text);
+        } else if (script_simple(s, text)) {
+                return;
+        } else if (strncmp(text, "gate ", 5) == 0) {
+                s->is_gated = true;
+                script_answer(s, text + 5);
+        } else if (strcmp(text, "full") == 0) {
+                script_text(s, "abc");
+                s->result = -ENOSPC;
+        } else if (strcmp(text, "fail") == 0) {
+                s->result = -EIO;
+        } else if (strcmp(text, "endless") == 0) {
+                s->is_endless = true;
+        } else if (strcmp(text, "ticking") == 0) {
+                s->is_endless = s->is_ticking = true;
+        } else if (strcmp(text, "hang") == 0) {
+                s->hangs = true;
+        } else {
+                script_answer(s, "yes");
+        }
+}
+
+static void hang(void) {
+        for (;;)
+                (void) pause();
+}
+
+void session_constrain(struct session *s, bool constrained) {
+        (void) s;
+        (void) constrained;
+}
+
+float session_log_probability(const struct session *s) {
+        (void) s;
+        return 0;
+}
+
+float engine_least_log_probability(const struct engine *e) {
+        (void) e;
+        return -1;
+}
+
+int session_next(struct session *s, struct sampler *sampler, int32_t *ret) {
+        (void) sampler;
+        if (s->at == 0)
+                write_script(s);
+        if (s->hangs)
+                hang();
+        if (s->is_gated)
+                pass_gate();
+        if (s->is_ticking)
+                (void) usleep(1000);
+        if (s->pending >= 0 && s->n_ids >= s->max)
+                return -ENOSPC;
+        keep_pending(s);
+
+        if (s->is_endless) {
+                s->at++;
+                *ret = s->pending = 'a';
+                return 1;
+        }
+        if (s->at == s->n_script)
+                return s->result;
+        *ret = s->script[s->at++];
+        if (*ret == FAKE_TURN_END || *ret == FAKE_RESPONSE)
+                return 0;
+        s->pending = *ret;
+        return 1;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_SIM_FAKE_SESSION_H
+#define TESTS_SIM_FAKE_SESSION_H
+
+#include <stdbool.h>
+
+/* A scripted engine that is linked in place of the real one.  It does what the user's text says:
+ *
+ *   say TEXT       answers TEXT                  endless    never stops
+ *   think TEXT     thinks, then answers TEXT     full       runs into the end of the context
+ *   call X         calls X                       fail       fails with -EIO
+ *   badcall        calls nonsense                hang       never returns
+ *   halfcall       stops inside a call           gate TEXT  answers TEXT, a token per fake_allow()
+ *   context        answers what is in its cache, markers as [name]
+ *   ticking        never stops, a thousand tokens a second
+ *
+ * and answers sound with the number of frames.  The path of the model chooses what it is:
+ * "fake:" with any of the words transcript, deaf, broken, slow (loads after fake_allow()), small (a
+ * context of 200 positions) in it. */
+
+/* Forgets what was allowed and who arrived; before an engine is opened. */
+void fake_reset(void);
+
+/* Lets n gated steps pass. */
+void fake_allow(unsigned n);
+
+/* Waits until the engine stands before the gate. */
+void fake_wait_gate(void);
+
+/* Whether appending stops at the gate too. */
+void fake_gate_appends(bool gated);
+
+#endif

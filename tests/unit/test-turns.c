@@ -1,0 +1,761 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/turns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/wake.h"
+#include "tests/sim/fake-session.h"
+#include "tests/tap.h"
+
+/* Real threads, queues, pipeline and store around a scripted engine.  Nothing waits for time: the
+ * loop is turned until what is expected has happened, and a rule that waits in vain ends the test
+ * by SIGALRM. */
+#define N_OWNERS 24
+
+struct owner {
+        char story[4096]; /* what this owner was told, one word per event */
+        char answered[4096];
+        char heard[1024];
+        char calls[1024];
+        char why[512];
+        uint64_t id;
+        enum outcome outcome;
+        enum fault fault;
+        struct timings timings;
+        bool is_done;
+};
+
+struct world {
+        struct config *config;
+        struct sound_queue sounds;
+        struct pipeline *pipeline;
+        struct inference *inference;
+        struct store *store;
+        struct turns *turns;
+        sd_event *loop;
+        sd_event_source *events;
+        bool is_loaded, load_failed;
+        char reason[512];
+        struct owner owners[N_OWNERS];
+        struct turn *asked[N_OWNERS];
+        unsigned n_told_done;
+};
+
+static struct world world;
+static char directory[] = "/tmp/test-turns-XXXXXX";
+
+static void add_word(char *story, size_t size, const char *word, const char *text, size_t n) {
+        size_t used = strlen(story);
+
+        (void) snprintf(story + used, size - used, "%s%s%.*s", used ? " " : "", word, (int) n,
+                        text);
+}
+
+static void on_news(const struct news *news, void *userdata) {
+        static const char *const words[] = { "started", "heard:", "token", "call", "done" };
+        struct owner *o = news->turn->owner;
+        char *calls;
+
+        (void) userdata;
+        world.n_told_done += news->kind == NEWS_DONE;
+        if (!o)
+                return;
+        /* A token is part of the answer; its number does not matter. */
+        if (news->kind != NEWS_TOKEN)
+                add_word(o->story, sizeof(o->story), words[news->kind],
+                         news->text ? news->text : "", news->text_size);
+        else if (!strstr(o->story, "token"))
+                add_word(o->story, sizeof(o->story), "token", "", 0);
+        if (news->kind != NEWS_DONE)
+                return;
+
+        o->is_done = true;
+        o->id = news->turn->id;
+        o->outcome = news->turn->outcome;
+        o->fault = news->turn->fault;
+        o->timings = news->turn->timings;
+        (void) snprintf(o->why, sizeof(o->why), "%s", news->turn->why.text);
+        (void) snprintf(o->heard, sizeof(o->heard), "%s", text_data(&news->turn->heard));
+        (void) snprintf(o->answered, sizeof(o->answered), "%s", text_data(&news->turn->answered));
+        calls = json_dumps(news->turn->calls, JSON_COMPACT);
+        (void) snprintf(o->calls, sizeof(o->calls), "%s", calls);
+        free(calls);
+}
+
+static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        struct event event;
+
+        (void) source;
+        (void) revents;
+        (void) userdata;
+        wake_clear(fd);
+        while (inference_next_event(world.inference, &event)) {
+                if (event.kind == EVENT_LOADED) {
+                        world.is_loaded = true;
+                        turns_set_loaded(world.turns, &event.loaded);
+                } else if (event.kind == EVENT_LOAD_FAILED) {
+                        world.load_failed = true;
+                        (void) snprintf(world.reason, sizeof(world.reason), "%s", event.why.text);
+                } else {
+                        turns_on_event(world.turns, &event);
+                }
+        }
+        return 0;
+}
+
+static void turn_loop_until(const bool *what) {
+        while (!*what)
+                if (sd_event_run(world.loop, UINT64_MAX) < 0)
+                        break;
+}
+
+static void turn_loop_until_story(const struct owner *o, const char *word) {
+        while (!strstr(o->story, word))
+                if (sd_event_run(world.loop, UINT64_MAX) < 0)
+                        break;
+}
+
+/* Lets what was asked for happen, without waiting for more. */
+static void turn_loop(void) {
+        while (sd_event_run(world.loop, 0) > 0)
+                ;
+}
+
+static void open_world(const char *model, const char *options) {
+        struct turns_config config;
+        struct why why = {};
+        char store[96];
+
+        (void) alarm(60);
+        fake_reset();
+        world = (struct world){};
+        expect(config_new(&world.config) == 0);
+        expect(config_read(world.config, options, strlen(options), "options", &why) == 0);
+        expect(config_set(world.config, "Model", "Path", model, &why) == 0);
+        (void) snprintf(store, sizeof(store), "%s/store", directory);
+        expect(store_open(&world.store, store, &why) == 0);
+        expect(store_begin_session(world.store, 1, "0", "fake", &why) == 0);
+        expect(sd_event_new(&world.loop) >= 0);
+        expect(sound_queue_init(&world.sounds) == 0);
+        expect(pipeline_new(&world.pipeline, world.config, &world.sounds) == 0);
+        expect(inference_new(&world.inference, world.config, &world.sounds) == 0);
+
+        config = (struct turns_config){
+                .config = world.config,
+                .loop = world.loop,
+                .inference = world.inference,
+                .pipeline = world.pipeline,
+                .store = world.store,
+                .notify = on_news,
+        };
+        expect(turns_new(&world.turns, &config) == 0);
+        expect(sd_event_add_io(world.loop, &world.events, inference_events_fd(world.inference),
+                               EPOLLIN, on_events, NULL) >= 0);
+        expect(pipeline_start(world.pipeline) == 0);
+        expect(inference_start(world.inference) == 0);
+}
+
+static void open_loaded(const char *model, const char *options) {
+        open_world(model, options);
+        turn_loop_until(&world.is_loaded);
+}
+
+static void close_world(void) {
+        uint64_t until = clock_now_ns() + UINT64_C(30000000000);
+
+        turns_stop(world.turns);
+        pipeline_stop(world.pipeline);
+        inference_stop(world.inference);
+        expect(pipeline_join(world.pipeline, until));
+        expect(inference_join(world.inference, until));
+        sd_event_source_disable_unref(world.events);
+        turns_free(world.turns);
+        inference_free(world.inference);
+        pipeline_free(world.pipeline);
+        sound_queue_done(&world.sounds);
+        store_close(world.store);
+        sd_event_unref(world.loop);
+        config_free(world.config);
+        (void) alarm(0);
+}
+
+static int ask_text(unsigned owner, const char *text) {
+        struct ask ask = {
+                .text = text,
+                .text_size = strlen(text),
+                .audio_fd = -1,
+                .max_tokens = world.config->max_tokens,
+                .owner = &world.owners[owner],
+        };
+
+        return turns_ask(world.turns, &ask, &world.asked[owner]);
+}
+
+static int ask_sound(unsigned owner, int fd, bool realtime) {
+        struct ask ask = {
+                .audio_fd = fd,
+                .realtime = realtime,
+                .max_tokens = world.config->max_tokens,
+                .owner = &world.owners[owner],
+        };
+
+        return turns_ask(world.turns, &ask, &world.asked[owner]);
+}
+
+static struct owner *wait_done(unsigned owner) {
+        turn_loop_until(&world.owners[owner].is_done);
+        return &world.owners[owner];
+}
+
+static struct owner *answer_to(unsigned owner, const char *text) {
+        expect(ask_text(owner, text) == 0);
+        return wait_done(owner);
+}
+
+/* A WAV file in memory: 16 kHz, mono, 16 bits. */
+static int wav(unsigned n_samples, int16_t level) {
+        uint32_t size = n_samples * 2, riff = size + 36, rate = 16000, bytes = 32000, format = 16;
+        uint16_t pcm = 1, channels = 1, block = 2, bits = 16;
+        int fd = memfd_create("wav", MFD_CLOEXEC);
+        FILE *out = fdopen(dup(fd), "w");
+
+        (void) fwrite("RIFF", 1, 4, out);
+        (void) fwrite(&riff, 4, 1, out);
+        (void) fwrite("WAVEfmt ", 1, 8, out);
+        (void) fwrite(&format, 4, 1, out);
+        (void) fwrite(&pcm, 2, 1, out);
+        (void) fwrite(&channels, 2, 1, out);
+        (void) fwrite(&rate, 4, 1, out);
+        (void) fwrite(&bytes, 4, 1, out);
+        (void) fwrite(&block, 2, 1, out);
+        (void) fwrite(&bits, 2, 1, out);
+        (void) fwrite("data", 1, 4, out);
+        (void) fwrite(&size, 4, 1, out);
+        for (unsigned i = 0; i < n_samples; i++) {
+                int16_t sample = i / 20 % 2 ? level : (int16_t) -level;
+
+                (void) fwrite(&sample, 2, 1, out);
+        }
+        (void) fclose(out);
+        (void) lseek(fd, 0, SEEK_SET);
+        return fd;
+}
+
+static void a_text_is_answered(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "");
+        o = answer_to(0, "say hello");
+        expect(strcmp(o->story, "started token done") == 0);
+        expect(strcmp(o->answered, "hello") == 0 && strcmp(o->heard, "say hello") == 0);
+        expect(o->outcome == OUTCOME_ANSWERED && o->fault == FAULT_NONE);
+        expect(o->timings.n_tokens == 5 && o->timings.n_prompt_positions > 9);
+        expect(o->timings.prefilled >= 0 && o->timings.first_token >= o->timings.prefilled);
+        expect(o->timings.done >= o->timings.first_token && o->timings.first_frame < 0);
+        close_world();
+}
+
+static void thoughts_are_not_told(void) {
+        open_loaded("fake:", "");
+        expect(strcmp(answer_to(0, "think hello")->answered, "hello") == 0);
+        close_world();
+}
+
+static void sound_is_answered(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "[Audio]\nBatchFrames=7\n");
+        expect(ask_sound(0, wav(640 * 20 + 1, 8000), false) == 0);
+        o = wait_done(0);
+        expect(strcmp(o->story, "started token done") == 0);
+        expect(strcmp(o->answered, "21 frames") == 0);
+        expect(o->timings.n_frames == 21 && o->timings.end_of_speech >= o->timings.first_frame);
+        expect(o->timings.audio > 800 && o->timings.audio < 801);
+        close_world();
+}
+
+static void longer_sound_than_the_queue_loses_nothing(void) {
+        open_loaded("fake:", "");
+        expect(ask_sound(0, wav(640 * 700, 8000), false) == 0);
+        expect(strcmp(wait_done(0)->answered, "700 frames") == 0);
+        expect(world.owners[0].timings.largest_backlog <= SOUND_QUEUE_FRAMES);
+        expect(spsc_refused(&world.sounds.queue) == 0);
+        close_world();
+}
+
+static int on_record(const struct record *record, void *userdata) {
+        (void) snprintf(userdata, 64, "%.*s", (int) record->heard_size, record->heard);
+        return 1;
+}
+
+static void a_transcript_follows_in_idle_time(void) {
+        char heard[64] = "";
+        struct why why = {};
+
+        open_loaded("fake:", "");
+        expect(ask_sound(0, wav(640 * 3, 8000), false) == 0);
+        expect(strcmp(wait_done(0)->heard, "") == 0);
+        while (!*heard && sd_event_run(world.loop, UINT64_MAX) >= 0)
+                expect(store_history(world.store, 0, 1, on_record, heard, &why) == 0);
+        expect(strcmp(heard, "words of 3 frames") == 0);
+        close_world();
+}
+
+static void a_transcriber_tells_what_it_heard(void) {
+        struct owner *o;
+
+        open_loaded("fake:transcript", "");
+        expect(ask_sound(0, wav(640 * 2, 8000), false) == 0);
+        o = wait_done(0);
+        expect(strcmp(o->story, "started heard:2 frames call token done") == 0);
+        expect(strcmp(o->heard, "2 frames") == 0);
+        expect(strcmp(o->calls, "[{\"name\":\"get_time\",\"arguments\":{}}]") == 0);
+        expect(strncmp(o->answered, "It is ", 6) == 0 && strlen(o->answered) == 12);
+        close_world();
+}
+
+static void what_is_not_for_us_is_heard_as_nothing(void) {
+        struct owner *o;
+
+        open_loaded("fake:transcript", "");
+        expect(ask_sound(0, wav(640 * 2, 0), false) == 0);
+        o = wait_done(0);
+        expect(strcmp(o->story, "started heard: done") == 0);
+        expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->heard, "") == 0);
+        close_world();
+}
+
+static void calls_of_others_are_told(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "");
+        o = answer_to(0, "call call:open{name:<|\"|>web browser<|\"|>,n:2}");
+        expect(strcmp(o->story, "started call done") == 0);
+        expect(strcmp(o->calls,
+                      "[{\"name\":\"open\",\"arguments\":{\"name\":\"web browser\",\"n\":2}}]") ==
+               0);
+        expect(strcmp(o->answered, "") == 0 && o->outcome == OUTCOME_ANSWERED);
+        close_world();
+}
+
+static void bad_calls_fail(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "");
+        o = answer_to(0, "badcall");
+        expect(o->outcome == OUTCOME_FAILED && o->fault == FAULT_MODEL);
+        expect(strstr(o->why, "call that can not be read"));
+        o = answer_to(1, "halfcall");
+        expect(o->outcome == OUTCOME_FAILED && strstr(o->why, "inside a call"));
+        expect(answer_to(2, "say fine")->outcome == OUTCOME_ANSWERED);
+        close_world();
+}
+
+static void failures_of_the_model_are_told(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "[Model]\nContextPositions=1000\n");
+        o = answer_to(0, "full");
+        expect(o->outcome == OUTCOME_FAILED && strcmp(o->answered, "abc") == 0);
+        expect(strcmp(o->why, "the conversation is longer than the context of 1000 positions") ==
+               0);
+        o = answer_to(1, "fail");
+        expect(o->outcome == OUTCOME_FAILED && strstr(o->why, "the model failed: "));
+        expect(strcmp(answer_to(2, "say fine")->answered, "fine") == 0);
+        close_world();
+}
+
+static void a_text_longer_than_the_context_is_refused(void) {
+        char text[400] = {};
+        struct owner *o;
+
+        open_loaded("fake:small", "[Prompt]\nSystem=be brief\nHistoryPositions=50\n");
+        memset(text, 'x', sizeof(text) - 1);
+        o = answer_to(0, text);
+        expect(o->outcome == OUTCOME_FAILED && o->fault == FAULT_TEXT);
+        expect(strstr(o->why, "context of 200 positions"));
+        expect(strcmp(answer_to(1, "say fine")->answered, "fine") == 0);
+        close_world();
+}
+
+static void sound_longer_than_the_context_fails(void) {
+        struct owner *o;
+
+        open_loaded("fake:small", "[Prompt]\nSystem=be brief\nHistoryPositions=50\n");
+        expect(ask_sound(0, wav(640 * 300, 8000), false) == 0);
+        o = wait_done(0);
+        expect(o->outcome == OUTCOME_FAILED && strstr(o->why, "context of 200 positions"));
+        expect(ask_sound(1, wav(640 * 9, 8000), false) == 0);
+        expect(strcmp(wait_done(1)->answered, "9 frames") == 0);
+        close_world();
+}
+
+static void an_answer_ends_at_max_tokens(void) {
+        open_loaded("fake:", "[Model]\nMaxTokens=9\n");
+        expect(strcmp(answer_to(0, "endless")->answered, "aaaaaaaaa") == 0);
+        expect(world.owners[0].outcome == OUTCOME_ANSWERED);
+        close_world();
+}
+
+static void sound_that_is_none_is_bad_audio(void) {
+        struct owner *o;
+        int fd = memfd_create("text", MFD_CLOEXEC);
+
+        expect(write(fd, "this is a text file and no sound at all, it seems", 49) == 49);
+        open_loaded("fake:", "");
+        expect(ask_sound(0, fd, false) == 0);
+        o = wait_done(0);
+        expect(o->outcome == OUTCOME_FAILED && o->fault == FAULT_AUDIO && strlen(o->why) > 0);
+
+        expect(ask_sound(1, memfd_create("empty", MFD_CLOEXEC), false) == 0);
+        expect(wait_done(1)->fault == FAULT_AUDIO);
+        expect(ask_sound(2, wav(0, 0), false) == 0);
+        expect(wait_done(2)->fault == FAULT_AUDIO);
+        expect(ask_sound(3, open("/", O_RDONLY | O_CLOEXEC), false) == 0);
+        expect(wait_done(3)->fault == FAULT_AUDIO);
+        expect(ask_sound(4, wav(640, 8000), false) == 0);
+        expect(wait_done(4)->outcome == OUTCOME_ANSWERED);
+        close_world();
+}
+
+static void sound_longer_than_max_seconds_is_bad_audio(void) {
+        open_loaded("fake:", "[Audio]\nMaxSeconds=1\n");
+        expect(ask_sound(0, wav(16001, 8000), false) == 0);
+        expect(wait_done(0)->fault == FAULT_AUDIO);
+        expect(ask_sound(1, wav(16000, 8000), false) == 0);
+        expect(strcmp(wait_done(1)->answered, "25 frames") == 0);
+        close_world();
+}
+
+static void a_deaf_model_says_so(void) {
+        open_loaded("fake:deaf", "");
+        expect(ask_sound(0, wav(640, 8000), false) == 0);
+        expect(wait_done(0)->fault == FAULT_DEAF);
+        expect(strcmp(answer_to(1, "say fine")->answered, "fine") == 0);
+        close_world();
+}
+
+/* The whole file is less than a pipe holds. */
+static void fill(int to, int from) {
+        char buffer[32768];
+        ssize_t n = read(from, buffer, sizeof(buffer));
+
+        expect(n > 0 && write(to, buffer, (size_t) n) == n);
+        (void) close(from);
+        (void) close(to);
+}
+
+static void pipes_and_sockets_bring_sound(void) {
+        int fds[2];
+
+        open_loaded("fake:", "");
+        expect(pipe2(fds, O_CLOEXEC) == 0);
+        fill(fds[1], wav(640 * 5, 8000));
+        expect(ask_sound(0, fds[0], false) == 0);
+        expect(strcmp(wait_done(0)->answered, "5 frames") == 0);
+
+        expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        fill(fds[1], wav(640 * 6, 8000));
+        expect(ask_sound(1, fds[0], false) == 0);
+        expect(strcmp(wait_done(1)->answered, "6 frames") == 0);
+        close_world();
+}
+
+static void a_pipe_without_an_end_can_be_cancelled(void) {
+        int fds[2];
+
+        open_loaded("fake:", "");
+        expect(pipe2(fds, O_CLOEXEC) == 0);
+        expect(ask_sound(0, fds[0], false) == 0);
+        expect(ask_text(1, "say next") == 0);
+        turn_loop_until_story(&world.owners[0], "started");
+        expect(turns_activity(world.turns) == ACTIVITY_LISTENING);
+        expect(turns_cancel(world.turns, 0));
+        expect(wait_done(0)->outcome == OUTCOME_CANCELLED);
+        expect(strcmp(wait_done(1)->answered, "next") == 0);
+        (void) close(fds[1]);
+        close_world();
+}
+
+static void a_stalled_pipe_ends_by_itself(void) {
+        int fds[2];
+
+        open_loaded("fake:", "[Audio]\nStallSeconds=1\n");
+        expect(pipe2(fds, O_CLOEXEC) == 0);
+        expect(ask_sound(0, fds[0], false) == 0);
+        expect(wait_done(0)->fault == FAULT_AUDIO);
+        expect(strcmp(world.owners[0].why, "no sound came for 1 s") == 0);
+        (void) close(fds[1]);
+        close_world();
+}
+
+static void an_endless_device_is_bounded(void) {
+        open_loaded("fake:", "[Audio]\nMaxSeconds=1\n");
+        expect(ask_sound(0, open("/dev/zero", O_RDONLY | O_CLOEXEC), false) == 0);
+        expect(wait_done(0)->fault == FAULT_AUDIO);
+        expect(strcmp(world.owners[0].why, "more than 64 MiB came") == 0);
+        close_world();
+}
+
+static void speech_at_its_own_speed_can_be_cancelled(void) {
+        open_loaded("fake:", "");
+        expect(ask_sound(0, wav(640 * 700, 8000), true) == 0);
+        turn_loop_until_story(&world.owners[0], "started");
+        expect(turns_cancel(world.turns, world.asked[0]->id));
+        expect(wait_done(0)->outcome == OUTCOME_CANCELLED);
+        expect(world.owners[0].timings.n_frames < 700);
+        expect(strcmp(answer_to(1, "say next")->answered, "next") == 0);
+        close_world();
+}
+
+static void an_answer_can_be_cancelled(void) {
+        struct owner *o = &world.owners[0];
+
+        open_loaded("fake:", "");
+        expect(ask_text(0, "gate abcdef") == 0);
+        fake_allow(3);
+        turn_loop_until_story(o, "token");
+        expect(turns_activity(world.turns) == ACTIVITY_ANSWERING);
+        expect(turns_cancel(world.turns, 0));
+        fake_allow(1);
+        wait_done(0);
+        expect(o->outcome == OUTCOME_CANCELLED && o->fault == FAULT_NONE);
+        expect(strlen(o->answered) > 0 && strlen(o->answered) < 6);
+        expect(!turns_cancel(world.turns, 0));
+        close_world();
+}
+
+static void prefill_can_be_cancelled(void) {
+        open_loaded("fake:", "[Audio]\nBatchFrames=1\n");
+        fake_gate_appends(true);
+        expect(ask_text(0, "say a long text in many micro-batches") == 0);
+        turn_loop_until_story(&world.owners[0], "started");
+        fake_wait_gate();
+        expect(turns_cancel(world.turns, world.asked[0]->id));
+        fake_gate_appends(false);
+        fake_allow(1);
+        expect(wait_done(0)->outcome == OUTCOME_CANCELLED);
+        expect(world.owners[0].timings.prefilled < 0);
+        expect(strcmp(answer_to(1, "say next")->answered, "next") == 0);
+        close_world();
+}
+
+static void a_waiting_turn_can_be_cancelled(void) {
+        uint64_t second;
+
+        open_loaded("fake:", "");
+        expect(ask_text(0, "gate ab") == 0);
+        expect(ask_text(1, "say b") == 0);
+        expect(ask_text(2, "say c") == 0);
+        second = world.asked[1]->id;
+        turn_loop();
+        expect(turns_cancel(world.turns, second));
+        expect(!turns_cancel(world.turns, second));
+        expect(wait_done(1)->outcome == OUTCOME_CANCELLED);
+        expect(strcmp(world.owners[1].story, "done") == 0);
+        expect(!world.owners[0].is_done);
+        fake_allow(3);
+        expect(strcmp(wait_done(0)->answered, "ab") == 0);
+        expect(strcmp(wait_done(2)->answered, "c") == 0);
+        close_world();
+}
+
+static void a_full_queue_refuses_the_newest(void) {
+        open_loaded("fake:", "[Socket]\nMaxQueuedTurns=2\n");
+        expect(ask_text(0, "gate a") == 0);
+        expect(ask_text(1, "say b") == 0);
+        expect(ask_text(2, "say c") == 0);
+        expect(ask_text(3, "say d") == -EBUSY);
+        turn_loop();
+        expect(ask_text(3, "say d") == -EBUSY && turns_n_waiting(world.turns) == 2);
+        fake_allow(2);
+        expect(strcmp(wait_done(0)->answered, "a") == 0);
+        expect(strcmp(wait_done(2)->answered, "c") == 0);
+        expect(strcmp(answer_to(3, "say d")->answered, "d") == 0);
+        close_world();
+}
+
+static void the_gone_are_not_answered(void) {
+        open_loaded("fake:", "");
+        expect(ask_text(0, "gate abc") == 0);
+        expect(ask_text(1, "say b") == 0);
+        expect(ask_text(2, "say c") == 0);
+        turn_loop_until_story(&world.owners[0], "started");
+        turns_disown(world.turns, world.asked[0]);
+        turns_disown(world.turns, world.asked[1]);
+        fake_allow(4);
+        expect(strcmp(wait_done(2)->answered, "c") == 0);
+        expect(!world.owners[0].is_done && !world.owners[1].is_done);
+        expect(world.n_told_done == 3);
+        close_world();
+}
+
+static void turns_run_in_order(void) {
+        char text[16];
+
+        open_loaded("fake:", "[Socket]\nMaxQueuedTurns=20\n");
+        for (unsigned i = 0; i < 20; i++) {
+                (void) snprintf(text, sizeof(text), "say %u", i);
+                expect(ask_text(i, text) == 0);
+        }
+        wait_done(19);
+        for (unsigned i = 0; i < 20; i++) {
+                (void) snprintf(text, sizeof(text), "%u", i);
+                expect(world.owners[i].is_done && strcmp(world.owners[i].answered, text) == 0);
+                expect(i == 0 || world.owners[i].id == world.owners[i - 1].id + 1);
+        }
+        close_world();
+}
+
+static void requests_wait_for_the_model(void) {
+        open_world("fake:slow", "");
+        fake_wait_gate();
+        expect(ask_text(0, "say early") == 0);
+        turn_loop();
+        expect(turns_activity(world.turns) == ACTIVITY_LOADING && !world.owners[0].is_done);
+        expect(!turns_cancel(world.turns, 0));
+        fake_allow(1);
+        expect(strcmp(wait_done(0)->answered, "early") == 0);
+        close_world();
+}
+
+static void a_model_that_does_not_load_says_why(void) {
+        open_world("fake:broken", "");
+        turn_loop_until(&world.load_failed);
+        expect(strcmp(world.reason, "no tensor 'token_embd.weight'") == 0);
+        close_world();
+}
+
+static void a_system_text_without_room_ends_the_start(void) {
+        char options[600] = "[Model]\nContextPositions=300\n[Prompt]\nSystem=";
+
+        memset(options + strlen(options), 'x', 400);
+        open_world("fake:", options);
+        turn_loop_until(&world.load_failed);
+        expect(strstr(world.reason, "System text does not fit"));
+        close_world();
+}
+
+static void recent_exchanges_are_in_the_context(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "[Prompt]\nSystem=be brief\nHistoryPositions=60\n");
+        answer_to(0, "say one");
+        answer_to(1, "say two");
+        o = answer_to(2, "context");
+        expect(strcmp(o->answered, "[bos][turn]system:be brief[end]"
+                                   "[turn]user:say one[end][turn]model:one[end]"
+                                   "[turn]user:say two[end][turn]model:two[end]"
+                                   "[turn]user:context[end][turn]model:") == 0);
+        answer_to(3, "say three");
+        o = answer_to(4, "context");
+        expect(!strstr(o->answered, "say one"));
+        expect(strstr(o->answered, "say three"));
+        close_world();
+}
+
+static void a_transcriber_has_no_history(void) {
+        open_loaded("fake:transcript", "");
+        answer_to(0, "say one");
+        expect(ask_sound(1, wav(640, 8000), false) == 0);
+        expect(wait_done(1)->timings.n_prompt_positions == 18);
+        close_world();
+}
+
+static void what_ran_is_written_down(void) {
+        struct why why = {};
+        uint64_t last = 0;
+
+        open_loaded("fake:", "");
+        answer_to(0, "say one");
+        expect(store_last_turn(world.store, &last, &why) == 0);
+        expect(last == world.owners[0].id);
+        expect(ask_text(1, "gate x") == 0);
+        expect(ask_text(2, "say never") == 0);
+        turn_loop_until_story(&world.owners[1], "started");
+        fake_wait_gate();
+        turns_stop(world.turns);
+        expect(world.owners[1].outcome == OUTCOME_CANCELLED && world.owners[1].is_done);
+        expect(world.owners[2].fault == FAULT_STOPPING && world.owners[2].is_done);
+        expect(store_last_turn(world.store, &last, &why) == 0);
+        expect(last == world.owners[1].id);
+        expect(ask_text(3, "say late") == -ESHUTDOWN);
+        fake_allow(1);
+        close_world();
+}
+
+static void a_thread_is_not_waited_for_longer_than_allowed(void) {
+        open_loaded("fake:", "");
+        expect(ask_text(0, "gate x") == 0);
+        turn_loop_until_story(&world.owners[0], "started");
+        fake_wait_gate();
+        turns_stop(world.turns);
+        expect(world.owners[0].is_done);
+        inference_stop(world.inference);
+        expect(!inference_join(world.inference, clock_now_ns()));
+        fake_allow(1);
+        close_world();
+}
+
+int main(void) {
+        char command[64];
+
+        log_open(LOG_ERR);
+        if (!mkdtemp(directory))
+                return 1;
+
+        rule("a text is answered", a_text_is_answered);
+        rule("thoughts are not told", thoughts_are_not_told);
+        rule("sound is answered", sound_is_answered);
+        rule("sound longer than the queue loses nothing",
+             longer_sound_than_the_queue_loses_nothing);
+        rule("a transcript follows in idle time", a_transcript_follows_in_idle_time);
+        rule("a transcriber tells what it heard", a_transcriber_tells_what_it_heard);
+        rule("what is not for us is heard as nothing", what_is_not_for_us_is_heard_as_nothing);
+        rule("calls of others are told", calls_of_others_are_told);
+        rule("bad calls fail", bad_calls_fail);
+        rule("failures of the model are told", failures_of_the_model_are_told);
+        rule("a text longer than the context is refused",
+             a_text_longer_than_the_context_is_refused);
+        rule("sound longer than the context fails", sound_longer_than_the_context_fails);
+        rule("an answer ends at MaxTokens", an_answer_ends_at_max_tokens);
+        rule("sound that is none is bad audio", sound_that_is_none_is_bad_audio);
+        rule("sound longer than MaxSeconds is bad audio",
+             sound_longer_than_max_seconds_is_bad_audio);
+        rule("a deaf model says so", a_deaf_model_says_so);
+        rule("pipes and sockets bring sound", pipes_and_sockets_bring_sound);
+        rule("a pipe without an end can be cancelled", a_pipe_without_an_end_can_be_cancelled);
+        rule("a stalled pipe ends by itself", a_stalled_pipe_ends_by_itself);
+        rule("an endless device is bounded", an_endless_device_is_bounded);
+        rule("speech at its own speed can be cancelled", speech_at_its_own_speed_can_be_cancelled);
+        rule("an answer can be cancelled", an_answer_can_be_cancelled);
+        rule("prefill can be cancelled", prefill_can_be_cancelled);
+        rule("a waiting turn can be cancelled", a_waiting_turn_can_be_cancelled);
+        rule("a full queue refuses the newest", a_full_queue_refuses_the_newest);
+        rule("those who are gone are not answered", the_gone_are_not_answered);
+        rule("turns run in order", turns_run_in_order);
+        rule("requests wait for the model", requests_wait_for_the_model);
+        rule("a model that does not load says why", a_model_that_does_not_load_says_why);
+        rule("a System text without room ends the start",
+             a_system_text_without_room_ends_the_start);
+        rule("recent exchanges are in the context", recent_exchanges_are_in_the_context);
+        rule("a transcriber has no history", a_transcriber_has_no_history);
+        rule("what ran is written down, also when stopped", what_ran_is_written_down);
+        rule("a thread is not waited for longer than allowed",
+             a_thread_is_not_waited_for_longer_than_allowed);
+
+        (void) snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+        (void) !system(command);
+        return tap_done();
+}
