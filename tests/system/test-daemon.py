@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The built daemon as its clients see it: asking, watching, cancelling, history, living and dying."""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gemmad_test import (ASSISTANT, GEMMAD, SOURCE, Client, Daemon, Tap, expected_speech, speech,  # noqa: E402
+                         wait_until, write_wav)
+
+tap = Tap()
+daemon = Daemon()
+SLOW = "set-a-timer-for-five-minutes.flite-rms.wav"
+
+
+def introspection():
+    with contextlib.closing(daemon.client()) as c:
+        info = c.call("org.varlink.service.GetInfo")["parameters"]
+        assert "io.gemmad.Assistant" in info["interfaces"], info
+        assert "org.varlink.service" in info["interfaces"], info
+        description = c.call("org.varlink.service.GetInterfaceDescription",
+                             {"interface": "io.gemmad.Assistant"})["parameters"]["description"]
+        with open(os.path.join(SOURCE, "ipc/io.gemmad.Assistant.varlink")) as f:
+            assert description.strip() == f.read().strip()
+        error = c.call("org.varlink.service.GetInterfaceDescription", {"interface": "a.b"})["error"]
+        assert error in ("org.varlink.service.InterfaceNotFound", "org.varlink.service.InvalidParameter"), error
+
+
+def status():
+    with contextlib.closing(daemon.client()) as c:
+        s = c.call(ASSISTANT + "Status")["parameters"]
+        assert s["state"] == "idle" and s["hears"] and s["threads"] >= 1 and s["version"], s
+
+
+def typed():
+    with contextlib.closing(daemon.client()) as c:
+        turn = c.ask(text="what time is it")
+        assert turn["outcome"] == "answered" and turn["source"] == "text", turn
+        assert turn["timings"]["tokens"] > 0 and turn["timings"]["done"] > 0, turn
+
+
+def spoken():
+    """Most recorded requests of voices that the model never heard come back whole."""
+    right = 0
+    cases = expected_speech()
+    with contextlib.closing(daemon.client()) as c:
+        for name, transcript, call in cases:
+            turn = c.ask(audio_path=speech(name))
+            assert turn["outcome"] == "answered", turn
+            called = [x["name"] for x in turn["calls"]]
+            wanted = [call.split(":")[1].split("{")[0]] if call else []
+            print(f"# {name}: '{turn['heard']}' {called}")
+            right += turn["heard"] == transcript and called == wanted
+    print(f"# {right} of {len(cases)} right")
+    assert right >= 0.8 * len(cases)
+
+
+def events():
+    with contextlib.closing(daemon.client()) as c:
+        replies = list(c.stream(ASSISTANT + "Ask", {"audio_path": speech(SLOW)}))
+        kinds = [r["parameters"]["event"]["kind"] for r in replies]
+        assert kinds[0] == "started" and kinds[-1] == "done" and "heard" in kinds, kinds
+        assert [r.get("continues", False) for r in replies] == [True] * (len(replies) - 1) + [False]
+        ids = {r["parameters"]["event"]["id"] for r in replies}
+        assert len(ids) == 1, ids
+        t = replies[-1]["parameters"]["event"]["turn"]["timings"]
+        assert t["frames"] > 10, t
+        assert 0 <= t["first_frame"] <= t["end_of_speech"] <= t["first_token"] <= t["done"], t
+
+
+def chunks_do_not_matter():
+    """As fast as it goes and at the speed of speech, the same is heard."""
+    with contextlib.closing(daemon.client()) as c:
+        fast = c.ask(audio_path=speech(SLOW))
+        live = c.ask(audio_path=speech(SLOW), realtime=True)
+        assert fast["heard"] == live["heard"] and fast["calls"] == live["calls"]
+        # Frames were paced: the sound took at least as long as it lasts.
+        assert live["timings"]["end_of_speech"] >= live["timings"]["audio"] - 100, live["timings"]
+
+
+def descriptor():
+    with contextlib.closing(daemon.client()) as c, open(speech(SLOW), "rb") as f:
+        by_path = c.ask(audio_path=speech(SLOW))
+        reply = c.call(ASSISTANT + "Ask", {"audio_fd": 0}, fds=[f.fileno()])
+        assert reply["parameters"]["event"]["turn"]["heard"] == by_path["heard"], reply
+
+
+def pipe():
+    """Sound through a pipe that is written slowly, while another client is served."""
+    read, write = os.pipe()
+    with open(speech(SLOW), "rb") as f:
+        data = f.read()
+
+    def feed():
+        for i in range(0, len(data), 8192):
+            os.write(write, data[i:i + 8192])
+        os.close(write)
+
+    with contextlib.closing(daemon.client()) as c:
+        c.send(ASSISTANT + "Ask", {"audio_fd": 0}, fds=[read])
+        os.close(read)
+        assert daemon.is_well()
+        thread = threading.Thread(target=feed)
+        thread.start()
+        turn = c.receive()["parameters"]["event"]["turn"]
+        thread.join()
+        assert turn["outcome"] == "answered", turn
+
+
+def formats():
+    """Other rates, channel counts and containers of the same sound are heard alike."""
+    if subprocess.run(["sox", "--version"], capture_output=True).returncode:
+        return "no sox"
+    with contextlib.closing(daemon.client()) as c:
+        plain = c.ask(audio_path=speech(SLOW))
+        for name, options in (("a.flac", ["-r", "48000", "-c", "2"]), ("b.wav", ["-r", "44100", "-b", "24"]),
+                              ("c.ogg", ["-r", "22050"]), ("d.wav", ["-r", "96000", "-c", "6"])):
+            path = os.path.join(daemon.folder, name)
+            made = subprocess.run(["sox", speech(SLOW), *options, path], capture_output=True)
+            if made.returncode:
+                continue  # a build of sox without that format
+            turn = c.ask(audio_path=path)
+            assert turn["outcome"] == "answered" and turn["timings"]["frames"] > 10, turn
+            assert abs(turn["timings"]["audio"] - plain["timings"]["audio"]) <= 50, (name, turn["timings"])
+            print(f"# {name}: '{turn['heard']}'")
+
+
+def history():
+    with contextlib.closing(daemon.client()) as c:
+        last = c.ask(text="what day is it")
+        turns = c.call(ASSISTANT + "History", {"limit": 2})["parameters"]["turns"]
+        assert turns[0] == last and turns[1]["id"] < last["id"], turns
+        older = c.call(ASSISTANT + "History", {"limit": 1, "before": last["id"]})["parameters"]["turns"]
+        assert older[0]["id"] == turns[1]["id"]
+        assert c.call(ASSISTANT + "History", {"limit": -1})["error"] == "org.varlink.service.InvalidParameter"
+
+
+def watch():
+    with contextlib.closing(daemon.client()) as watcher, contextlib.closing(daemon.client()) as c:
+        assert "error" in watcher.call(ASSISTANT + "Watch")
+        watcher.send(ASSISTANT + "Watch", more=True)
+        assert daemon.is_well()
+        turn = c.ask(text="help")
+        kinds = []
+        while not kinds or kinds[-1] != "done":
+            reply = watcher.receive()
+            event = reply["parameters"]["event"]
+            assert reply["continues"] and event["id"] == turn["id"]
+            kinds.append(event["kind"])
+        assert kinds[0] == "started", kinds
+
+
+def follow_status():
+    with contextlib.closing(daemon.client()) as watcher, contextlib.closing(daemon.client()) as c:
+        watcher.send(ASSISTANT + "Status", more=True)
+        assert watcher.receive()["parameters"]["state"] == "idle"
+        c.ask(audio_path=speech(SLOW), realtime=True)
+        states = []
+        while "idle" not in states:
+            states.append(watcher.receive()["parameters"]["state"])
+        assert "listening" in states, states
+
+
+def cancel():
+    with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as other:
+        c.send(ASSISTANT + "Ask", {"audio_path": speech(SLOW), "realtime": True}, more=True)
+        assert c.receive()["parameters"]["event"]["kind"] == "started"
+        assert other.call(ASSISTANT + "Cancel")["parameters"] == {"cancelled": True}
+        reply = c.receive()
+        while reply.get("continues"):
+            reply = c.receive()
+        assert reply["parameters"]["event"]["turn"]["outcome"] == "cancelled", reply
+        assert other.call(ASSISTANT + "Cancel")["parameters"] == {"cancelled": False}
+        assert c.ask(text="help")["outcome"] == "answered"
+
+
+def gone():
+    """A client that goes away takes its turn along."""
+    c = daemon.client()
+    c.send(ASSISTANT + "Ask", {"audio_path": speech(SLOW), "realtime": True}, more=True)
+    c.receive()
+    c.close()
+    with contextlib.closing(daemon.client()) as other:
+        wait_until(lambda: other.call(ASSISTANT + "Status")["parameters"]["state"] == "idle", "idle")
+        last = other.call(ASSISTANT + "History", {"limit": 1})["parameters"]["turns"][0]
+        assert last["outcome"] == "cancelled", last
+
+
+def term_while_listening():
+    with Daemon() as d:
+        with contextlib.closing(d.client()) as c:
+            c.send(ASSISTANT + "Ask", {"audio_path": speech(SLOW), "realtime": True}, more=True)
+            c.receive()
+            code = d.stop()
+            assert code == 0, (code, d.said())
+            d.notify.wait_for("STOPPING=1")
+        assert not os.path.exists(d.path)
+
+
+def killed():
+    """Whatever was answered before kill -9 is in the history after it."""
+    with Daemon() as d:
+        for _ in range(5):
+            with contextlib.closing(d.client()) as c:
+                turn = c.ask(text="what time is it")
+                d.stop(signal.SIGKILL)
+            d.start()
+            with contextlib.closing(d.client()) as c:
+                turns = c.call(ASSISTANT + "History", {"limit": 1})["parameters"]["turns"]
+                assert turns[0] == turn, (turn, turns)
+
+
+def second_daemon():
+    """A second one on the same socket says so and leaves the first alone."""
+    r = subprocess.run([GEMMAD, *daemon.arguments], env=daemon.environment, capture_output=True, text=True)
+    assert r.returncode == 1 and daemon.path in r.stderr, r
+    assert daemon.is_well()
+
+
+def activated():
+    if subprocess.run(["systemd-socket-activate", "--version"], capture_output=True).returncode:
+        return "no systemd-socket-activate"
+    with Daemon(start=False) as d:
+        path = os.path.join(d.folder, "activated")
+        setenv = [f"-E{k}={v}" for k, v in d.environment.items() if k.startswith("XDG_") or k.startswith("ASAN")]
+        d.process = subprocess.Popen(["systemd-socket-activate", "-l", path, *setenv, GEMMAD, *d.arguments],
+                                     stderr=subprocess.DEVNULL)
+        wait_until(lambda: os.path.exists(path), "socket")
+        with contextlib.closing(Client(path)) as c:
+            assert c.ask(text="what time is it")["outcome"] == "answered"
+        d.stop()
+
+
+def bad_starts():
+    with Daemon(start=False) as d:
+        def run(*arguments):
+            return subprocess.run([GEMMAD, *arguments], env=d.environment, capture_output=True, text=True, timeout=60)
+
+        with open(d.config, "w") as f:
+            f.write("[Model]\nThreads=many\n")
+        r = run("--config", d.config)
+        assert r.returncode == 1 and f"{d.config}:2" in r.stderr and "Threads" in r.stderr, r
+        r = run("--config", "/nowhere.conf")
+        assert r.returncode == 1 and "/nowhere.conf" in r.stderr, r
+        r = run("--model", "/nowhere.gguf")
+        assert r.returncode == 1 and "/nowhere.gguf" in r.stderr, r
+        r = run("--model", os.path.join(SOURCE, "README.md"))
+        assert r.returncode == 1 and "README.md" in r.stderr, r
+        r = run("--no-such-option")
+        assert r.returncode == 2, r
+        r = run("--show-config")
+        assert r.returncode == 0 and "[Model]" in r.stdout, r
+        with open(d.config, "w") as f:
+            f.write(r.stdout)
+        again = run("--config", d.config, "--show-config")
+        assert again.stdout == r.stdout, again
+
+
+def ctl():
+    r = daemon.ctl("ask", "--audio", speech(SLOW))
+    assert r.returncode == 0 and r.stdout.startswith("heard: "), r
+    r = daemon.ctl("--json", "ask", "what time is it")
+    last = json.loads(r.stdout.splitlines()[-1])
+    assert r.returncode == 0 and last, r
+    with open(speech(SLOW), "rb") as f:
+        r = daemon.ctl("ask", "--audio", "-", stdin=f)
+    assert r.returncode == 0 and "heard: " in r.stdout, r
+    for command in (["status"], ["history"], ["trace"], ["--help"], ["--version"]):
+        r = daemon.ctl(*command)
+        assert r.returncode == 0 and r.stdout, (command, r)
+    for command, code in ((["ask"], 4), (["nonsense"], 2), (["--nonsense"], 2),
+                          (["ask", "--audio", "/nowhere.wav"], 4),
+                          (["ask", "--audio", os.path.join(SOURCE, "README.md")], 4),
+                          (["--socket", "/nowhere", "status"], 3)):
+        r = daemon.ctl(*command)
+        assert r.returncode == code and r.stderr, (command, code, r)
+
+
+def interrupted():
+    p = subprocess.Popen(["gemmactl", "ask", "--realtime", "--audio", speech(SLOW)], env=daemon.environment,
+                         executable=os.path.join(os.path.dirname(GEMMAD), "gemmactl"), stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+    with contextlib.closing(daemon.client()) as c:
+        wait_until(lambda: c.call(ASSISTANT + "Status")["parameters"]["state"] == "listening", "listening")
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=60)
+        wait_until(lambda: c.call(ASSISTANT + "Status")["parameters"]["state"] == "idle", "idle")
+        turn = c.call(ASSISTANT + "History", {"limit": 1})["parameters"]["turns"][0]
+        assert turn["outcome"] == "cancelled", turn
+    assert p.returncode == 130, p.returncode
+
+
+def third_party():
+    """The reference implementation of Varlink for Python talks to us."""
+    python = os.environ.get("GEMMAD_TEST_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import varlink"], capture_output=True).returncode:
+        return "no Python package varlink"
+    program = """
+import sys, varlink
+with varlink.Client(address="unix:" + sys.argv[1]) as client:
+    assert "io.gemmad.Assistant" in [i for i in client.get_interfaces()] or client.get_interfaces()
+    with client.open("io.gemmad.Assistant") as assistant:
+        assert assistant.Status()["state"] == "idle"
+        kinds = [r["event"]["kind"] for r in assistant.Ask(text="what time is it", _more=True)]
+        assert kinds[0] == "started" and kinds[-1] == "done", kinds
+        assert assistant.History(limit=1)["turns"][0]["heard"] == "what time is it"
+        try:
+            assistant.Ask(text="")
+        except varlink.VarlinkError as e:
+            assert e.error() == "io.gemmad.Assistant.BadText", e.error()
+        else:
+            raise AssertionError("an empty text was accepted")
+"""
+    r = subprocess.run([python, "-c", program, daemon.path], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+
+
+with daemon:
+    tap.rule("the interface describes itself as Varlink asks", introspection)
+    tap.rule("a ready daemon is idle and hears", status)
+    tap.rule("a typed request is answered", typed)
+    tap.rule("recorded requests are heard", spoken)
+    tap.rule("events come in their order", events)
+    tap.rule("sound at its own speed is heard the same", chunks_do_not_matter)
+    tap.rule("sound comes by descriptor", descriptor)
+    tap.rule("sound comes through a pipe", pipe)
+    tap.rule("sound of any rate and channel count is heard", formats)
+    tap.rule("history is newest first and complete", history)
+    tap.rule("a watcher sees the turns of others", watch)
+    tap.rule("a follower sees the state change", follow_status)
+    tap.rule("a running turn is cancelled", cancel)
+    tap.rule("a client that leaves cancels its turn", gone)
+    tap.rule("SIGTERM ends a running turn and the daemon", term_while_listening)
+    tap.rule("kill -9 loses no answered turn", killed)
+    tap.rule("a second daemon does not take the socket", second_daemon)
+    tap.rule("a socket can be handed over by systemd", activated)
+    tap.rule("a bad start says why and where", bad_starts)
+    tap.rule("gemmactl works and its exit codes are as documented", ctl)
+    tap.rule("Ctrl-C cancels the turn", interrupted)
+    tap.rule("a third-party Varlink client works", third_party)
+tap.done()

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input of every kind: each gets a clear error or a bounded wait, and the daemon goes on."""
+import contextlib
+import json
+import os
+import socket
+import struct
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gemmad_test import ASSISTANT, SOURCE, Client, Daemon, Tap, speech, wait_until, write_wav  # noqa: E402
+
+tap = Tap()
+daemon = Daemon()
+
+
+def refused(c, error, **parameters):
+    reply = c.call(ASSISTANT + "Ask", parameters)
+    assert reply.get("error") == error, (parameters if "text" not in parameters else "text", reply)
+    return reply.get("parameters", {}).get("reason", "")
+
+
+def file(name, data):
+    path = os.path.join(daemon.folder, name)
+    with open(path, "wb") as f:
+        f.write(data)
+    return path
+
+
+def bad_sound():
+    with open(speech("what-time-is-it.flite-rms.wav"), "rb") as f:
+        good = f.read()
+    cases = {
+        "empty.wav": b"",
+        "text.wav": b"this is not sound\n" * 100,
+        "header-only.wav": good[:44],
+        "half-header.wav": good[:20],
+        "zeros.wav": bytes(100000),
+        "riff-of-lies.wav": good[:40] + struct.pack("<I", 0xFFFFFFFF),
+        "random.flac": b"fLaC" + bytes(range(256)) * 50,
+    }
+    with contextlib.closing(daemon.client()) as c:
+        for name, data in cases.items():
+            reason = refused(c, ASSISTANT + "BadAudio", audio_path=file(name, data))
+            assert reason, name
+            print(f"# {name}: {reason}")
+        for path in ("/nowhere.wav", daemon.folder, "relative.wav", "", "/dev/zero"):
+            reason = refused(c, ASSISTANT + "BadAudio", audio_path=path)
+            print(f"# {path}: {reason}")
+    assert daemon.is_well()
+
+
+def truncated_sound():
+    """What can be read of a file that ends early is heard."""
+    with open(speech("what-time-is-it.flite-rms.wav"), "rb") as f:
+        good = f.read()
+    with contextlib.closing(daemon.client()) as c:
+        turn = c.ask(audio_path=file("truncated.wav", good[:len(good) * 2 // 3]))
+        assert turn["timings"]["frames"] > 5, turn
+
+
+def no_samples():
+    with contextlib.closing(daemon.client()) as c:
+        reason = refused(c, ASSISTANT + "BadAudio", audio_path=write_wav(os.path.join(daemon.folder, "0.wav"), 0))
+        assert "sample" in reason, reason
+
+
+def hour():
+    """An hour of sound: by its header, and as a pipe that never says how long it is."""
+    path = os.path.join(daemon.folder, "hour.wav")
+    write_wav(path, 1)
+    size = 3600 * 32000
+    with open(path, "r+b") as f:
+        f.write(b"RIFF" + struct.pack("<I", size + 36))
+        f.seek(40)
+        f.write(struct.pack("<I", size))
+        f.truncate(size + 44)
+    with contextlib.closing(daemon.client()) as c:
+        reason = refused(c, ASSISTANT + "BadAudio", audio_path=path)
+        print(f"# {reason}")
+        assert "30" in reason, reason
+    assert daemon.is_well()
+
+
+def silence():
+    """Silence is sound: it is heard as nothing."""
+    with contextlib.closing(daemon.client()) as c:
+        turn = c.ask(audio_path=write_wav(os.path.join(daemon.folder, "silence.wav"), 1))
+        assert turn["outcome"] == "answered", turn
+        print(f"# heard '{turn['heard']}'")
+
+
+def bad_text():
+    with contextlib.closing(daemon.client()) as c:
+        for text in ("", "  \n\t "):
+            refused(c, ASSISTANT + "BadText", text=text)
+        reason = refused(c, ASSISTANT + "BadText", text="a " * 500000)
+        print(f"# {reason}")
+        assert "limit" in reason or "long" in reason, reason
+        # Within the size limit but beyond the context.
+        reply = c.call(ASSISTANT + "Ask", {"text": "word " * 12000})
+        print(f"# {reply.get('error')}: {reply.get('parameters')}")
+        assert "error" in reply or reply["parameters"]["event"]["turn"]["outcome"] == "failed", reply
+        assert c.ask(text="<|turn>system <turn|> <|tool_call>")["outcome"] == "answered"
+        assert c.ask(text="\u0645\u0631\u062d\u0628\u0627 \U0001f44b.")["outcome"] == "answered"
+        assert c.call(ASSISTANT + "Ask", {"text": "a\u0000b"})["error"] == ASSISTANT + "BadMessage"
+
+
+def bad_messages():
+    """Each gets an error or the end of its connection."""
+    for message in (b"\0", b"{}\0", b"[]\0", b"nonsense\0", b'{"method": 1}\0', b'{"method": "x", "parameters": []}\0',
+                    b'{"method": "\xff\xfe"}\0', b"[" * 100000 + b"\0", b'{"a":' * 5000 + b"\0"):
+        with contextlib.closing(daemon.client()) as c:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                c.socket.sendall(message)
+            with contextlib.suppress(EOFError, ConnectionResetError):
+                reply = c.receive()
+                assert reply.get("error"), (message[:40], reply)
+    with contextlib.closing(daemon.client()) as c:
+        assert c.call("io.gemmad.Assistant.Nothing")["error"] == "org.varlink.service.MethodNotFound"
+        assert c.call("io.nobody.Nothing")["error"] == "org.varlink.service.InterfaceNotFound"
+        for parameters in ({"text": 5}, {"nonsense": 1}, {}, {"text": "a", "audio_path": "/b"}, {"audio_fd": 0},
+                           {"audio_fd": -1}, {"text": "a", "max_tokens": -1}, {"text": "a", "realtime": "yes"}):
+            reply = c.call(ASSISTANT + "Ask", parameters)
+            assert reply.get("error") == "org.varlink.service.InvalidParameter", (parameters, reply)
+        assert c.ask(text="help")["outcome"] == "answered"
+
+
+def endless_message():
+    """A message without an end costs its bound and no more."""
+    with contextlib.closing(daemon.client()) as c:
+        c.socket.settimeout(20)
+        sent = 0
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, socket.timeout):
+            while sent < 64 << 20:
+                sent += c.socket.send(b"a" * 65536)
+        assert sent < 16 << 20, sent
+    assert daemon.is_well()
+
+
+def many():
+    """A thousand connections: those beyond the limit are refused at once, the others are served."""
+    clients = []
+    for _ in range(1000):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            s.connect(daemon.path)
+            clients.append(s)
+    for s in clients:
+        s.close()
+    wait_until(daemon.is_well_again, "well again")
+
+
+def never_reads():
+    """A client that asks and never reads is dropped; the others do not notice."""
+    c = daemon.client()
+    request = json.dumps({"method": "org.varlink.service.GetInterfaceDescription",
+                          "parameters": {"interface": "io.gemmad.Assistant"}}).encode() + b"\0"
+    c.socket.settimeout(5)
+    with contextlib.suppress(OSError):
+        for _ in range(20000):
+            c.socket.sendall(request)
+            if _ % 2000 == 0:
+                assert daemon.is_well()
+    assert daemon.is_well()
+    c.close()
+
+
+def stalled_pipe():
+    """A pipe that gives nothing holds up nobody for ever."""
+    read, write = os.pipe()
+    with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as other:
+        c.send(ASSISTANT + "Ask", {"audio_fd": 0}, fds=[read], more=True)
+        os.close(read)
+        wait_until(lambda: other.call(ASSISTANT + "Cancel")["parameters"]["cancelled"], "a turn to cancel")
+        reply = c.receive()
+        while reply.get("continues"):
+            reply = c.receive()
+        print(f"# {reply}")
+        assert daemon.is_well()
+    os.close(write)
+
+
+def descriptor_flood():
+    """Descriptors that nobody asked for are closed."""
+    def n_open():
+        return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+
+    before = n_open()
+    for _ in range(50):
+        with contextlib.closing(daemon.client()) as c, open("/dev/null") as f:
+            with contextlib.suppress(OSError, EOFError):
+                c.send("org.varlink.service.GetInfo", {}, fds=[f.fileno()] * 8)
+                c.receive()
+    wait_until(lambda: n_open() <= before + 1, f"{before} descriptors again")
+
+
+def busy():
+    """More turns than fit in the queue are refused, the rest are answered in order."""
+    clients = [daemon.client() for _ in range(20)]
+    for c in clients:
+        c.send(ASSISTANT + "Ask", {"audio_path": speech("what-time-is-it.flite-rms.wav")})
+    replies = [c.receive() for c in clients]
+    n_busy = sum(r.get("error") == ASSISTANT + "Busy" for r in replies)
+    n_answered = sum("error" not in r for r in replies)
+    assert n_busy > 0 and n_busy + n_answered == 20, (n_busy, n_answered)
+    for c in clients:
+        c.close()
+
+
+def is_well_again():
+    with contextlib.suppress(OSError, EOFError):
+        return daemon.is_well()
+    return False
+
+
+daemon.is_well_again = is_well_again
+with daemon:
+    tap.rule("what is not sound is refused with a reason", bad_sound)
+    tap.rule("a truncated file is heard as far as it goes", truncated_sound)
+    tap.rule("a file of no samples is refused", no_samples)
+    tap.rule("an hour of sound is refused", hour)
+    tap.rule("silence is heard as nothing", silence)
+    tap.rule("bad text is refused, odd text is answered", bad_text)
+    tap.rule("bad messages get errors", bad_messages)
+    tap.rule("a message without an end is cut off", endless_message)
+    tap.rule("a thousand connections are survived", many)
+    tap.rule("a client that never reads is dropped", never_reads)
+    tap.rule("a stalled pipe can be cancelled", stalled_pipe)
+    tap.rule("descriptors are not leaked", descriptor_flood)
+    tap.rule("turns beyond the queue are refused", busy)
+    tap.rule("the daemon never stopped", lambda: None if daemon.process.poll() is None else 1 / 0)
+tap.done()
