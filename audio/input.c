@@ -34,7 +34,7 @@ static int wait_for(int fd) {
 
         r = poll(&p, 1, INPUT_PATIENCE_MS);
         if (r < 0)
-                return errno == EINTR ? 0 : -errno;
+                return -errno;
         return r == 0 ? -ETIMEDOUT : 0;
 }
 

@@ -44,10 +44,13 @@ static void hook_libraries(void) {
  * spins on a vanished device can be cancelled only where it writes, and Pa_AbortStream() waits for
  * that: without a cancellation point in the place of write(2) it would wait for ever. */
 static ssize_t write_filtered(void *cookie, const char *text, size_t size) {
-        (void) cookie;
+        ssize_t n;
 
-        if (size < sizeof(complaint) - 1 || memcmp(text, complaint, sizeof(complaint) - 1) != 0)
-                return write(STDERR_FILENO, text, size);
+        (void) cookie;
+        if (size < sizeof(complaint) - 1 || memcmp(text, complaint, sizeof(complaint) - 1) != 0) {
+                n = write(STDERR_FILENO, text, size);
+                return n < 0 ? 0 : n; /* stdio wants 0 for a failure here */
+        }
 
         pthread_testcancel();
         return (ssize_t) size;

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,18 +212,25 @@ static char *default_socket(void) {
         return n < 0 ? NULL : path;
 }
 
+/* What could not be written was not done, whatever else went well. */
+static enum ctl_exit end_output(enum ctl_exit e) {
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return e;
+
+        print_error("cannot write: %s", strerror(errno));
+        return e == CTL_EXIT_OK ? CTL_EXIT_FAILED : e;
+}
+
 int main(int argc, char **argv) {
         _cleanup_(freep) char *socket = default_socket();
         struct ctl c = { .socket = socket, .to_terminal = isatty(STDOUT_FILENO) };
         const struct command *command;
         char given[256] = { 0 };
-        enum ctl_exit e;
         int r;
 
-        (void) setlocale(LC_TIME, "");
         r = read_options(&c, argc, argv, given);
         if (r == -ECANCELED)
-                return CTL_EXIT_OK;
+                return end_output(CTL_EXIT_OK);
         if (r < 0)
                 return CTL_EXIT_USAGE;
         command = find_command(&c);
@@ -235,10 +241,5 @@ int main(int argc, char **argv) {
                 return CTL_EXIT_FAILED;
         }
 
-        e = command->run(&c);
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-                print_error("cannot write: %s", strerror(errno));
-                return e == CTL_EXIT_OK ? CTL_EXIT_FAILED : e;
-        }
-        return e;
+        return end_output(command->run(&c));
 }

@@ -549,8 +549,9 @@ struct server *server_free(struct server *s) {
                 return NULL;
 
         server_stop_accepting(s);
-        LIST_FOREACH(p, &s->peers, link)
-        (void) conn_flush(p->conn);
+        LIST_FOREACH(p, &s->peers, link) {
+                (void) conn_flush(p->conn);
+        }
         while ((call = LIST_FIRST(&s->calls)))
                 call_lose(call);
         while ((p = LIST_FIRST(&s->peers)))

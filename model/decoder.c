@@ -173,7 +173,7 @@ store_head(const struct pass *p, void *cache, unsigned head, unsigned position, 
                 p->d->kernels->to_half((uint16_t *) cache + at, x, l->head_size);
 }
 
-/* Queries and keys are normed by head with a weight and turned; values are normed without either. */
+/* Queries and keys are normed by head with a weight, and turned; values are only normed. */
 static void item_heads(void *userdata, unsigned item, unsigned worker) {
         const struct pass *p = userdata;
         const struct decoder *d = p->d;

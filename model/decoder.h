@@ -51,8 +51,8 @@ int decoder_init(struct decoder *d,
                  struct kvcache *cache);
 void decoder_done(struct decoder *d);
 
-/* Put n <= DECODER_MAX_ROWS tokens (below n_vocab), or frames of 640 samples, into rows 0 .. n - 1 of
- * the residual stream.  Tokens are multiplied by sqrt(width); frames are not. */
+/* Put n <= DECODER_MAX_ROWS tokens (below n_vocab), or frames of 640 samples, into rows 0 .. n - 1
+ * of the residual stream.  Tokens are multiplied by sqrt(width); frames are not. */
 void decoder_embed_tokens(struct decoder *d, const int32_t *ids, unsigned n);
 void decoder_embed_frames(struct decoder *d, const float *samples, unsigned n);
 

@@ -69,12 +69,22 @@ static int map_file(struct gguf *g, const char *path, struct why *why) {
         return 0;
 }
 
+int gguf_because_in(const struct gguf *g, int r, struct why *why) {
+        size_t size = strlen(g->shown_name);
+
+        if (!why)
+                return r;
+        if (r == -ENOMEM)
+                return because(why, r, "%s: out of memory", g->shown_name);
+        if (strncmp(why->text, g->shown_name, size) == 0 && why->text[size] == ':')
+                return r;
+        return because_in(why, r, g->shown_name);
+}
+
 /* The reason, if any, gets the file's name in front. */
 static int finish_open(struct gguf **ret, struct gguf **g, int r, struct why *why) {
-        if (r == -ENOMEM)
-                (void) because(why, r, "out of memory");
         if (r < 0)
-                return because_in(why, r, (*g)->shown_name);
+                return gguf_because_in(*g, r, why);
 
         *ret = TAKE_PTR(*g);
         return 0;

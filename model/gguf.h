@@ -86,6 +86,10 @@ struct gguf *gguf_close(struct gguf *g);
 /* The path or name it was opened by, for messages: of a long path the end. */
 const char *gguf_name(const struct gguf *g);
 
+/* Puts the file's name in front of a reason that does not begin with it yet, or gives the reason
+ * for -ENOMEM; returns r. */
+int gguf_because_in(const struct gguf *g, int r, struct why *why);
+
 /* Keys.  0 and *ret; -ENOENT when there is no such key; -EBADMSG when its kind or range is
  * another.  Every failure names the file and the key in why.  Integers of any width are accepted
  * where the value fits. */

@@ -25,9 +25,8 @@ struct kvcache {
         unsigned ring; /* capacity of sliding layers */
         unsigned window;
         bool is_f32;
-        unsigned n; /* positions held, all of them committed */
-        unsigned
-                highest; /* the most that n has been since it was 0: what rings were written up to */
+        unsigned n;       /* positions held, all of them committed */
+        unsigned highest; /* most that n was since it was 0: rings were written up to there */
 };
 
 /* max_positions >= 1.  slack must be at least the positions of one decoder pass.  0 or -ENOMEM. */

@@ -87,9 +87,13 @@ static void *work(void *userdata) {
         struct pool *p = w->pool;
         unsigned idle = 0;
 
-        while (!atomic_load_explicit(&p->stop, memory_order_relaxed)) {
+        for (;;) {
                 unsigned bell = atomic_load(&p->bell);
 
+                /* Only after the bell: who rang it to stop us has set this before, so that nobody
+                 * sleeps on a bell that will not change any more. */
+                if (atomic_load(&p->stop))
+                        return NULL;
                 if (run_items(p, w->index)) {
                         idle = 0;
                         continue;
@@ -105,7 +109,6 @@ static void *work(void *userdata) {
                 atomic_fetch_sub(&p->n_sleepers, 1);
                 idle = 0;
         }
-        return NULL;
 }
 
 static int start_worker(struct pool *p, unsigned i) {

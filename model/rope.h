@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Rotary position embedding in the rotate-half layout: dimensions i and i + size/2 of a head are one
- * pair, turned by position * frequency[i]:
+/* Rotary position embedding in the rotate-half layout: dimensions i and i + size/2 of a head are
+ * one pair, turned by position * frequency[i]:
  *
  *     x'[i]          = x[i] cos - x[i + size/2] sin
  *     x'[i + size/2] = x[i + size/2] cos + x[i] sin

@@ -198,6 +198,35 @@ read_projector(struct weights *w, const struct params *p, const struct gguf *g, 
         return read_matrix(g, PROJECTOR_TENSOR, FRAME_SAMPLES, p->width, &w->projector, why);
 }
 
+static int
+read_text_model(struct weights *w, const struct params *p, const struct gguf *g, struct why *why) {
+        int r;
+
+        w->layers = calloc(p->n_layers, sizeof(*w->layers));
+        if (!w->layers)
+                return -ENOMEM;
+
+        r = read_matrix(g, "token_embd.weight", p->width, p->n_vocab, &w->embedding, why);
+        if (r < 0)
+                return r;
+        r = read_vector(g, "output_norm.weight", p->width, &w->output_norm, why);
+        if (r < 0)
+                return r;
+        r = read_rope_factors(w, p, g, why);
+        if (r < 0)
+                return r;
+
+        for (unsigned i = 0; i < p->n_layers; i++) {
+                r = read_layer_vectors(&w->layers[i], p, g, i, why);
+                if (r < 0)
+                        return r;
+                r = read_layer_matrices(&w->layers[i], p, g, i, why);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int weights_read(struct weights *ret,
                  const struct params *p,
                  const struct gguf *g,
@@ -206,33 +235,13 @@ int weights_read(struct weights *ret,
         _cleanup_(weights_done) struct weights w = { 0 };
         int r;
 
-        w.layers = calloc(p->n_layers, sizeof(*w.layers));
-        if (!w.layers)
-                return -ENOMEM;
-
-        r = read_matrix(g, "token_embd.weight", p->width, p->n_vocab, &w.embedding, why);
+        r = read_text_model(&w, p, g, why);
         if (r < 0)
-                return r;
-        r = read_vector(g, "output_norm.weight", p->width, &w.output_norm, why);
-        if (r < 0)
-                return r;
-        r = read_rope_factors(&w, p, g, why);
-        if (r < 0)
-                return r;
-
-        for (unsigned i = 0; i < p->n_layers; i++) {
-                r = read_layer_vectors(&w.layers[i], p, g, i, why);
-                if (r < 0)
-                        return r;
-                r = read_layer_matrices(&w.layers[i], p, g, i, why);
-                if (r < 0)
-                        return r;
-        }
-
+                return gguf_because_in(g, r, why);
         if (projector_file) {
                 r = read_projector(&w, p, projector_file, why);
                 if (r < 0)
-                        return r;
+                        return gguf_because_in(projector_file, r, why);
         }
 
         *ret = w;

@@ -32,7 +32,8 @@ struct weights {
         struct layer_weights *layers; /* owned, [n_layers] */
 };
 
-/* projector_file may be NULL, or the file itself when it holds both. */
+/* projector_file may be NULL, or the file itself when it holds both.  0, or -errno with a reason
+ * that begins with the name of the file at fault. */
 int weights_read(struct weights *ret,
                  const struct params *p,
                  const struct gguf *g,

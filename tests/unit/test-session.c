@@ -290,7 +290,7 @@ static void next_is_append(void) {
         const struct sampler_config greedy = { 0 };
         struct sampler *sampler;
         struct subject t;
-        int32_t chosen[8];
+        int32_t chosen[8], id;
         float *continued, *appended;
 
         open_subject(&t, GGUF_F32, false, 1, NULL, 100);
@@ -314,6 +314,11 @@ static void next_is_append(void) {
         expect(session_rewind(t.session, 21) == 0);
         expect(session_next(t.session, sampler, &chosen[6]) == 1);
         expect(chosen[6] == chosen[7]);
+
+        /* Taking back more than that leaves nothing to choose by. */
+        expect(session_rewind(t.session, 10) == 0);
+        expect(session_logits(t.session) == NULL);
+        expect(session_next(t.session, sampler, &id) == -EINVAL);
         free(continued);
         free(appended);
         sampler_free(sampler);
@@ -384,6 +389,55 @@ static void frames_are_normed(void) {
         close_subject(&t);
 }
 
+static void write_model(char *path, struct gguf_builder *b) {
+        size_t size;
+        void *data = builder_finish(b, &size);
+        int fd = mkstemp(path);
+
+        expect(fd >= 0 && write(fd, data, size) == (ssize_t) size);
+        (void) close(fd);
+        free(data);
+}
+
+static void blame(void) {
+        char keys[] = "/tmp/gemmad-test-XXXXXX", nothing[] = "/tmp/gemmad-test-XXXXXX";
+        const char *good = random_model(GGUF_F32, false, 1);
+        const struct {
+                const char *model, *projector, *at_fault, *reason;
+        } rows[] = {
+                { nothing, NULL, nothing, "no key 'general.architecture'" },
+                { keys, NULL, keys, "no tensor 'token_embd.weight'" },
+                { keys, good, keys, "no tensor 'token_embd.weight'" },
+                { good, nothing, nothing, "no audio projector in it" },
+                { good, keys, keys, "no tensor 'mm.a.input_projection.weight'" },
+        };
+        static struct vocabulary v;
+        struct gguf_builder b = { 0 };
+        char expected[200];
+
+        write_model(nothing, &b);
+        b = (struct gguf_builder){ 0 };
+        vocabulary_begin(&v);
+        random_keys(&b, &v);
+        write_model(keys, &b);
+
+        for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct engine_config config = { .model_path = rows[i].model,
+                                                .projector_path = rows[i].projector,
+                                                .n_threads = 1 };
+                struct engine *e;
+                struct why why = { "" };
+
+                expect(engine_open(&e, &config, &why) < 0);
+                (void) snprintf(expected, sizeof(expected), "%s: %s", rows[i].at_fault,
+                                rows[i].reason);
+                expect(strcmp(why.text, expected) == 0);
+        }
+        (void) unlink(keys);
+        (void) unlink(nothing);
+        (void) unlink(good);
+}
+
 int main(void) {
         for (unsigned i = 0; i < N_TEXT; i++)
                 ids[i] = (int32_t) (random_bits(&rng) % 290);
@@ -401,5 +455,6 @@ int main(void) {
         rule("bad ids are refused, suppressed ids are never likely", refusals);
         rule("nothing allocates per token or frame", no_allocation);
         rule("frames are normed", frames_are_normed);
+        rule("the reason names the file at fault, once", blame);
         return tap_done();
 }

@@ -3,6 +3,8 @@
 
 #include <poll.h>
 
+#include "audio/input.h"
+
 static void streams(void) {
         static const int formats[] = { WAV_16,
                                        SF_FORMAT_WAV | SF_FORMAT_PCM_U8,
@@ -59,10 +61,20 @@ static void unknown_size(void) {
 
 /* poll(2), made to have waited in vain. */
 static bool is_poll_vain;
+
+/* Or to have been interrupted by a signal, once. */
+static bool is_poll_interrupted;
+static unsigned n_polls;
 int __real_poll(struct pollfd *p, nfds_t n, int ms);
 int __wrap_poll(struct pollfd *p, nfds_t n, int ms);
 int __wrap_poll(struct pollfd *p, nfds_t n, int ms) {
         expect(ms > 0);
+        n_polls++;
+        if (is_poll_interrupted) {
+                is_poll_interrupted = false;
+                errno = EINTR;
+                return -1;
+        }
         return is_poll_vain ? 0 : __real_poll(p, n, ms);
 }
 
@@ -74,6 +86,23 @@ static void silent_pipe(void) {
         is_poll_vain = false;
         expect(h.r == -ETIMEDOUT && strstr(h.why.text, "10 s"));
         heard_done(&h);
+}
+
+/* A blocking read after a poll that told nothing could wait for ever. */
+static void interrupted(void) {
+        struct input in;
+        struct why why;
+        char text[4];
+        int fds[2];
+
+        expect(pipe(fds) == 0 && write(fds[1], "RIFF", 4) == 4);
+        expect(input_init(&in, fds[0], &why) == 0);
+        is_poll_interrupted = true;
+        n_polls = 0;
+        expect(input_read(&in, text, sizeof(text)) == sizeof(text));
+        expect(n_polls == 2 && in.error == 0);
+        close(fds[0]);
+        close(fds[1]);
 }
 
 /* Heads of streams, as changes of a good one. */
@@ -138,6 +167,7 @@ int main(void) {
         rule("WAV from a pipe is the same as from a file", streams);
         rule("a size that the writer did not know is no limit", unknown_size);
         rule("a pipe that brings nothing is given up", silent_pipe);
+        rule("a pipe is asked again when a signal came between", interrupted);
         rule("each bad head of a stream has its reason", bad_heads);
         rule("an endless head ends", endless_head);
         return tap_done();
