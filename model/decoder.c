@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME_SAMPLES 640
-
 static int init_ropes(struct decoder *d) {
         const struct params *p = d->params;
         unsigned global = 0, sliding = 0;
@@ -35,7 +33,7 @@ static int init_rows(struct decoder *d) {
                 size_t width;
         } parts[] = {
                 { &d->h, p->width },
-                { &d->normed, p->width > FRAME_SAMPLES ? p->width : FRAME_SAMPLES },
+                { &d->normed, p->width > PARAMS_FRAME_SAMPLES ? p->width : PARAMS_FRAME_SAMPLES },
                 { &d->q, q_width },
                 { &d->k, kv_width },
                 { &d->v, kv_width },
@@ -66,7 +64,7 @@ static unsigned largest_inner_size(const struct params *p) {
 
         if (params_max_q_width(p) > max)
                 max = params_max_q_width(p);
-        return max > FRAME_SAMPLES ? max : FRAME_SAMPLES;
+        return max > PARAMS_FRAME_SAMPLES ? max : PARAMS_FRAME_SAMPLES;
 }
 
 int decoder_init(struct decoder *d,
@@ -126,9 +124,10 @@ void decoder_embed_frames(struct decoder *d, const float *samples, unsigned n) {
         const struct product to_rows = { &d->weights->projector, d->h, d->params->width };
 
         for (size_t i = 0; i < n; i++)
-                d->kernels->rms_norm(d->normed + i * FRAME_SAMPLES, samples + i * FRAME_SAMPLES,
-                                     NULL, FRAME_SAMPLES, d->params->rms_eps);
-        matmul_set_inputs(&d->matmul, &d->inputs, d->normed, n, FRAME_SAMPLES);
+                d->kernels->rms_norm(d->normed + i * PARAMS_FRAME_SAMPLES,
+                                     samples + i * PARAMS_FRAME_SAMPLES, NULL, PARAMS_FRAME_SAMPLES,
+                                     d->params->rms_eps);
+        matmul_set_inputs(&d->matmul, &d->inputs, d->normed, n, PARAMS_FRAME_SAMPLES);
         matmul_run(&d->matmul, &d->inputs, &to_rows, 1);
 }
 

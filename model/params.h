@@ -13,6 +13,9 @@
 
 #define PARAMS_MAX_LAYERS 256
 
+/* Samples of a frame of sound, the inner size of the audio projector: 40 ms at 16 kHz. */
+#define PARAMS_FRAME_SAMPLES 640
+
 struct layer_params {
         bool is_sliding; /* attends to the last `window` positions only */
         unsigned n_kv_heads;

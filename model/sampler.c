@@ -59,11 +59,14 @@ static double next_random(struct sampler *s) {
 }
 
 static int32_t choose_greedy(const float *logits, size_t n) {
+        float highest = -INFINITY;
         size_t best = 0;
 
-        for (size_t i = 1; i < n; i++)
-                if (logits[i] > logits[best])
+        for (size_t i = 0; i < n; i++)
+                if (logits[i] > highest) {
+                        highest = logits[i];
                         best = i;
+                }
         return (int32_t) best;
 }
 
@@ -102,7 +105,9 @@ static size_t collect(struct sampler *s, const float *logits) {
         for (size_t i = 0; i < s->n_vocab; i++) {
                 struct candidate candidate = { .logit = logits[i], .id = (int32_t) i };
 
-                if (logits[i] == -INFINITY)
+                /* Neither -infinity nor what a damaged model makes of its scales: NaN has no
+                 * place in an order. */
+                if (!(logits[i] > -INFINITY))
                         continue;
                 if (n < k) {
                         c[n++] = candidate;

@@ -11,6 +11,8 @@
 
 #define DEFAULT_SLACK 256
 
+_Static_assert(SESSION_FRAME_SAMPLES == PARAMS_FRAME_SAMPLES, "frame");
+
 struct session {
         struct engine *engine; /* not owned */
         struct kvcache cache;

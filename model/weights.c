@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 
-#define PROJECTOR_TENSOR "mm.a.input_projection.weight"
-#define FRAME_SAMPLES    640
+#define PROJECTOR_TENSOR     "mm.a.input_projection.weight"
+#define PARAMS_FRAME_SAMPLES 640
 
 /* The names of a layer's tensors after "blk.N.". */
 #define NAME_SIZE 64
@@ -195,7 +195,7 @@ read_projector(struct weights *w, const struct params *p, const struct gguf *g, 
                                "key 'clip.audio.projector_type' is '%.*s', not 'gemma4ua'",
                                (int) (type.size < 64 ? type.size : 64), type.text);
 
-        return read_matrix(g, PROJECTOR_TENSOR, FRAME_SAMPLES, p->width, &w->projector, why);
+        return read_matrix(g, PROJECTOR_TENSOR, PARAMS_FRAME_SAMPLES, p->width, &w->projector, why);
 }
 
 static int

@@ -96,11 +96,26 @@ static void seeds(void) {
         sampler_free(c);
 }
 
+static void not_numbers(void) {
+        const float bad[N] = { NAN, 1, NAN, 5, NAN, NAN };
+        const struct sampler_config configs[] = { { .temperature = 0 },
+                                                  { .temperature = 1, .top_k = 2, .top_p = 0.5f } };
+
+        for (unsigned i = 0; i < 2; i++) {
+                struct sampler *s;
+
+                expect(sampler_new(&s, &configs[i], N) == 0);
+                expect(sampler_choose(s, bad) == 3);
+                sampler_free(s);
+        }
+}
+
 int main(void) {
         rule("temperature 0 takes the first of the likeliest", greedy);
         rule("temperature divides the logits; what is suppressed is never drawn", shares);
         rule("top-k keeps the k likeliest", top_k);
         rule("top-p keeps the fewest that reach it", top_p);
         rule("a seed repeats, another differs", seeds);
+        rule("what is not a number is never chosen", not_numbers);
         return tap_done();
 }
