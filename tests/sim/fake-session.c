@@ -554,8 +554,7 @@ void session_constrain(struct session *s, bool constrained) {
 }
 
 float session_log_probability(const struct session *s) {
-        (void) s;
-        return 0;
+        return is_kind(s->engine, "unsure") ? -2 : 0;
 }
 
 float engine_least_log_probability(const struct engine *e) {

@@ -15,8 +15,8 @@
  *   ticking        never stops, a thousand tokens a second
  *
  * and answers sound with the number of frames.  The path of the model chooses what it is:
- * "fake:" with any of the words transcript, deaf, broken, slow (loads after fake_allow()), small (a
- * context of 200 positions) in it. */
+ * "fake:" with any of the words transcript, unsure (of everything), deaf, broken, slow (loads after
+ * fake_allow()), small (a context of 200 positions) in it. */
 
 /* Forgets what was allowed and who arrived; before an engine is opened. */
 void fake_reset(void);

@@ -336,6 +336,19 @@ static void what_is_not_for_us_is_heard_as_nothing(void) {
         close_world();
 }
 
+/* Neither the words nor the call of a command that was guessed. */
+static void what_the_model_doubts_is_heard_as_nothing(void) {
+        struct owner *o;
+
+        open_loaded("fake:transcript unsure", "");
+        expect(ask_sound(0, wav(640 * 2, 8000), false) == 0);
+        o = wait_done(0);
+        expect(strcmp(o->story, "started heard: done") == 0);
+        expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->heard, "") == 0);
+        expect(strcmp(o->answered, "") == 0);
+        close_world();
+}
+
 static void calls_of_others_are_told(void) {
         struct owner *o;
 
@@ -750,6 +763,7 @@ int main(void) {
         rule("a System text without room ends the start",
              a_system_text_without_room_ends_the_start);
         rule("recent exchanges are in the context", recent_exchanges_are_in_the_context);
+        rule("what the model doubts is heard as nothing", what_the_model_doubts_is_heard_as_nothing);
         rule("a transcriber has no history", a_transcriber_has_no_history);
         rule("what ran is written down, also when stopped", what_ran_is_written_down);
         rule("a thread is not waited for longer than allowed",
