@@ -88,10 +88,6 @@ INLINE vec_i i_byte(vec_b v, int n) {
         return _mm256_srai_epi32(_mm256_slli_epi32(v, 24 - 8 * n), 24);
 }
 
-INLINE vec_b b_load(const void *p) {
-        return _mm256_loadu_si256(p);
-}
-
 INLINE void b_store(void *p, vec_b v) {
         _mm256_storeu_si256(p, v);
 }

@@ -95,10 +95,6 @@ INLINE vec_i i_byte(vec_b v, int n) {
         return _mm512_srai_epi32(_mm512_slli_epi32(v, (unsigned) (24 - 8 * n)), 24);
 }
 
-INLINE vec_b b_load(const void *p) {
-        return _mm512_loadu_si512(p);
-}
-
 INLINE void b_store(void *p, vec_b v) {
         _mm512_storeu_si512(p, v);
 }

@@ -82,10 +82,6 @@ INLINE vec_i i_byte(vec_b v, int n) {
         return vshrq_n_s32(vshlq_s32(vreinterpretq_s32_u8(v), vdupq_n_s32(24 - 8 * n)), 24);
 }
 
-INLINE vec_b b_load(const void *p) {
-        return vld1q_u8(p);
-}
-
 INLINE void b_store(void *p, vec_b v) {
         vst1q_u8(p, v);
 }

@@ -21,7 +21,7 @@
  *   f_load_half(const uint16_t *), f_store_half(uint16_t *, v)
  *   f_gather_half(p, stride)     the half at p in every row
  *   i_load i_store i_add, i_byte(b, 0..3): the signed byte of that place in every lane
- *   b_load b_store b_and b_or b_xor b_set1
+ *   b_store b_and b_or b_xor b_set1
  *   b_shift_left4(b), b_shift_right(b, 1|2|4): within 16-bit pairs; the caller masks
  *   b_load_rows(p, stride)       vector of 16-byte pieces: lane group g holds row 4 g + i of p's rows
  *   b_transpose(v[4]): 4x4 of 32 bits inside each group of 16 bytes, in place

@@ -8,14 +8,14 @@ probe=${PROBE:-${BUILD_DIR:-.}/tests/system/capture-probe}
 for tool in pulseaudio pactl; do
         if ! command -v "$tool" >/dev/null; then
                 echo "1..0 # SKIP no $tool (Debian: pulseaudio pulseaudio-utils libasound2-plugins)"
-                exit 77
+                exit 0
         fi
 done
 
 # Sanitizers report the races and leaks of the sound libraries, and change how PortAudio ends.
 if ldd "$probe" | grep -q 'lib[atlu]*san\.so'; then
         echo "1..0 # SKIP built with a sanitizer"
-        exit 77
+        exit 0
 fi
 
 dir=$(mktemp -d)
@@ -49,7 +49,7 @@ until pactl info >/dev/null 2>&1; do
         tries=$((tries + 1))
         if [ $tries -gt 500 ] || ! kill -0 "$server" 2>/dev/null; then
                 echo "1..0 # SKIP pulseaudio does not start here"
-                exit 77
+                exit 0
         fi
         sleep 0.05
 done
