@@ -339,6 +339,18 @@ blocks_at(const struct matrix *w, enum gguf_type type, unsigned first, size_t b)
         return matrix_row(w, first) + b * size;
 }
 
+/* Asks for what the next PANEL_ROWS rows hold in the place of blocks b .. b + n - 1 of these: rows are
+ * short and many are read at once, which the processor's own prefetching does not follow. */
+static ALWAYS_INLINE void
+prefetch_next(const struct matrix *w, enum gguf_type type, unsigned first, size_t b, unsigned n) {
+        const unsigned char *next = matrix_row(w, (size_t) first + PANEL_ROWS);
+        size_t from = (size_t) (blocks_at(w, type, 0, b) - w->data) * PANEL_ROWS;
+        size_t end = (size_t) (blocks_at(w, type, 0, b + n) - w->data) * PANEL_ROWS;
+
+        for (size_t at = from; at < end; at += 64)
+                __builtin_prefetch(next + at, 0, 1);
+}
+
 /* PANEL_ROWS rows times one input.  Every sum is made in the order of multiply_tile(), so that an
  * input alone gives the same bits as among others. */
 static ALWAYS_INLINE void multiply_single(const struct matrix *w,
@@ -354,6 +366,7 @@ static ALWAYS_INLINE void multiply_single(const struct matrix *w,
                 unsigned n = (unsigned) (n_blocks - b < PANEL_BLOCKS ? n_blocks - b : PANEL_BLOCKS);
                 struct sink s = { p, x->q + b * QUANT_BLOCK };
 
+                prefetch_next(w, type, first, b, n);
                 unpack(&s, type, blocks_at(w, type, first, b), w->row_size, n);
                 for (unsigned i = 0; i < n; i++) {
                         vec_i first_half = i_load(p->products[i][0]),
@@ -391,6 +404,7 @@ static ALWAYS_INLINE void multiply_group(const struct matrix *w,
                 struct sink s = { p, NULL };
                 unsigned i;
 
+                prefetch_next(w, type, first, b, n);
                 unpack(&s, type, blocks_at(w, type, first, b), w->row_size, n);
                 for (i = 0; i + PANEL_TILE <= n_inputs; i += PANEL_TILE)
                         multiply_tile(p, type, x, row + i, PANEL_TILE, b, n, sums + i);
