@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make one clip sound like many recordings, and make sounds that are no speech at all.
+
+All functions take a numpy random Generator, so a seed decides everything.
+"""
+import numpy as np
+
+RATE = 16000
+FRAME = 640
+
+
+def to_frames(samples):
+    """Cut into frames of 640 samples (40 ms); the last one is filled with zeros."""
+    samples = np.pad(samples, (0, -len(samples) % FRAME))
+    return samples.reshape(-1, FRAME).astype(np.float32)
+
+
+def change_speed(samples, rng):
+    """Resampling: tempo, pitch and vocal tract change together."""
+    speed = rng.uniform(0.86, 1.16)
+    at = np.arange(int(len(samples) / speed)) * speed
+    return np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
+
+
+def change_spectrum(samples, rng):
+    """Tilt, a few bumps, band limits and a room, all in one pass through the spectrum."""
+    room = _room(rng) if rng.random() < 0.4 else None
+    size = 1 << int(len(samples) + (len(room) if room is not None else 0)).bit_length()
+    spectrum = np.fft.rfft(samples, size)
+    hertz = np.fft.rfftfreq(size, 1 / RATE)
+    decibel = rng.uniform(-6, 6) * np.log2(np.maximum(hertz, 60) / 1000) / 2
+    for _ in range(3):                            # microphones and small loudspeakers
+        centre, width = rng.uniform(100, 7500), rng.uniform(100, 1200)
+        decibel += rng.uniform(-6, 6) * np.exp(-0.5 * ((hertz - centre) / width) ** 2)
+    gain = 10 ** (np.clip(decibel, -25, 25) / 20)
+    if rng.random() < 0.4:
+        gain *= 1 / (1 + (rng.uniform(60, 320) / np.maximum(hertz, 1)) ** 4)
+    if rng.random() < 0.35:
+        gain *= 1 / (1 + (hertz / rng.uniform(3300, 7500)) ** 10)
+    if room is not None:
+        spectrum = spectrum * np.fft.rfft(room, size)
+    return np.fft.irfft(spectrum * gain, size)[:len(samples)].astype(np.float32)
+
+
+def _room(rng):
+    """An impulse response: the direct sound and a tail of decaying noise."""
+    length = int(rng.uniform(0.06, 0.35) * RATE)
+    tail = rng.standard_normal(length) * np.exp(-np.arange(length) / (length / 6))
+    response = tail * rng.uniform(0.02, 0.12)
+    response[0] = 1.0
+    return response.astype(np.float32)
+
+
+def noise(length, rng):
+    """Hiss, rumble, hum or something between; mean power 1."""
+    shape = rng.choice(4)
+    hiss = rng.standard_normal(length)
+    if shape == 1 or shape == 2:
+        spectrum = np.fft.rfft(hiss)
+        hertz = np.maximum(np.fft.rfftfreq(length, 1 / RATE), 30)
+        hiss = np.fft.irfft(spectrum * hertz ** (-0.5 * shape), length)
+    elif shape == 3:
+        time = np.arange(length) / RATE
+        base = rng.choice([50, 60]) * rng.integers(1, 4)
+        for harmonic in range(1, 6):
+            turns = base * harmonic * time + rng.uniform(0, 1)
+            hiss += rng.uniform(0, 3) * np.sin(2 * np.pi * turns)
+    if rng.random() < 0.3:                        # it swells and fades
+        hiss = hiss * (1.2 + np.sin(np.arange(length) / RATE * rng.uniform(1, 12)))
+    return (hiss / np.sqrt(np.mean(hiss ** 2) + 1e-12)).astype(np.float32)
+
+
+def add_noise(samples, decibel, rng):
+    power = np.sqrt(np.mean(samples ** 2) + 1e-12)
+    return samples + noise(len(samples), rng) * np.float32(power * 10 ** (-decibel / 20))
+
+
+def surround(samples, rng, longest):
+    """Silence before and after; its odd length shifts the speech inside the frames."""
+    before, after = (int(rng.uniform(0, longest) * RATE) for _ in range(2))
+    return np.pad(samples, (before, after))
+
+
+def recording(clip, rng, hardness=1.0):
+    """A training example: the clip as it might arrive from some microphone. Hardness grows
+    from 0 (clean) to 1: first learn to listen, then to listen in a noisy room."""
+    samples = change_speed(clip, rng)
+    if rng.random() < 0.8 * hardness:
+        samples = change_spectrum(samples, rng)
+    samples = surround(samples, rng, 0.2 + 0.4 * hardness)
+    if rng.random() < 0.85:
+        samples = add_noise(samples, rng.uniform(45 - 37 * hardness, 45), rng)
+    return _volume(samples, rng)
+
+
+def _volume(samples, rng):
+    peak = np.abs(samples).max() + 1e-9
+    samples = samples * np.float32(10 ** rng.uniform(-1.6, 0) / peak)
+    if rng.random() < 0.05:                       # too close to the microphone
+        samples = np.clip(samples, -0.3 * np.abs(samples).max(), 0.3 * np.abs(samples).max())
+    return samples.astype(np.float32)
+
+
+def no_speech(rng):
+    """Silence, noise, tones, chords, clicks: nothing to answer to."""
+    length = int(rng.uniform(0.4, 3.0) * RATE)
+    kind = rng.choice(5)
+    if kind == 0:
+        return (noise(length, rng) * 10 ** rng.uniform(-6, -2)).astype(np.float32)
+    if kind == 1:
+        return _volume(noise(length, rng), rng)
+    if kind == 2:
+        return _volume(_melody(length, rng) + 0.02 * noise(length, rng), rng)
+    if kind == 3:
+        return _volume(_clicks(length, rng) + 0.01 * noise(length, rng), rng)
+    return np.zeros(length, np.float32)
+
+
+def _melody(length, rng):
+    """Notes with overtones, a second voice and a beat."""
+    time, sound, at = np.arange(length) / RATE, np.zeros(length), 0
+    while at < length:
+        stop = min(length, at + int(rng.uniform(0.08, 0.6) * RATE))
+        for _ in range(rng.integers(1, 4)):
+            pitch = 110 * 2 ** (rng.integers(0, 36) / 12)
+            for overtone in range(1, rng.integers(2, 7)):
+                sound[at:stop] += np.sin(2 * np.pi * pitch * overtone * time[at:stop]) / overtone
+        sound[at:stop] *= np.exp(-np.arange(stop - at) / (RATE * rng.uniform(0.1, 1.0)))
+        at = stop
+    return sound
+
+
+def _clicks(length, rng):
+    """Keys, knocks, a mouse."""
+    sound = np.zeros(length)
+    for _ in range(rng.integers(1, 12)):
+        size = int(rng.uniform(0.003, 0.06) * RATE)
+        at = rng.integers(0, max(1, length - size))
+        burst = rng.standard_normal(size) * np.exp(-np.arange(size) / (size / 5))
+        sound[at:at + size] += burst[:length - at] * rng.uniform(0.2, 1)
+    return sound

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn clips and sentences into batches. Runs in a process of its own while training.
+
+A row of a batch is:   padding | <bos><|turn>user\\n<|audio> | N frames | <audio|>... prompt | answer
+Audio is padded on the left, so every row's answer begins in the same column.
+"""
+import multiprocessing
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+import augment
+import context as contexts
+import corpus
+from vocabulary import TURN
+
+IGNORE = -100
+LETTERS = "abcdefghijklmnopqrstuvwxyz"      # letter n is class n + 1, 0 is CTC's blank
+NO_SPEECH = 0.0125                          # this part of the examples is noise or music
+GROUP = 24                                  # batches whose examples are sorted together
+CALL_WEIGHT = 0.3                           # the call follows from the transcript
+
+
+@dataclass
+class Batch:
+    ids: np.ndarray          # [rows, columns]
+    padding: np.ndarray      # [rows] unused columns on the left
+    start: int               # column of the last prompt token, which predicts the answer
+    targets: np.ndarray      # [rows, answer] ids, IGNORE behind the end
+    weights: np.ndarray      # [rows, answer]
+    frames: np.ndarray = None        # [rows, longest, 640]
+    is_audio: np.ndarray = None      # [rows, longest]
+    said: dict = None                # helper -> for each row the CTC classes of what is said
+    at: int = 0                      # column of the first frame
+
+
+class Maker:
+    """Builds batches with one vocabulary."""
+
+    def __init__(self, vocabulary, words=()):
+        """words: the words of the context, in order; all others are one more class."""
+        self.vocabulary = vocabulary
+        self.words = {word: number for number, word in enumerate(words, 1)}
+        self.helpers = {"letters": len(LETTERS) + 1, "words": len(self.words) + 2}
+        self.head = vocabulary.encode("<bos>" + TURN[0] + "<|audio>")
+        self.tail = vocabulary.encode("<audio|>" + TURN[1])
+        self.text_head = vocabulary.encode("<bos>" + TURN[0])
+        self.text_tail = vocabulary.encode(TURN[1])
+        self.hole = vocabulary.ids["<|audio|>"]
+        self.call = vocabulary.ids["<|tool_call>"]
+
+    def _answers(self, answers):
+        encoded = [self.vocabulary.encode(answer) for answer in answers]
+        longest = max(map(len, encoded))
+        targets = np.full((len(encoded), longest), IGNORE, np.int64)
+        weights = np.zeros((len(encoded), longest), np.float32)
+        for row, ids in enumerate(encoded):
+            targets[row, :len(ids)] = ids
+            weights[row, :len(ids)] = 1.0
+            if self.call in ids:
+                weights[row, ids.index(self.call) + 1:len(ids)] = CALL_WEIGHT
+        return targets, weights
+
+    def _rows(self, prompts, targets):
+        """Left-padded prompts followed by the answers without their last token."""
+        longest = max(map(len, prompts))
+        ids = np.zeros((len(prompts), longest + targets.shape[1] - 1), np.int64)
+        padding = np.array([longest - len(prompt) for prompt in prompts])
+        for row, prompt in enumerate(prompts):
+            ids[row, padding[row]:longest] = prompt
+        ids[:, longest:] = np.where(targets[:, :-1] == IGNORE, 0, targets[:, :-1])
+        return ids, padding, longest - 1
+
+    def audio(self, framed, answers, said):
+        """framed: list of [n, 640]; answers: what to output; said: the words spoken."""
+        targets, weights = self._answers(answers)
+        prompts = [self.head + [self.hole] * len(f) + self.tail for f in framed]
+        ids, padding, start = self._rows(prompts, targets)
+        longest = max(map(len, framed))
+        frames = np.stack([np.pad(f, ((longest - len(f), 0), (0, 0))) for f in framed])
+        # The rows' frames end in the same column, so their last `longest` columns hold them;
+        # the shorter rows have their prompt's head or padding there.
+        is_audio = np.arange(longest)[None] >= longest - np.array([[len(f)] for f in framed])
+        return Batch(ids, padding, start, targets, weights, frames, is_audio, self._said(said),
+                     len(self.head))
+
+    def _said(self, texts):
+        other = len(self.words) + 1
+        return {"letters": [[LETTERS.index(c) + 1 for c in t if c in LETTERS] for t in texts],
+                "words": [[self.words.get(word, other) for word in t.split()] for t in texts]}
+
+    def text(self, sentences, answers):
+        targets, weights = self._answers(answers)
+        prompts = [self.text_head + self.vocabulary.encode(s) + self.text_tail for s in sentences]
+        ids, padding, start = self._rows(prompts, targets)
+        return Batch(ids, padding, start, targets, weights)
+
+
+def plain_frames(clip, before=1600, after=1600):
+    """A clean recording for scoring: a little silence around it, nothing else."""
+    return augment.to_frames(np.pad(clip.astype(np.float32) / 32768, (before, after)))
+
+
+def typed(text, rng):
+    """As people type: sometimes with a capital letter and a full stop or question mark."""
+    if rng.random() < 0.3:
+        text = text[0].upper() + text[1:]
+    if rng.random() < 0.3:
+        text += rng.choice(".?!")
+    return text
+
+
+def _text_batch(maker, context, sampler, rng, size):
+    splits = rng.choices(("train", "train-scrambled"), (0.9, 0.1), k=size)
+    lines = [corpus.draw(split, context, sampler, rng) for split in splits]
+    return maker.text([typed(line["text"], rng) for line in lines],
+                      [line["answer"] for line in lines])
+
+
+def _example(data, number, rng, hardness):
+    """(frames, answer, what is said) of a clip as some microphone might hear it."""
+    if rng.random() < NO_SPEECH:
+        return augment.to_frames(augment.no_speech(rng)), "<turn|>", ""
+    lines, audio, offsets = data
+    clip = audio[offsets[number]:offsets[number + 1]].astype(np.float32) / 32768
+    frames = augment.to_frames(augment.recording(clip, rng, hardness))
+    return frames, lines[number]["answer"], lines[number]["text"]
+
+
+def _audio_batches(maker, data, size, rng, hardness):
+    """One pass over the corpus in random order. Examples are made in groups and sorted by
+    their final length, so that little of a batch is padding."""
+    shuffled = rng.permutation(len(data[0]))
+    for at in range(0, len(shuffled), size * GROUP):
+        group = [_example(data, number, rng, hardness.value)
+                 for number in shuffled[at:at + size * GROUP]]
+        group.sort(key=lambda example: len(example[0]))
+        batches = [group[i:i + size] for i in range(0, len(group) - size + 1, size)]
+        rng.shuffle(batches)
+        for batch in batches:
+            yield maker.audio(*map(list, zip(*batch)))
+
+
+def _produce(queue, hardness, maker, context_path, folder, size, seed, text_share):
+    context = contexts.load(context_path)
+    sampler = contexts.Sampler(context)
+    rng, plain_rng = np.random.default_rng(seed), random.Random(seed)
+    while True:                                  # one round is one pass over the corpus
+        data = corpus.load(folder, "train")
+        for batch in _audio_batches(maker, data, size, rng, hardness):
+            if plain_rng.random() < text_share:
+                queue.put(_text_batch(maker, context, sampler, plain_rng, size))
+            queue.put(batch)
+
+
+def start(maker, context_path, folder, size, seed, text_share=0.1):
+    """A queue of batches, filled by another process (a daemon: it ends with us), and the
+    shared number that says how spoilt the recordings are to be, from 0 to 1."""
+    queue = multiprocessing.Queue(maxsize=6)
+    hardness = multiprocessing.Value("d", 0.0)
+    process = multiprocessing.Process(
+        target=_produce, daemon=True,
+        args=(queue, hardness, maker, context_path, folder, size, seed, text_share))
+    process.start()
+    return queue, hardness

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How sure must the model be? Choose gemmad.grammar.least_log_probability.
+
+    python calibrate.py MODEL.gguf --corpus CORPUS
+
+Answers held-out commands and speech that is no command inside the grammar, as the engine
+does, and prints for some limits how many commands would be lost, how many wrong answers
+would be given and how much other speech would be obeyed.
+"""
+import argparse
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np
+import torch
+
+import batches
+import corpus
+import grammar
+import pocket_file
+import train
+import vocabulary as vocabularies
+
+LONGEST_ANSWER = 40
+LIMITS = (-0.3, -0.5, -0.7, -1.0, -1.5, -2.0, -3.0, -1e9)
+
+
+class Automaton:
+    def __init__(self, vocabulary, context):
+        first, tokens, targets = grammar.build(vocabulary, context)
+        self.edges = [dict(zip(tokens[a:b], targets[a:b])) for a, b in zip(first, first[1:])]
+
+    def choose(self, state, log_probabilities):
+        """The likeliest token that can follow, its log probability and the state after it."""
+        token = max(self.edges[state], key=lambda t: log_probabilities[t])
+        return token, float(log_probabilities[token]), self.edges[state][token]
+
+
+@torch.no_grad()
+def answers(network, maker, automaton, framed):
+    """(answer, log probability) of a few clips, decoded inside the grammar."""
+    vocabulary = maker.vocabulary
+    forbidden = [vocabulary.ids[t] for t in vocabularies.SUPPRESSED]
+    stops = {vocabulary.ids[t] for t in ("<turn|>", "<|tool_response>")}
+    batch = maker.audio(framed, ["<turn|>"] * len(framed), [""] * len(framed))
+    said = [[] for _ in framed]
+    states, totals = [0] * len(framed), [0.0] * len(framed)
+    for _ in range(LONGEST_ANSWER):
+        logits, _ = train.run(network, batch)
+        logits[..., forbidden] = -np.inf
+        log_probabilities = torch.log_softmax(logits[:, -1].float(), -1).numpy()
+        best = np.zeros(len(framed), np.int64)
+        for i, row in enumerate(said):
+            if row and row[-1] in stops:
+                continue
+            best[i], gained, states[i] = automaton.choose(states[i], log_probabilities[i])
+            totals[i] += gained
+            row.append(int(best[i]))
+        if all(row[-1] in stops for row in said):
+            break
+        batch.ids = np.concatenate([batch.ids, best[:, None]], axis=1)
+    return [(vocabulary.decode(row), total) for row, total in zip(said, totals)]
+
+
+def in_groups(network, maker, automaton, framed, size=20):
+    """answers() for many clips, similar lengths together."""
+    found = [None] * len(framed)
+    order = sorted(range(len(framed)), key=lambda i: len(framed[i]))
+    for at in range(0, len(order), size):
+        group = order[at:at + size]
+        for i, answer in zip(group, answers(network, maker, automaton, [framed[i] for i in group])):
+            found[i] = answer
+    return found
+
+
+def load(folder, part):
+    lines, audio, offsets = corpus.load(folder, part)
+    return lines, [batches.plain_frames(audio[a:b]) for a, b in zip(offsets, offsets[1:])]
+
+
+def main():
+    options = argparse.ArgumentParser(description="choose how sure an answer must be")
+    options.add_argument("model")
+    options.add_argument("--corpus", required=True)
+    args = options.parse_args()
+    network, vocabulary, context = pocket_file.read(args.model)
+    maker, automaton = batches.Maker(vocabulary), Automaton(vocabulary, context)
+    rows = []
+    for part in ("valid", "others"):
+        lines, clips = load(args.corpus, part)
+        for line, (said, sure) in zip(lines, in_groups(network, maker, automaton, clips)):
+            rows.append((line["answer"], said, sure))
+    commands = [r for r in rows if r[0] != grammar.NOT_FOR_ME]
+    others = [r for r in rows if r[0] == grammar.NOT_FOR_ME]
+    print(f"{len(commands)} commands, {len(others)} clips that are none")
+    print("   limit  commands right  commands wrong  others obeyed")
+    for limit in LIMITS:
+        right = sum(want == said and sure >= limit for want, said, sure in commands)
+        wrong = sum(want != said != grammar.NOT_FOR_ME and sure >= limit for want, said, sure in commands)
+        obeyed = sum(said != grammar.NOT_FOR_ME and sure >= limit for _, said, sure in others)
+        print(f"{limit:8.1f}  {right:14d}  {wrong:14d}  {obeyed:13d}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Score a pocket model: which recordings are answered exactly, transcript and call.
+
+    python evaluate.py MODEL.gguf --corpus CORPUS [--noise 20]     held-out voices, by engine
+    python evaluate.py MODEL.gguf --corpus CORPUS --others         speech that is no command
+    python evaluate.py MODEL.gguf --speech ../tests/speech         recordings with expected.tsv
+    python evaluate.py MODEL.gguf --typed                          all sentences, typed
+    ... --gemmactl PATH                                            through the running daemon
+
+Decoding is greedy and free-running, in PyTorch unless --gemmactl is given.
+"""
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np
+import soundfile
+import torch
+
+import augment
+import batches
+import context as contexts
+import corpus
+import pocket_file
+import train
+import vocabulary as vocabularies
+
+LONGEST_ANSWER = 40
+
+
+@torch.no_grad()
+def answers(network, maker, framed):
+    """The answers to a few clips, decoded greedily; stop tokens are left in."""
+    vocabulary = maker.vocabulary
+    forbidden = [vocabulary.ids[t] for t in vocabularies.SUPPRESSED]
+    stops = {vocabulary.ids[t] for t in ("<eos>", "<turn|>", "<|tool_response>")}
+    batch = maker.audio(framed, ["<turn|>"] * len(framed), [""] * len(framed))
+    said = [[] for _ in framed]
+    for _ in range(LONGEST_ANSWER):
+        logits, _ = train.run(network, batch)
+        logits[..., forbidden] = -np.inf
+        best = logits[:, -1].argmax(-1).numpy()
+        for row, number in zip(said, best):
+            if not (row and row[-1] in stops):
+                row.append(int(number))
+        if all(row[-1] in stops for row in said):
+            break
+        batch.ids = np.concatenate([batch.ids, best[:, None]], axis=1)
+    return [vocabulary.decode(row) for row in said]
+
+
+def in_groups(network, maker, framed, size=20):
+    """answers() for many clips, similar lengths together."""
+    said = [None] * len(framed)
+    order = sorted(range(len(framed)), key=lambda i: len(framed[i]))
+    for at in range(0, len(order), size):
+        group = order[at:at + size]
+        for i, text in zip(group, answers(network, maker, [framed[i] for i in group])):
+            said[i] = text
+    return said
+
+
+def call_text(call):
+    """A call of the daemon's reply in Gemma 4's notation."""
+    arguments = call["arguments"]
+    parts = [f"{key}:{contexts.argument(arguments[key], 'string' if isinstance(arguments[key], str) else 'number')}"
+             for key in sorted(arguments, key=str.lower)]
+    return f"call:{call['name']}{{{','.join(parts)}}}"
+
+
+def ask_daemon(program, samples):
+    """The daemon's answer to a recording, in the form the model gives it."""
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        soundfile.write(file.name, samples, augment.RATE, subtype="PCM_16", format="WAV")
+        # Exit code 1 also means that nothing was understood, which is an answer.
+        reply = subprocess.run([program, "--json", "ask", "--audio", file.name],
+                               stdout=subprocess.PIPE, timeout=60).stdout
+    turn = json.loads(reply.splitlines()[-1])["event"]["turn"]
+    if not turn["calls"]:
+        return turn["heard"] + "<turn|>"
+    calls = "".join(f"<|tool_call>{call_text(call)}<tool_call|>" for call in turn["calls"])
+    return f"{turn['heard']}{calls}<|tool_response>"
+
+
+def corpus_clips(folder, split, decibel, seed=0):
+    """Clips of held-out voices, with noise at this distance below the speech if asked for."""
+    lines, audio, offsets = corpus.load(folder, split)
+    rng = np.random.default_rng(seed)
+    clips = []
+    for a, b in zip(offsets, offsets[1:]):
+        samples = np.pad(audio[a:b].astype(np.float32) / 32768, 1600)
+        clips.append(samples if decibel is None else augment.add_noise(samples, decibel, rng))
+    return lines, clips
+
+
+def speech_clips(folder):
+    """The recordings named in FOLDER/expected.tsv."""
+    lines, clips = [], []
+    with open(os.path.join(folder, "expected.tsv"), encoding="utf-8") as table:
+        for row in table:
+            name, text, call = row.rstrip("\n").split("\t")
+            answer = f"{text}<|tool_call>{call}<tool_call|><|tool_response>" if call else "<turn|>"
+            clip, rate = soundfile.read(os.path.join(folder, name), dtype="float32")
+            assert rate == augment.RATE, name
+            lines.append({"text": text, "answer": answer, "intent": call or None, "engine": name})
+            clips.append(clip)
+    return lines, clips
+
+
+def typed(network, maker, context, size=64):
+    """How many sentences of the context are answered exactly when typed, of how many."""
+    sentences = contexts.all_sentences(context)
+    right = 0
+    for at in range(0, len(sentences), size):
+        part = sentences[at:at + size]
+        batch = maker.text([s.text for s in part], [contexts.answer(context, s) for s in part])
+        right += int(train.right_rows(network, maker, batch).sum())
+    return right, len(sentences)
+
+
+def main():
+    options = argparse.ArgumentParser(description="score a pocket model")
+    options.add_argument("model")
+    options.add_argument("--corpus")
+    options.add_argument("--others", action="store_true")
+    options.add_argument("--speech")
+    options.add_argument("--typed", action="store_true")
+    options.add_argument("--noise", type=float, help="decibel that the noise lies below the speech")
+    options.add_argument("--gemmactl", help="program to ask instead of running the model here")
+    options.add_argument("--show", action="store_true", help="print what was wrong")
+    options.add_argument("--threads", type=int, default=2)
+    args = options.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.typed:
+        network, vocabulary, context = pocket_file.read(args.model)
+        print("typed: right %d of %d" % typed(network, batches.Maker(vocabulary), context))
+        return
+    if args.speech:
+        lines, clips = speech_clips(args.speech)
+    else:
+        lines, clips = corpus_clips(args.corpus, "others" if args.others else "valid", args.noise)
+    if args.gemmactl:
+        said = [ask_daemon(args.gemmactl, clip) for clip in clips]
+    else:
+        network, vocabulary, _ = pocket_file.read(args.model)
+        said = in_groups(network, batches.Maker(vocabulary), [augment.to_frames(c) for c in clips])
+    right = [text == line["answer"] for text, line in zip(said, lines)]
+    for text, line, good in zip(said, lines, right):
+        if args.show and not good:
+            print(f"{line['engine']} {line.get('voice', '')}: {line['text']!r} -> {text!r}")
+    for group, (hits, total) in sorted(train.by_engine(lines, right).items()):
+        print(f"{group:52} {hits:4} of {total:4}  {hits / total:.3f}")
+    commands = [good for good, line in zip(right, lines) if line["intent"]]
+    if commands:
+        print(f"{'all commands':52} {sum(commands):4} of {len(commands):4}  {np.mean(commands):.3f}")
+
+
+if __name__ == "__main__":
+    main()

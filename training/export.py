@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a trained model as one GGUF file and prove that the file says the same.
+
+    python export.py RUN/last.pt ../model/pocket.gguf [--corpus CORPUS]
+
+With a corpus, held-out clips are answered by the trained model and by the model read back
+from the file (dequantised); the command fails if they disagree on more than 2 %.
+"""
+import argparse
+import os
+import sys
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import torch
+
+import batches
+import context as contexts
+import evaluate
+import pocket_file
+import train
+import vocabulary as vocabularies
+from network import Network, Shape
+
+
+def load_checkpoint(path):
+    saved = torch.load(path, weights_only=False)
+    network = Network(Shape(**saved["shape"]), saved["helpers"])
+    network.load_state_dict(saved["network"])
+    network.eval()
+    return network, saved["context"]
+
+
+def check_vocabulary(vocabulary, context):
+    """The vocabulary that came back must encode the answers as the one used in training."""
+    vocabularies.check(vocabulary, context)
+    fresh = vocabularies.build(context)
+    assert fresh.tokens == vocabulary.tokens and fresh.merges == vocabulary.merges
+    assert fresh.types == list(vocabulary.types)
+
+
+def compare(network, path, folder, count):
+    """How often the file's answers are those of the trained model."""
+    _, clips = train.validation(folder)
+    clips = clips[::max(1, len(clips) // count)]
+    copy, vocabulary, context = pocket_file.read(path)
+    check_vocabulary(vocabulary, context)
+    maker = batches.Maker(vocabulary)
+    before = evaluate.in_groups(network, maker, clips)
+    after = evaluate.in_groups(copy, maker, clips)
+    for a, b in zip(before, after):
+        if a != b:
+            print(f"  trained {a!r}\n  file    {b!r}")
+    return sum(a == b for a, b in zip(before, after)), len(clips)
+
+
+def main():
+    options = argparse.ArgumentParser(description="write a pocket model as GGUF")
+    options.add_argument("checkpoint")
+    options.add_argument("out")
+    options.add_argument("--corpus")
+    options.add_argument("--least", type=float, help="the limit that calibrate.py led to")
+    options.add_argument("--count", type=int, default=60, help="clips to compare")
+    options.add_argument("--threads", type=int, default=2)
+    args = options.parse_args()
+    torch.set_num_threads(args.threads)
+    network, source = load_checkpoint(args.checkpoint)
+    vocabulary = vocabularies.build(contexts.parse(source))
+    os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
+    pocket_file.write(args.out, network, vocabulary, source, least=args.least)
+    parameters = sum(p.numel() for n, p in network.named_parameters() if "helpers" not in n)
+    print(f"{args.out}: {os.path.getsize(args.out)} bytes, {parameters} parameters")
+    if args.corpus:
+        same, total = compare(network, args.out, args.corpus, args.count)
+        print(f"the file answers {same} of {total} clips as the trained model does")
+        sys.exit(0 if same >= 0.98 * total else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sentences that are no command: the model must learn to answer them with silence.
+
+Some are everyday talk, some are near to commands, some are random words with words of the
+commands among them, so that hearing "timer" or "volume" alone is not enough.
+"""
+import functools
+import re
+
+TALK = """good morning everyone
+how are you today
+I think it will rain tomorrow
+the train was late again
+did you see the game last night
+we should go home now
+my brother lives in another city
+can you pass me the salt
+I would like a cup of coffee
+she said that she would call later
+where did you put my keys
+this is the best soup I ever had
+let us meet on friday afternoon
+he bought a new car last week
+the children are playing in the garden
+nobody knows what happened there
+I have to finish this report
+do you want something to eat
+the weather is lovely this morning
+thank you very much for your help
+that is a very good question
+we are running out of milk
+the dog wants to go outside
+I forgot to lock the front door
+what a beautiful day
+it does not matter at all
+we watched a film about whales
+please close the door behind you
+the meeting starts in the big room
+yes of course
+no thank you
+maybe later
+I do not know
+excuse me
+see you tomorrow
+what is your name
+who is calling
+the answer is on the next page
+hello there
+good night""".split("\n")
+
+NEAR = """what is the weather today
+set the table for five people
+open the window
+open the door for me
+close the browser
+turn the page
+turn left at the next corner
+turn on the lights
+turn off the oven
+play chess with me
+start the car
+show me the way
+how much is it
+how long is the river
+how much time do we need
+the volume of the box is ten
+the screen is too bright
+thirty people came to the party
+what time did you get up
+lock the back door
+take the next bus
+take a seat
+never say never
+the music was loud
+my timer is broken
+I missed the previous train
+call me in five minutes
+delete the file
+send a mail to my mother
+what day was your birthday
+forget about the song
+stop talking please
+I can not find the calculator
+the sound of the sea
+make it a double
+make me a sandwich
+wake up early tomorrow
+two hours ago
+we waited for twenty minutes
+ninety percent of the people agree
+the date is not clear yet
+help your sister
+hey you
+hey gemma how are you
+hey gemma tell me a joke
+hey gemma what is the weather
+hey gemma who are you
+hey gemma open the window
+hey gemma turn on the lights
+hey gemma call my mother""".split("\n")
+
+SUBJECTS = """the teacher|my friend|the old man|our neighbour|a little girl|the doctor|
+the company|her sister|the whole team|a stranger|the captain|your uncle""".replace("\n", "").split("|")
+VERBS = """wrote|found|carried|painted|sold|forgot|opened|watched|broke|described|
+washed|hid|kept|followed|built|counted|lost|borrowed""".replace("\n", "").split("|")
+OBJECTS = """a letter|the bicycle|three apples|the wooden box|an umbrella|some flowers|
+the broken chair|two tickets|a heavy bag|the green bottle|his camera|seven books|
+the newspaper|a large map|the silver ring|a picture""".replace("\n", "").split("|")
+PLACES = """in the kitchen|near the station|after lunch|on the bridge|before the storm|
+at the market|behind the house|during the holidays|with great care|""".replace("\n", "").split("|")
+
+WORDS = "/usr/share/dict/words"          # Debian package wamerican-small
+SMALL_WORDS = "the a to in of and is my for on it you with that we".split()
+
+# Never in training: for measuring how often other speech is taken for a command.
+UNSEEN = """the library closes at six on saturdays
+could you move a little to the left
+we planted tomatoes and beans this spring
+my phone ran out of battery yesterday
+is there any bread left
+nobody told me about the party
+put the cups on the shelf
+the river is high after the rain
+do you remember that song from the radio
+he plays the piano every evening
+I will be there in ten minutes
+let me see the picture again
+she never answers her mail on sundays
+the museum opens at nine
+stop at the red light
+what a long day it was
+how long did you wait for the bus
+the volume of traffic is growing
+our timer went off too late
+it is cold in here
+who left the window open
+they started a new company in may
+my sister bought a blue dress
+that was a quiet night
+turn around slowly
+tell me about your holiday
+the lights are much brighter now
+play outside if you like
+I need a second opinion
+hey gemma where is my wallet
+hey gemma sing for me
+hey gemma I am tired""".split("\n")
+
+
+def draw(rng):
+    """One sentence that is not a command."""
+    kind = rng.random()
+    if kind < 0.35:
+        return rng.choice(NEAR).lower()
+    if kind < 0.6:
+        return rng.choice(TALK).lower()
+    parts = (rng.choice(SUBJECTS), rng.choice(VERBS), rng.choice(OBJECTS), rng.choice(PLACES))
+    return " ".join(p for p in parts if p).lower()
+
+
+@functools.lru_cache(maxsize=1)
+def dictionary():
+    """Ordinary words of a word list, for speech that sounds like anything at all."""
+    with open(WORDS, encoding="utf-8") as file:
+        return [word for word in file.read().split("\n") if re.fullmatch("[a-z]{3,9}", word)]
+
+
+def scramble(command_words, rng):
+    """Words in no order: some from the dictionary, some that commands are made of."""
+    words = []
+    for _ in range(rng.randint(2, 7)):
+        pool = rng.choices((dictionary(), SMALL_WORDS, command_words), (0.5, 0.25, 0.25))[0]
+        words.append(rng.choice(pool))
+    words[rng.randrange(len(words))] = rng.choice(dictionary())    # never a command
+    return ("hey gemma " if rng.random() < 0.2 else "") + " ".join(words)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pocket model as one GGUF file: decoder, audio matrix, vocabulary and context.
+
+The layout is that of a Gemma 4 text file (architecture `gemma4`) with the audio matrix of
+the projector file added. Matrices are Q8_0, norms F32.
+"""
+import gguf
+import numpy as np
+import torch
+
+import context as contexts
+import grammar
+from network import EPS, FRAME, Network, Shape
+from vocabulary import CONTROL, SUPPRESSED, Vocabulary
+
+NAME = "gemmad pocket"
+AUDIO = "mm.a.input_projection.weight"
+SCALE = "layer_output_scale"
+STILL = 1e30               # a frequency divided by this does not rotate
+CONTEXT_LENGTH = 1024
+Q8_0 = gguf.GGMLQuantizationType.Q8_0
+LIST, I32 = gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.INT32
+
+
+# ---- writing -------------------------------------------------------------------------
+
+def _write_shape(out, shape):
+    layers = range(shape.layers)
+    out.add_context_length(CONTEXT_LENGTH)
+    out.add_embedding_length(shape.width)
+    out.add_block_count(shape.layers)
+    out.add_feed_forward_length(shape.hidden)
+    out.add_head_count(shape.heads)
+    out.add_head_count_kv([shape.global_kv_heads if shape.is_global(n) else shape.kv_heads
+                           for n in layers])
+    out.add_key_length(shape.global_head_size)
+    out.add_value_length(shape.global_head_size)
+    out.add_key_length_swa(shape.head_size)
+    out.add_value_length_swa(shape.head_size)
+    out.add_sliding_window(shape.window)
+    out.add_sliding_window_pattern([not shape.is_global(n) for n in layers])
+    out.add_shared_kv_layers(0)
+    out.add_layer_norm_rms_eps(EPS)
+    out.add_rope_freq_base(shape.global_base)
+    out.add_float32("gemma4.rope.freq_base_swa", shape.base)
+    out.add_rope_dimension_count(shape.global_head_size)
+    out.add_uint32("gemma4.rope.dimension_count_swa", shape.head_size)
+    out.add_final_logit_softcapping(shape.softcap)
+    out.add_embedding_length_per_layer_input(0)
+    out.add_vocab_size(shape.vocabulary)
+    out.add_bool("clip.has_audio_encoder", True)
+    out.add_string("clip.audio.projector_type", "gemma4ua")
+    out.add_uint32("clip.audio.embedding_length", FRAME)
+    out.add_uint32("clip.audio.projection_dim", shape.width)
+
+
+def _write_vocabulary(out, vocabulary):
+    ids = vocabulary.ids
+    out.add_tokenizer_model("gemma4")
+    out.add_token_list(vocabulary.tokens)
+    out.add_token_scores([-1000.0 if kind == CONTROL else -float(number)
+                          for number, kind in enumerate(vocabulary.types)])
+    out.add_token_types(vocabulary.types)
+    out.add_token_merges([f"{left} {right}" for left, right in vocabulary.merges])
+    out.add_pad_token_id(ids["<pad>"])
+    out.add_eos_token_id(ids["<eos>"])
+    out.add_eot_token_id(ids["<turn|>"])
+    out.add_bos_token_id(ids["<bos>"])
+    out.add_unk_token_id(ids["<unk>"])
+    out.add_mask_token_id(ids["<mask>"])
+    out.add_add_bos_token(True)
+    out.add_add_space_prefix(False)
+    out.add_key_value("tokenizer.ggml.suppress_tokens", [ids[t] for t in SUPPRESSED], LIST, I32)
+
+
+def _tensors(network):
+    """(name in the file, array) in a fixed order; the helpers stay behind."""
+    shape = network.shape
+    yield "token_embd.weight", network.token_embd.weight
+    yield AUDIO, network.audio.weight
+    factors = torch.full((shape.global_head_size // 2,), STILL)
+    factors[:shape.rotating_pairs()] = 1.0
+    yield "rope_freqs.weight", factors
+    yield "output_norm.weight", network.output_norm.weight
+    for name, value in network.blk.state_dict(prefix="blk.").items():
+        yield (name + ".weight" if name.endswith(SCALE) else name), value
+
+
+def write(path, network, vocabulary, source, extra=None, least=None):
+    """source: the text of the context file; extra: more strings to keep (name -> text);
+    least: the log probability below which an answer is not to be believed (calibrate.py)."""
+    out = gguf.GGUFWriter(path, "gemma4")
+    out.add_name(NAME)
+    out.add_license("apache-2.0")
+    out.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    out.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    out.add_string("gemmad.answer", "transcript-call")
+    out.add_string("gemmad.context", source)
+    for key, text in (extra or {}).items():
+        out.add_string(key, text)
+    _write_shape(out, network.shape)
+    _write_vocabulary(out, vocabulary)
+    grammar.add(out, vocabulary, contexts.parse(source))
+    if least is not None:
+        out.add_float32(grammar.KEY + "least_log_probability", least)
+    for name, value in _tensors(network):
+        array = value.detach().to(torch.float32).numpy()
+        if array.ndim == 2:
+            out.add_tensor(name, gguf.quants.quantize(array, Q8_0), raw_dtype=Q8_0)
+        else:
+            out.add_tensor(name, array)
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+
+
+# ---- reading -------------------------------------------------------------------------
+
+def _value(reader, key):
+    return reader.fields[key].contents()
+
+
+def _read_shape(reader):
+    def number(key):
+        return _value(reader, "gemma4." + key)
+    kv_heads = number("attention.head_count_kv")
+    return Shape(
+        vocabulary=len(_value(reader, "tokenizer.ggml.tokens")),
+        width=number("embedding_length"), layers=number("block_count"),
+        hidden=number("feed_forward_length"), heads=number("attention.head_count"),
+        head_size=number("attention.key_length_swa"), kv_heads=kv_heads[0],
+        global_head_size=number("attention.key_length"), global_kv_heads=kv_heads[-1],
+        base=number("rope.freq_base_swa"), global_base=number("rope.freq_base"),
+        window=number("attention.sliding_window"),
+        softcap=number("final_logit_softcapping"))
+
+
+def read(path):
+    """(network, vocabulary, context) of a file; the matrices are the dequantised ones."""
+    reader = gguf.GGUFReader(path)
+    merges = [tuple(m.split(" ")) for m in _value(reader, "tokenizer.ggml.merges")]
+    vocabulary = Vocabulary(_value(reader, "tokenizer.ggml.tokens"),
+                            _value(reader, "tokenizer.ggml.token_type"), merges)
+    network = Network(_read_shape(reader))
+    state = network.state_dict()
+    for tensor in reader.tensors:
+        name = "audio.weight" if tensor.name == AUDIO else tensor.name
+        name = name.removesuffix(".weight") if SCALE in name else name
+        if name in state:
+            array = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+            state[name] = torch.from_numpy(np.array(array, np.float32)).view(state[name].shape)
+    network.load_state_dict(state)
+    network.eval()
+    return network, vocabulary, contexts.parse(_value(reader, "gemmad.context"))

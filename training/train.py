@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train a pocket model on a corpus.
+
+    python train.py contexts/desktop.yaml CORPUS OUT --minutes 90
+
+Writes OUT/last.pt every few minutes and at the end; if it is there, training goes on from
+it. OUT/curves.png shows how it went.
+"""
+import argparse
+import json
+import math
+import os
+import signal
+import time
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")    # threads that spin starve the others
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import batches
+import context as contexts
+import corpus
+import vocabulary as vocabularies
+from network import Network, Shape
+
+WARM_UP = 200            # steps
+FINAL_RATE = 0.02        # of the peak, at the end
+CTC_WEIGHT = {"letters": 0.3, "words": 0.5}
+HARDEN = 0.15, 0.5       # the recordings get worse between these parts of the training
+
+
+def tensor(array):
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def run(network, batch):
+    """Logits for the answer's columns, and what the helpers hear in the audio columns."""
+    if batch.frames is None:
+        x = network.embed(tensor(batch.ids))
+    else:
+        x = network.embed(tensor(batch.ids), tensor(batch.frames), batch.at,
+                          tensor(batch.is_audio))
+    hidden, early = network(x, tensor(batch.padding), batch.start)
+    logits = network.logits(hidden)
+    if batch.frames is None:
+        return logits, {}
+    heard = early[:, batch.at:batch.at + batch.frames.shape[1]]
+    return logits, {name: head(heard) for name, head in network.helpers.items()}
+
+
+def answer_loss(logits, batch):
+    targets, weights = tensor(batch.targets), tensor(batch.weights)
+    loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none",
+                           ignore_index=batches.IGNORE)
+    return (loss * weights.flatten()).sum() / weights.sum()
+
+
+def helper_loss(scores, said, batch):
+    """CTC over the audio columns. The rows' padding is on the left, so each row is rolled
+    to begin with its first frame."""
+    lengths = tensor(batch.is_audio.sum(1))
+    longest = batch.is_audio.shape[1]
+    take = (torch.arange(longest)[None] + (longest - lengths)[:, None]) % longest
+    rolled = scores.gather(1, take[..., None].expand(-1, -1, scores.shape[-1]))
+    classes = torch.tensor([number for row in said for number in row])
+    return F.ctc_loss(rolled.log_softmax(-1).transpose(0, 1), classes, lengths,
+                      torch.tensor([len(row) for row in said]), zero_infinity=True)
+
+
+@torch.no_grad()
+def right_rows(network, maker, batch):
+    """Which rows are answered exactly. An answer decoded greedily equals the target if and
+    only if every next token is the likeliest after the target's beginning, so one pass with
+    the target as input decides it without decoding."""
+    logits, _ = run(network, batch)
+    logits[..., [maker.vocabulary.ids[t] for t in vocabularies.SUPPRESSED]] = -math.inf
+    best = logits.argmax(-1).numpy()
+    return ((best == batch.targets) | (batch.targets == batches.IGNORE)).all(1)
+
+
+def exact(network, maker, lines, clips, size=20):
+    """Which clips are answered exactly."""
+    network.eval()
+    by_length = sorted(range(len(clips)), key=lambda i: len(clips[i]))
+    right = np.zeros(len(clips), bool)
+    for at in range(0, len(by_length), size):
+        chosen = by_length[at:at + size]
+        batch = maker.audio([clips[i] for i in chosen], [lines[i]["answer"] for i in chosen],
+                            [""] * len(chosen))
+        right[chosen] = right_rows(network, maker, batch)
+    network.train()
+    return right
+
+
+def by_engine(lines, right):
+    """{engine: (right, all)}, commands apart from other speech."""
+    table = {}
+    for line, good in zip(lines, right):
+        group = line["engine"] if line["intent"] else "not a command"
+        hits, total = table.get(group, (0, 0))
+        table[group] = (hits + int(good), total + 1)
+    return table
+
+
+def validation(folder):
+    lines, audio, offsets = corpus.load(folder, "valid")
+    clips = [batches.plain_frames(audio[a:b]) for a, b in zip(offsets, offsets[1:])]
+    return lines, clips
+
+
+def draw_curves(history, path):
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    figure, left = pyplot.subplots(figsize=(8, 4.5))
+    steps = [h["step"] for h in history["loss"]]
+    for name in ("loss", "words", "letters"):
+        left.plot(steps, [h[name] for h in history["loss"]], label=name)
+    left.set(xlabel="step", ylabel="loss", ylim=(0, 3.5))
+    right = left.twinx()
+    right.plot([h["step"] for h in history["valid"]], [h["exact"] for h in history["valid"]],
+               "k.-", label="held-out voices, whole command right")
+    right.set(ylim=(0, 1), ylabel="share")
+    figure.legend(loc="upper center", ncols=3, fontsize=8)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+class Trainer:
+    def __init__(self, args):
+        self.args = args
+        self.context = contexts.load(args.context)
+        self.vocabulary = vocabularies.build(self.context)
+        self.maker = batches.Maker(self.vocabulary, contexts.words(self.context))
+        torch.manual_seed(args.seed)
+        self.network = Network(Shape(len(self.vocabulary), layers=args.layers),
+                               self.maker.helpers)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=args.rate,
+                                           betas=(0.9, 0.98), weight_decay=0.05)
+        self.step, self.spent = 0, 0.0           # spent: seconds of training, over all runs
+        self.history = {"loss": [], "valid": []}
+        self.stopping = False
+        self.path = os.path.join(args.out, "last.pt")
+        if os.path.exists(self.path):
+            self.restore()
+
+    def restore(self):
+        saved = torch.load(self.path, weights_only=False)
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.spent, self.history = saved["step"], saved["spent"], saved["history"]
+        print(f"going on from step {self.step}", flush=True)
+
+    def save(self):
+        data = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
+                "shape": self.network.shape.as_dict(), "context": self.context.source,
+                "helpers": self.maker.helpers,
+                "step": self.step, "spent": self.spent, "history": self.history,
+                "seed": self.args.seed}
+        torch.save(data, self.path + ".part")
+        os.replace(self.path + ".part", self.path)
+        draw_curves(self.history, os.path.join(self.args.out, "curves.png"))
+
+    def rate(self):
+        """Warm-up, then a cosine over the wall time, so that the end is always cooled down."""
+        cosine = 0.5 * (1 + math.cos(math.pi * self.progress()))
+        return self.args.rate * min(1, (self.step + 1) / WARM_UP) * (
+            FINAL_RATE + (1 - FINAL_RATE) * cosine)
+
+    def train_step(self, batch):
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        logits, heard = run(self.network, batch)
+        losses = {"loss": answer_loss(logits, batch)}
+        for name, scores in heard.items():
+            losses[name] = helper_loss(scores, batch.said[name], batch)
+        self.optimizer.zero_grad()
+        sum(CTC_WEIGHT.get(name, 1.0) * loss for name, loss in losses.items()).backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        return {name: loss.item() for name, loss in losses.items()} if heard else None
+
+    def progress(self):
+        return min(1.0, self.spent / (60 * self.args.minutes))
+
+    def hardness(self):
+        begin, end = HARDEN
+        return min(1.0, max(0.0, (self.progress() - begin) / (end - begin)))
+
+    def validate(self):
+        lines, clips = validation(self.args.corpus)
+        right = exact(self.network, self.maker, lines, clips)
+        table = by_engine(lines, right)
+        self.history["valid"].append({"step": self.step, "exact": float(right.mean()),
+                                      "minutes": self.spent / 60, "table": table})
+        print(f"  step {self.step}: right on held-out voices {right.mean():.3f} ",
+              json.dumps(table), flush=True)
+
+    def loop(self):
+        args = self.args
+        queue, hardness = batches.start(self.maker, args.context, args.corpus, args.batch,
+                                        args.seed + self.step)
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopping", True))
+        recent, last = [], time.time()
+        next_check = self.spent + 60 * args.check
+        while self.spent < 60 * args.minutes and not self.stopping:
+            hardness.value = self.hardness()
+            result = self.train_step(queue.get())
+            self.spent, last = self.spent + time.time() - last, time.time()
+            if result:
+                recent.append(result)
+            if self.step % 25 == 0:
+                self.report(recent)
+                recent = []
+            if self.spent > next_check:
+                next_check += 60 * args.check
+                self.validate()
+                self.save()
+        if not self.stopping:                    # asked to stop: save, go on another time
+            self.validate()
+        self.save()
+
+    def report(self, recent):
+        mean = {name: float(np.mean([r[name] for r in recent])) for name in recent[0]}
+        self.history["loss"].append({"step": self.step, **mean})
+        done = int(20 * self.progress())
+        losses = " ".join(f"{name} {value:.3f}" for name, value in mean.items())
+        print(f"[{'#' * done}{'.' * (20 - done)}] step {self.step} {losses} "
+              f"rate {self.rate():.1e} hardness {self.hardness():.2f} "
+              f"{max(0, self.args.minutes - self.spent / 60):.1f} min left", flush=True)
+
+
+def main():
+    options = argparse.ArgumentParser(description="train a pocket model")
+    options.add_argument("context")
+    options.add_argument("corpus")
+    options.add_argument("out")
+    options.add_argument("--minutes", type=float, default=90, help="training time, all runs")
+    options.add_argument("--check", type=float, default=6, help="minutes between checks")
+    options.add_argument("--rate", type=float, default=1.5e-3)
+    options.add_argument("--batch", type=int, default=16)
+    options.add_argument("--layers", type=int, default=4)
+    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--seed", type=int, default=0)
+    args = options.parse_args()
+    torch.set_num_threads(args.threads)
+    os.makedirs(args.out, exist_ok=True)
+    print(json.dumps(vars(args)), flush=True)
+    Trainer(args).loop()
+
+
+if __name__ == "__main__":
+    main()
