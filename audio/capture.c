@@ -243,6 +243,38 @@ int capture_open(struct capture **ret, const struct capture_config *config, stru
         return 0;
 }
 
+static void describe(struct capture_device *ret, PaDeviceIndex index, const PaDeviceInfo *info) {
+        bool has_rate =
+                info->defaultSampleRate >= 0 && info->defaultSampleRate <= RESAMPLE_RATE_MAX;
+
+        *ret = (struct capture_device){
+                .rate = has_rate ? (unsigned) info->defaultSampleRate : 0,
+                .n_channels = (unsigned) info->maxInputChannels,
+                .is_default = index == choose_default(),
+                .is_bluetooth = is_bluetooth(info->name),
+        };
+        (void) snprintf(ret->name, sizeof(ret->name), "%s", info->name);
+}
+
+int capture_list(struct capture_device *devices, size_t size, struct why *why) {
+        size_t n = 0;
+        PaError error;
+
+        quiet_libraries();
+        error = Pa_Initialize();
+        if (error != paNoError)
+                return because_pa(why, error, "cannot start", "PortAudio");
+
+        for (PaDeviceIndex index = 0; index < Pa_GetDeviceCount() && n < size; index++) {
+                const PaDeviceInfo *info = microphone(index);
+
+                if (info)
+                        describe(&devices[n++], index, info);
+        }
+        (void) Pa_Terminate();
+        return (int) n;
+}
+
 size_t capture_read(struct capture *c, float *samples, size_t n) {
         return spsc_pop(&c->ring, samples, n);
 }

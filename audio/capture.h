@@ -46,6 +46,18 @@ uint64_t capture_lost(const struct capture *c);
  * on a device that is gone. */
 uint64_t capture_age(const struct capture *c);
 
+/* What a machine has to listen with. */
+struct capture_device {
+        char name[128];
+        unsigned rate, n_channels;
+        bool is_default;   /* what is opened when no name is given */
+        bool is_bluetooth; /* never opened unless it is named */
+};
+
+/* Writes at most size of the microphones there are; how many it wrote, or what stood in the way.
+ * While a microphone is open these are the ones there were when it was opened. */
+int capture_list(struct capture_device *devices, size_t size, struct why *why);
+
 /* False when the stream has ended by itself: the device is gone.  True proves nothing. */
 bool capture_is_active(const struct capture *c);
 

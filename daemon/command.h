@@ -12,6 +12,7 @@
  * get lost or hit the wrong turn.  In return the thread counts how often it looked. */
 struct command {
         _Atomic uint64_t over; /* written by the main thread only */
+        atomic_uint forgotten; /* how often to forget; written by the main thread only */
         atomic_ulong beat;     /* written by the commanded thread only */
 };
 
@@ -27,6 +28,10 @@ static inline void command_stop(struct command *c) {
         command_end_turn(c, COMMAND_STOP);
 }
 
+static inline void command_forget(struct command *c) {
+        atomic_fetch_add_explicit(&c->forgotten, 1, memory_order_release);
+}
+
 static inline unsigned long command_beat(const struct command *c) {
         return atomic_load_explicit(&c->beat, memory_order_relaxed);
 }
@@ -35,6 +40,11 @@ static inline unsigned long command_beat(const struct command *c) {
 static inline bool command_ends(struct command *c, uint64_t turn) {
         atomic_fetch_add_explicit(&c->beat, 1, memory_order_relaxed);
         return atomic_load_explicit(&c->over, memory_order_acquire) >= turn;
+}
+
+/* The commanded thread: a number that has changed when it is to forget what it remembers. */
+static inline unsigned command_forgotten(struct command *c) {
+        return atomic_load_explicit(&c->forgotten, memory_order_acquire);
 }
 
 static inline bool command_stops(struct command *c) {

@@ -52,6 +52,11 @@ static const struct option_row options[] = {
         { "Audio",  "MaxSeconds",       KIND_UNSIGNED, AT(max_seconds),       1, 3600,    "30" },
         { "Audio",  "StallSeconds",     KIND_UNSIGNED, AT(stall_seconds),     1, 3600,    "10" },
         { "Audio",  "BatchFrames",      KIND_UNSIGNED, AT(batch_frames),      1, 64,      "16" },
+        { "Audio",  "Device",           KIND_STRING,   AT(audio_device),      0, 0,       "" },
+        { "Audio",  "EndSilenceMs",     KIND_UNSIGNED, AT(end_silence_ms),    200, 5000,  "700" },
+        { "Audio",  "PreRollMs",        KIND_UNSIGNED, AT(preroll_ms),        0, 2000,    "200" },
+        { "Audio",  "PatienceMs",       KIND_UNSIGNED, AT(patience_ms),       500, 60000, "8000" },
+        { "Audio",  "LingerSeconds",    KIND_UNSIGNED, AT(linger_seconds),    0, 86400,   "10" },
         { "Socket", "Path",             KIND_STRING,   AT(socket_path),       0, 0,       "" },
         { "Socket", "MaxClients",       KIND_UNSIGNED, AT(max_clients),       1, 1024,    "32" },
         { "Socket", "MaxMessageKiB",    KIND_UNSIGNED, AT(max_message_kib),   4, 65536,   "2048" },
@@ -60,6 +65,8 @@ static const struct option_row options[] = {
         { "Socket", "MaxQueuedTurns",   KIND_UNSIGNED, AT(max_queued_turns),  0, 1024,    "8" },
         { "Store",  "Enabled",          KIND_BOOL,     AT(store_enabled),     0, 0,       "yes" },
         { "Store",  "Path",             KIND_STRING,   AT(store_path),        0, 0,       "" },
+        { "Store",  "KeepDays",         KIND_UNSIGNED, AT(keep_days),         0, 36500,   "0" },
+        { "Bus",    "Enabled",          KIND_BOOL,     AT(bus_enabled),       0, 0,       "yes" },
 };
 /* clang-format on */
 

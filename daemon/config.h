@@ -30,6 +30,11 @@ struct config {
         unsigned max_seconds;
         unsigned stall_seconds;
         unsigned batch_frames;
+        char *audio_device;
+        unsigned end_silence_ms;
+        unsigned preroll_ms;
+        unsigned patience_ms;
+        unsigned linger_seconds;
 
         char *socket_path;
         unsigned max_clients;
@@ -40,6 +45,9 @@ struct config {
 
         bool store_enabled;
         char *store_path;
+        unsigned keep_days;
+
+        bool bus_enabled;
 };
 
 /* Every option at its default.  0 or -ENOMEM. */

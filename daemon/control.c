@@ -8,16 +8,17 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "daemon/archive.h"
 #include "daemon/listeners.h"
+#include "daemon/live.h"
+#include "daemon/parameters.h"
 #include "daemon/replies.h"
 #include "ipc/assistant.h"
 #include "ipc/server.h"
 
 #define ASSISTANT "io.gemmad.Assistant"
 
-#define CONTROL_MAX_TOKENS  32768
-#define CONTROL_HISTORY     20
-#define CONTROL_MAX_HISTORY 1000
+#define CONTROL_MAX_TOKENS 32768
 
 /* How often the things of a status that nobody reports are looked at, while somebody listens. */
 #define CONTROL_STATUS_USEC 1000000
@@ -31,6 +32,8 @@ struct asker {
 
 struct control {
         struct control_config config;
+        struct archive archive;
+        struct live live;
         struct server *server;    /* owned */
         struct turns *turns;      /* not owned */
         sd_event_source *changed; /* owned; sends the status once per round of the loop */
@@ -42,65 +45,6 @@ struct control {
         struct listeners observers; /* of the status */
         json_t *last_status;        /* owned; what the observers know */
 };
-
-static const char *string_of(const json_t *parameters, const char *key, size_t *ret_size) {
-        const json_t *value = json_object_get(parameters, key);
-
-        if (!json_is_string(value))
-                return NULL;
-        if (ret_size)
-                *ret_size = json_string_length(value);
-        return json_string_value(value);
-}
-
-static bool flag_of(const json_t *parameters, const char *key, bool otherwise) {
-        const json_t *value = json_object_get(parameters, key);
-
-        return json_is_boolean(value) ? json_is_true(value) : otherwise;
-}
-
-/* 1 and *ret, 0 when it was not given, -EINVAL when it is out of range. */
-static int integer_of(const json_t *parameters,
-                      const char *key,
-                      json_int_t min,
-                      json_int_t max,
-                      json_int_t *ret) {
-        const json_t *value = json_object_get(parameters, key);
-        json_int_t number;
-
-        if (!json_is_integer(value))
-                return 0;
-        number = json_integer_value(value);
-        if (number < min || number > max)
-                return -EINVAL;
-
-        *ret = number;
-        return 1;
-}
-
-static bool is_given(const json_t *parameters, const char *key) {
-        const json_t *value = json_object_get(parameters, key);
-
-        return value && !json_is_null(value);
-}
-
-static bool is_blank(const char *text, size_t size) {
-        for (size_t i = 0; i < size; i++)
-                if (!strchr(" \t\r\n", text[i]) || !text[i])
-                        return false;
-        return true;
-}
-
-static int check_text(const struct control *c, const struct ask *ask, struct why *why) {
-        size_t max = (size_t) c->config.config->max_text_kib * 1024;
-
-        if (is_blank(ask->text, ask->text_size))
-                return because(why, -EINVAL, "the text is empty");
-        if (ask->text_size > max)
-                return because(why, -EFBIG, "the text has %zu bytes, the limit (MaxTextKiB) is %zu",
-                               ask->text_size, max);
-        return 0;
-}
 
 /* Only regular files by path: whatever a client may open by itself it can send as a descriptor, and
  * then opening it can hold up nobody else. */
@@ -126,7 +70,7 @@ static void refuse(struct call *call, const char *error, const struct why *why) 
 
 /* Reads the sound's descriptor into ask.  False when the call has been answered instead. */
 static bool take_sound(struct control *c, struct call *call, json_t *parameters, struct ask *ask) {
-        const char *path = string_of(parameters, "audio_path", NULL);
+        const char *path = parameter_string(parameters, "audio_path", NULL);
         struct why why = {};
         json_int_t index;
 
@@ -142,7 +86,7 @@ static bool take_sound(struct control *c, struct call *call, json_t *parameters,
                 return false;
         }
 
-        if (integer_of(parameters, "audio_fd", 0, INT_MAX, &index) == 1)
+        if (parameter_integer(parameters, "audio_fd", 0, INT_MAX, &index) == 1)
                 ask->audio_fd = call_take_fd(call, (size_t) index);
         if (ask->audio_fd >= 0)
                 return true;
@@ -153,17 +97,18 @@ static bool take_sound(struct control *c, struct call *call, json_t *parameters,
 static bool take_input(struct control *c, struct call *call, json_t *parameters, struct ask *ask) {
         struct why why = {};
 
-        if (is_given(parameters, "text") + is_given(parameters, "audio_path") +
-                    is_given(parameters, "audio_fd") !=
+        if (parameter_is_given(parameters, "text") + parameter_is_given(parameters, "audio_path") +
+                    parameter_is_given(parameters, "audio_fd") !=
             1) {
-                call_invalid_parameter(call, is_given(parameters, "text") ? "text" : "audio_path");
+                call_invalid_parameter(call, parameter_is_given(parameters, "text") ? "text"
+                                                                                    : "audio_path");
                 return false;
         }
 
-        ask->text = string_of(parameters, "text", &ask->text_size);
+        ask->text = parameter_string(parameters, "text", &ask->text_size);
         if (!ask->text)
                 return take_sound(c, call, parameters, ask);
-        if (check_text(c, ask, &why) < 0) {
+        if (check_question(c->config.config, ask->text, ask->text_size, &why) < 0) {
                 refuse(call, ASSISTANT ".BadText", &why);
                 return false;
         }
@@ -188,30 +133,16 @@ static void refuse_turn(struct control *c, struct call *call, int r) {
                 call_error(call, ASSISTANT ".TurnFailed", reply_reason(strerror(-r)));
 }
 
-static int on_ask(struct call *call, json_t *parameters, void *userdata) {
-        struct control *c = userdata;
+/* Makes a turn of it; what cannot be one is answered. */
+static int submit(struct control *c, struct call *call, struct ask *ask) {
         struct asker *a;
-        struct ask ask = {
-                .audio_fd = -1,
-                .realtime = flag_of(parameters, "realtime", false),
-                .thinking = flag_of(parameters, "thinking", c->config.config->thinking),
-        };
-        json_int_t max_tokens = c->config.config->max_tokens;
         int r;
 
-        if (integer_of(parameters, "max_tokens", 1, CONTROL_MAX_TOKENS, &max_tokens) < 0) {
-                call_invalid_parameter(call, "max_tokens");
-                return 0;
-        }
-        ask.max_tokens = (unsigned) max_tokens;
-        if (!take_input(c, call, parameters, &ask))
-                return 0;
-
         a = calloc(1, sizeof(*a));
-        ask.owner = a;
-        r = a ? turns_ask(c->turns, &ask, &a->turn) : -ENOMEM;
+        ask->owner = a;
+        r = a ? turns_ask(c->turns, ask, &a->turn) : -ENOMEM;
         if (r < 0) {
-                closep(&ask.audio_fd);
+                closep(&ask->audio_fd);
                 free(a);
                 refuse_turn(c, call, r);
                 return 0;
@@ -223,12 +154,101 @@ static int on_ask(struct call *call, json_t *parameters, void *userdata) {
         return 0;
 }
 
+static int on_ask(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+        struct ask ask = {
+                .audio_fd = -1,
+                .realtime = parameter_flag(parameters, "realtime", false),
+                .thinking = parameter_flag(parameters, "thinking", c->config.config->thinking),
+        };
+        json_int_t max_tokens = c->config.config->max_tokens;
+
+        if (parameter_integer(parameters, "max_tokens", 1, CONTROL_MAX_TOKENS, &max_tokens) < 0) {
+                call_invalid_parameter(call, "max_tokens");
+                return 0;
+        }
+        ask.max_tokens = (unsigned) max_tokens;
+        if (!take_input(c, call, parameters, &ask))
+                return 0;
+
+        return submit(c, call, &ask);
+}
+
+/* The longest sound in frames.  -EINVAL for what was given and makes no sense. */
+static int read_max_frames(const struct control *c, const json_t *parameters, unsigned *ret) {
+        double seconds = c->config.config->max_seconds;
+
+        if (parameter_is_given(parameters, "max_seconds"))
+                seconds = json_number_value(json_object_get(parameters, "max_seconds"));
+        if (!(seconds > 0 && seconds <= c->config.config->max_seconds))
+                return -EINVAL;
+
+        *ret = (unsigned) (seconds * FRAME_RATE / FRAME_SAMPLES + 0.999);
+        return 0;
+}
+
+static int on_listen(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+        struct ask ask = {
+                .audio_fd = -1,
+                .is_live = true,
+                .is_held = parameter_flag(parameters, "hold", false),
+                .thinking = c->config.config->thinking,
+                .max_tokens = c->config.config->max_tokens,
+        };
+
+        if (read_max_frames(c, parameters, &ask.max_frames) < 0) {
+                call_invalid_parameter(call, "max_seconds");
+                return 0;
+        }
+        if (c->is_loaded && !c->loaded.hears) {
+                call_error(call, ASSISTANT ".CannotHear", NULL);
+                return 0;
+        }
+        if (c->live.is_muted) {
+                call_error(call, ASSISTANT ".Muted", NULL);
+                return 0;
+        }
+        return submit(c, call, &ask);
+}
+
+static int on_finish(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        (void) parameters;
+        call_reply(call, json_pack("{s:b}", "finished", (int) turns_finish(c->turns)));
+        return 0;
+}
+
+static int on_mute(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        control_changed(c);
+        return live_on_mute(&c->live, call, parameters);
+}
+
+static int on_devices(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        (void) parameters;
+        return live_on_devices(&c->live, call);
+}
+
+static int on_level(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        (void) parameters;
+        return live_on_level(&c->live, call);
+}
+
 /* What Status tells, without the parts that change all the time. */
 static json_t *status_of(struct control *c) {
         struct server_counters counters = server_counters(c->server);
 
+        json_t *status;
+
         /* clang-format off */
-        return json_pack("{s:s, s:s, s:o, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I}",
+        status = json_pack("{s:s, s:s, s:o, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
                  "state", activity_name(turns_activity(c->turns)),
                  "version", c->config.version,
                  "model", reply_string(c->loaded.model),
@@ -240,8 +260,12 @@ static json_t *status_of(struct control *c) {
                  "clients", (json_int_t) counters.n_clients,
                  "queued", (json_int_t) turns_n_waiting(c->turns),
                  "dropped_clients", (json_int_t) counters.n_dropped,
-                 "refused_frames", (json_int_t) spsc_refused(&c->config.sounds->queue));
+                 "refused_frames", (json_int_t) spsc_refused(&c->config.sounds->queue),
+                 "cut_turns", (json_int_t) pipeline_n_cut(c->config.pipeline));
         /* clang-format on */
+        if (status)
+                live_add_status(&c->live, status);
+        return status;
 }
 
 /* The whole reply from what status_of() gave. */
@@ -277,8 +301,12 @@ static void send_status(struct control *c) {
 }
 
 static int on_changed(sd_event_source *source, void *userdata) {
+        struct control *c = userdata;
+
         (void) source;
-        send_status(userdata);
+        send_status(c);
+        if (c->config.changed)
+                c->config.changed(c->config.userdata);
         return 0;
 }
 
@@ -340,7 +368,7 @@ static int on_cancel(struct call *call, json_t *parameters, void *userdata) {
         bool found;
         int r;
 
-        r = integer_of(parameters, "id", 1, INT64_MAX, &id);
+        r = parameter_integer(parameters, "id", 1, INT64_MAX, &id);
         if (r < 0) {
                 call_invalid_parameter(call, "id");
                 return 0;
@@ -354,75 +382,28 @@ static int on_cancel(struct call *call, json_t *parameters, void *userdata) {
         return 0;
 }
 
-struct history {
-        json_t *turns;
-        size_t size; /* of the JSON text so far */
-        size_t max_size;
-};
-
-static int on_history_turn(const struct record *record, void *userdata) {
-        struct history *h = userdata;
-        json_t *turn = reply_turn(record);
-        size_t size;
-
-        if (!turn)
-                return -ENOMEM;
-        size = json_dumpb(turn, NULL, 0, 0);
-        if (h->size > 0 && h->size + size > h->max_size) {
-                json_decref(turn);
-                return 1;
-        }
-
-        h->size += size;
-        return json_array_append_new(h->turns, turn) < 0 ? -ENOMEM : 0;
-}
-
-/* Gives fewer turns than asked for when more would not fit into what may be unsent, and never none
- * when there are some: the client goes on with `before`. */
-static int
-read_history(struct control *c, unsigned limit, uint64_t before, json_t **ret, struct why *why) {
-        struct history h = {
-                .turns = json_array(),
-                .max_size = (size_t) c->config.config->max_unsent_kib * 1024 / 2,
-        };
-        int r = 0;
-
-        if (!h.turns)
-                return because(why, -ENOMEM, "out of memory");
-        if (c->config.store)
-                r = store_history(c->config.store, before, limit, on_history_turn, &h, why);
-        if (r < 0) {
-                json_decref(h.turns);
-                return r;
-        }
-
-        *ret = h.turns;
-        return 0;
-}
-
 static int on_history(struct call *call, json_t *parameters, void *userdata) {
         struct control *c = userdata;
-        json_int_t limit = CONTROL_HISTORY;
-        json_int_t before = 0;
-        struct why why = {};
-        json_t *turns = NULL;
-        int r;
 
-        if (integer_of(parameters, "limit", 0, CONTROL_MAX_HISTORY, &limit) < 0) {
-                call_invalid_parameter(call, "limit");
-                return 0;
-        }
-        if (integer_of(parameters, "before", 1, INT64_MAX, &before) < 0) {
-                call_invalid_parameter(call, "before");
-                return 0;
-        }
+        return archive_on_history(&c->archive, call, parameters);
+}
 
-        r = read_history(c, (unsigned) limit, (uint64_t) before, &turns, &why);
-        if (r < 0)
-                refuse(call, ASSISTANT ".TurnFailed", &why);
-        else
-                call_reply(call, json_pack("{s:o}", "turns", turns));
-        return 0;
+static int on_search(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        return archive_on_search(&c->archive, call, parameters);
+}
+
+static int on_show(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        return archive_on_show(&c->archive, call, parameters);
+}
+
+static int on_forget(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        return archive_on_forget(&c->archive, call, parameters);
 }
 
 /* What went wrong because of the one who asked is an error; all else is how the turn ended. */
@@ -442,6 +423,9 @@ static void answer_asker(struct control *c, const struct turn *turn, json_t *rep
                 break;
         case FAULT_DEAF:
                 call_error(call, ASSISTANT ".CannotHear", NULL);
+                break;
+        case FAULT_MICROPHONE:
+                refuse(call, ASSISTANT ".NoMicrophone", &turn->why);
                 break;
         case FAULT_STOPPING:
                 call_error(call, ASSISTANT ".Stopping", NULL);
@@ -489,9 +473,13 @@ static int add_sources(struct control *c) {
 
 static int open_server(struct control *c, struct why *why) {
         static const struct server_method methods[] = {
-                { ASSISTANT ".Ask", on_ask },         { ASSISTANT ".Status", on_status },
-                { ASSISTANT ".Watch", on_watch },     { ASSISTANT ".Cancel", on_cancel },
-                { ASSISTANT ".History", on_history }, { NULL, NULL },
+                { ASSISTANT ".Ask", on_ask },         { ASSISTANT ".Listen", on_listen },
+                { ASSISTANT ".Finish", on_finish },   { ASSISTANT ".Mute", on_mute },
+                { ASSISTANT ".Devices", on_devices }, { ASSISTANT ".Level", on_level },
+                { ASSISTANT ".Status", on_status },   { ASSISTANT ".Watch", on_watch },
+                { ASSISTANT ".Cancel", on_cancel },   { ASSISTANT ".History", on_history },
+                { ASSISTANT ".Search", on_search },   { ASSISTANT ".Show", on_show },
+                { ASSISTANT ".Forget", on_forget },   { NULL, NULL },
         };
         const char *interfaces[] = { assistant_interface(), NULL };
         const struct config *config = c->config.config;
@@ -521,6 +509,13 @@ int control_new(struct control **ret, const struct control_config *config, struc
                 return because(why, -ENOMEM, "out of memory");
         c->config = *config;
         c->began_ns = clock_now_ns();
+        c->live.pipeline = config->pipeline;
+        c->archive = (struct archive){
+                .config = config->config,
+                .store = config->store,
+                .forgotten = config->forgotten,
+                .userdata = config->userdata,
+        };
 
         r = add_sources(c);
         if (r < 0)
@@ -539,6 +534,7 @@ struct control *control_free(struct control *c) {
 
         if (c->server)
                 server_free(c->server);
+        live_done(&c->live);
         listeners_done(&c->watchers);
         listeners_done(&c->observers);
         json_decref(c->last_status);
@@ -548,14 +544,25 @@ struct control *control_free(struct control *c) {
         return NULL;
 }
 
+void control_on_pipeline_event(struct control *c, const struct pipeline_event *event) {
+        live_on_event(&c->live, event);
+        if (event->kind == PIPELINE_MICROPHONE)
+                control_changed(c);
+}
+
 void control_set_turns(struct control *c, struct turns *turns) {
         c->turns = turns;
+        c->live.turns = turns;
 }
 
 void control_set_loaded(struct control *c, const struct event_loaded *loaded) {
         c->loaded = *loaded;
         c->is_loaded = true;
         control_changed(c);
+}
+
+bool control_is_muted(const struct control *c) {
+        return c->live.is_muted;
 }
 
 void control_stop_accepting(struct control *c) {

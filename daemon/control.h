@@ -2,12 +2,15 @@
 #ifndef DAEMON_CONTROL_H
 #define DAEMON_CONTROL_H
 
+#include <stdbool.h>
+
 #include <systemd/sd-event.h>
 
 #include "base/cleanup.h"
 #include "base/why.h"
 #include "daemon/config.h"
 #include "daemon/event.h"
+#include "daemon/pipeline.h"
 #include "daemon/sound.h"
 #include "daemon/store.h"
 #include "daemon/turns.h"
@@ -22,7 +25,15 @@ struct control_config {
         sd_event *loop;
         struct store *store; /* NULL: no history */
         const struct sound_queue *sounds;
+        struct pipeline *pipeline;
         int listen_fd; /* taken over on success */
+
+        /* Past turns have been forgotten; NULL: nobody needs to know. */
+        void (*forgotten)(void *userdata);
+
+        /* Something that Status tells may have changed, once per round of the loop; or NULL. */
+        void (*changed)(void *userdata);
+        void *userdata;
 };
 
 int control_new(struct control **ret, const struct control_config *config, struct why *why);
@@ -39,8 +50,12 @@ void control_set_loaded(struct control *c, const struct event_loaded *loaded);
 /* The notify of struct turns_config, with the control as its userdata. */
 void control_on_news(const struct news *news, void *userdata);
 
+void control_on_pipeline_event(struct control *c, const struct pipeline_event *event);
+
 /* Something that Status tells may have changed. */
 void control_changed(struct control *c);
+
+bool control_is_muted(const struct control *c);
 
 /* No more clients; those that are there get their answers. */
 void control_stop_accepting(struct control *c);

@@ -15,6 +15,9 @@ static_assert(FRAME_SAMPLES == SESSION_FRAME_SAMPLES, "audio/ and model/ disagre
 #define CONVERSATION_IDLE_MS        1000
 #define CONVERSATION_MAX_TRANSCRIPT 256
 
+/* A turn that went well and in which there was nothing to answer. */
+#define NOBODY_SPOKE 1
+
 /* What the user said in the prefix of later turns, when it was not written down in time. */
 #define CONVERSATION_UNHEARD "(spoken)"
 
@@ -41,8 +44,9 @@ void conversation_done(struct conversation *c) {
         text_done(&c->answered);
 }
 
+/* The pre-roll is older than the request. */
 static double since_request(const struct conversation *c, uint64_t ns) {
-        return clock_ms(ns - c->request.asked_ns);
+        return ns > c->request.asked_ns ? clock_ms(ns - c->request.asked_ns) : 0;
 }
 
 static size_t max_text(const struct conversation *c) {
@@ -169,10 +173,15 @@ static int next_sound(struct conversation *c, struct sound *ret) {
                 if (ret->turn != c->request.turn)
                         continue;
 
+                n_waiting += ret->n_behind;
                 if (n_waiting > c->timings.largest_backlog)
                         c->timings.largest_backlog = (unsigned) n_waiting;
                 return 0;
         }
+}
+
+static bool is_live(const struct conversation *c) {
+        return c->request.origin == ORIGIN_MICROPHONE;
 }
 
 static void note_frame(struct conversation *c, const struct frame *frame) {
@@ -182,37 +191,57 @@ static void note_frame(struct conversation *c, const struct frame *frame) {
                 c->timings.first_frame = ms;
         c->timings.n_frames++;
         c->timings.audio += (double) frame->n_valid * 1000 / FRAME_RATE;
-        if (frame->is_last)
+        /* Frames of one block are dated back by what follows them in it: a later one may be the
+         * earlier by some milliseconds. */
+        if ((frame->is_last || is_live(c)) && ms > c->timings.end_of_speech)
                 c->timings.end_of_speech = ms;
+}
+
+/* A file brings whole batches.  What comes from the microphone is appended as soon as the model is
+ * free, so that a batch is as large as the model is slow. */
+static bool is_batch(const struct conversation *c, unsigned n) {
+        return n == c->config->batch_frames || (is_live(c) && spsc_count(&c->sounds->queue) == 0);
+}
+
+static int append(struct conversation *c, unsigned *n) {
+        int r;
+
+        if (*n == 0)
+                return 0;
+        r = dialogue_append_frames(c->dialogue, c->samples, *n);
+        *n = 0;
+        return r;
 }
 
 /* Frames up to the last one, appended in micro-batches as they come. */
 static int hear_frames(struct conversation *c) {
+        enum fault fault = is_live(c) ? FAULT_MICROPHONE : FAULT_AUDIO;
         struct sound sound;
         unsigned n = 0;
         int r;
 
-        do {
+        for (;;) {
                 r = next_sound(c, &sound);
                 if (r < 0)
                         return r;
                 if (sound.kind == SOUND_FAILED)
-                        return fail(c, FAULT_AUDIO, -EBADMSG, sound.why.text);
+                        return fail(c, fault, -EBADMSG, sound.why.text);
+                if (sound.kind == SOUND_END)
+                        return append(c, &n);
 
                 note_frame(c, &sound.frame);
                 memcpy(c->samples + (size_t) n * FRAME_SAMPLES, sound.frame.samples,
                        sizeof(sound.frame.samples));
-                if (++n < c->config->batch_frames && !sound.frame.is_last)
-                        continue;
-
-                r = dialogue_append_frames(c->dialogue, c->samples, n);
+                n++;
+                if (sound.frame.is_last)
+                        return append(c, &n);
+                r = is_batch(c, n) ? append(c, &n) : 0;
                 if (r < 0)
                         return r;
-                n = 0;
-        } while (!sound.frame.is_last);
-        return 0;
+        }
 }
 
+/* NOBODY_SPOKE when there was nothing to hear. */
 static int hear_sound(struct conversation *c) {
         int r;
 
@@ -228,13 +257,17 @@ static int hear_sound(struct conversation *c) {
         r = hear_frames(c);
         if (r < 0)
                 return r;
+        if (c->timings.n_frames == 0) {
+                r = emit_text(c, EVENT_HEARD, "", 0, true);
+                return r < 0 ? r : NOBODY_SPOKE;
+        }
         r = dialogue_close_audio(c->dialogue);
         if (r < 0)
                 return r;
         return emit(c, EVENT_END_OF_SPEECH);
 }
 
-/* Everything up to the model's turn. */
+/* Everything up to the model's turn, which does not come after NOBODY_SPOKE. */
 static int hear(struct conversation *c) {
         int r;
 
@@ -245,7 +278,7 @@ static int hear(struct conversation *c) {
         if (r < 0)
                 return r;
         r = c->request.origin == ORIGIN_TEXT ? hear_text(c) : hear_sound(c);
-        if (r < 0)
+        if (r != 0)
                 return r;
         r = dialogue_close_user(c->dialogue, c->request.thinking);
         if (r < 0)
@@ -376,8 +409,9 @@ static void end_turn(struct conversation *c, int r) {
                 event.done.why = c->why;
         } else {
                 event.done.outcome = OUTCOME_ANSWERED;
-                c->afterwards = AFTERWARDS_REMEMBER;
-                if (c->request.origin != ORIGIN_TEXT && !is_transcriber(c))
+                if (r != NOBODY_SPOKE)
+                        c->afterwards = AFTERWARDS_REMEMBER;
+                if (r != NOBODY_SPOKE && c->request.origin != ORIGIN_TEXT && !is_transcriber(c))
                         c->afterwards = AFTERWARDS_ASK;
         }
 
@@ -446,9 +480,23 @@ static void interrupt_work(struct conversation *c) {
         c->afterwards = AFTERWARDS_REST;
 }
 
+/* What the user wants forgotten may be in the prefix, and be about to be put there. */
+static void forget(struct conversation *c) {
+        unsigned forgotten = command_forgotten(c->command);
+
+        if (forgotten == c->forgotten)
+                return;
+        c->forgotten = forgotten;
+        text_clear(&c->heard);
+        text_clear(&c->answered);
+        dialogue_forget(c->dialogue);
+        c->afterwards = AFTERWARDS_WARM;
+}
+
 void conversation_run(struct conversation *c, const struct request *request) {
         int r;
 
+        forget(c);
         interrupt_work(c);
         c->request = *request;
         c->timings = timings_none();
@@ -463,7 +511,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
                                    c->request.text_size);
 
         r = hear(c);
-        if (r >= 0)
+        if (r == 0)
                 r = speak(c);
         end_turn(c, r);
 
@@ -474,6 +522,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
 bool conversation_work_ahead(struct conversation *c) {
         int r;
 
+        forget(c);
         switch (c->afterwards) {
         case AFTERWARDS_ASK:
                 r = ask_for_transcript(c);

@@ -57,6 +57,7 @@ struct conversation {
         enum afterwards afterwards;
         unsigned n_transcript;
         struct text heard, answered; /* of the last turn, for the prefix */
+        unsigned forgotten;          /* command_forgotten() when last looked */
 };
 
 int conversation_init(struct conversation *c);

@@ -16,11 +16,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wake.h"
+#include "daemon/bus.h"
 #include "daemon/control.h"
 #include "daemon/inference.h"
 #include "daemon/paths.h"
 #include "daemon/pipeline.h"
 #include "daemon/replies.h"
+#include "daemon/retention.h"
 #include "daemon/sound.h"
 #include "daemon/store.h"
 #include "daemon/turns.h"
@@ -40,10 +42,13 @@ struct daemon {
         struct pipeline *pipeline;   /* owned */
         struct inference *inference; /* owned */
         struct store *store;         /* owned; NULL: no history */
+        struct retention *retention; /* owned; NULL: turns are kept */
+        struct bus *bus;             /* owned; NULL: no D-Bus */
         char *own_socket;            /* owned; NULL: it is systemd's */
         struct control *control;     /* owned */
         struct turns *turns;         /* owned */
         sd_event_source *events;     /* owned */
+        sd_event_source *ears;       /* owned; events of the pipeline */
         sd_event_source *heartbeat;  /* owned; NULL without a watchdog */
 
         uint64_t watchdog_usec;
@@ -75,6 +80,7 @@ static int on_loaded(struct daemon *d, const struct event_loaded *loaded) {
                                     why.text);
         }
         control_set_loaded(d->control, loaded);
+        bus_set_loaded(d->bus, loaded);
         turns_set_loaded(d->turns, loaded);
         log_notice("Ready: %s, %u threads, %s, %u positions, %s", loaded->model, loaded->n_threads,
                    loaded->kernels, loaded->max_positions, loaded->hears ? "hears" : "text only");
@@ -108,7 +114,18 @@ static int on_events(sd_event_source *source, int fd, uint32_t revents, void *us
                 return r;
 
         control_changed(d->control);
-        tell_systemd(d);
+        return 0;
+}
+
+static int on_ears(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        struct daemon *d = userdata;
+        struct pipeline_event event;
+
+        (void) source;
+        (void) revents;
+        wake_clear(fd);
+        while (pipeline_next_event(d->pipeline, &event))
+                control_on_pipeline_event(d->control, &event);
         return 0;
 }
 
@@ -209,6 +226,56 @@ static void open_store(struct daemon *d) {
                 log_warning("The history can not be opened (%s), going on without it", why.text);
 }
 
+static void open_retention(struct daemon *d) {
+        int r;
+
+        if (!d->store || d->config->keep_days == 0)
+                return;
+        r = retention_new(&d->retention, d->loop, d->store, d->config->keep_days);
+        if (r < 0)
+                log_warning("Old turns can not be forgotten (%s), going on without that",
+                            strerror(-r));
+}
+
+/* There need not be a session bus, nor does anything else depend on it. */
+static void open_bus(struct daemon *d) {
+        struct bus_config config = {
+                .config = d->config,
+                .version = d->version,
+                .loop = d->loop,
+        };
+        struct why why = {};
+        int r;
+
+        if (!d->config->bus_enabled)
+                return;
+        r = bus_open(&d->bus, &config, &why);
+        if (r < 0)
+                log_info("No session bus (%s), going on without it", why.text);
+}
+
+static void on_changed(void *userdata) {
+        struct daemon *d = userdata;
+
+        bus_changed(d->bus);
+        bus_set_muted(d->bus, control_is_muted(d->control));
+        tell_systemd(d);
+}
+
+static void on_forgotten(void *userdata) {
+        struct daemon *d = userdata;
+
+        bus_forget(d->bus);
+        inference_forget(d->inference);
+}
+
+static void on_news(const struct news *news, void *userdata) {
+        struct daemon *d = userdata;
+
+        control_on_news(news, d->control);
+        bus_on_news(d->bus, news);
+}
+
 static int open_control(struct daemon *d, struct why *why) {
         struct control_config config = {
                 .config = d->config,
@@ -216,6 +283,10 @@ static int open_control(struct daemon *d, struct why *why) {
                 .loop = d->loop,
                 .store = d->store,
                 .sounds = &d->sounds,
+                .forgotten = on_forgotten,
+                .changed = on_changed,
+                .userdata = d,
+                .pipeline = d->pipeline,
         };
         _cleanup_(closep) int fd = -1;
         int r;
@@ -239,8 +310,8 @@ static int open_turns(struct daemon *d) {
                 .inference = d->inference,
                 .pipeline = d->pipeline,
                 .store = d->store,
-                .notify = control_on_news,
-                .userdata = d->control,
+                .notify = on_news,
+                .userdata = d,
         };
         int r;
 
@@ -249,6 +320,7 @@ static int open_turns(struct daemon *d) {
                 return r;
 
         control_set_turns(d->control, d->turns);
+        bus_set_turns(d->bus, d->turns);
         return 0;
 }
 
@@ -257,6 +329,10 @@ static int watch_events(struct daemon *d) {
 
         r = sd_event_add_io(d->loop, &d->events, inference_events_fd(d->inference), EPOLLIN,
                             on_events, d);
+        if (r < 0)
+                return r;
+        r = sd_event_add_io(d->loop, &d->ears, pipeline_events_fd(d->pipeline), EPOLLIN, on_ears,
+                            d);
         if (r < 0)
                 return r;
         return sd_event_source_set_exit_on_failure(d->events, true);
@@ -284,9 +360,11 @@ static int start(struct daemon *d, struct why *why) {
         if (r < 0)
                 return because(why, r, "queues: %s", strerror(-r));
         open_store(d);
+        open_retention(d);
         r = open_control(d, why);
         if (r < 0)
                 return r;
+        open_bus(d);
         r = open_turns(d);
         if (r >= 0)
                 r = watch_events(d);
@@ -329,10 +407,13 @@ static bool stop(struct daemon *d) {
         if (d->own_socket)
                 (void) unlink(d->own_socket);
         d->control = control_free(d->control);
+        d->bus = bus_close(d->bus);
         d->turns = turns_free(d->turns);
+        d->retention = retention_free(d->retention);
         d->store = store_close(d->store);
         d->heartbeat = sd_event_source_disable_unref(d->heartbeat);
         d->events = sd_event_source_disable_unref(d->events);
+        d->ears = sd_event_source_disable_unref(d->ears);
         return stop_threads(d);
 }
 

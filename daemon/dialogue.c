@@ -329,3 +329,8 @@ int dialogue_remember(struct dialogue *d, const char *heard, const char *answere
         }
         return 0;
 }
+
+void dialogue_forget(struct dialogue *d) {
+        while (d->n_exchanges > 0)
+                forget_oldest(d);
+}

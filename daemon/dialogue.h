@@ -65,4 +65,7 @@ bool dialogue_is_sure(const struct dialogue *d);
  * them. */
 int dialogue_remember(struct dialogue *d, const char *heard, const char *answered);
 
+/* Takes all of them out. */
+void dialogue_forget(struct dialogue *d);
+
 #endif

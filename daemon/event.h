@@ -30,6 +30,7 @@ enum fault {
         FAULT_AUDIO, /* the sound was not to be used */
         FAULT_TEXT,  /* the text was not to be used */
         FAULT_DEAF,  /* the model can not hear */
+        FAULT_MICROPHONE,
         FAULT_MODEL, /* all that is not the fault of the one who asked */
         FAULT_STOPPING,
 };

@@ -126,6 +126,11 @@ void inference_end_turn(struct inference *i, uint64_t turn) {
         wake_ring(i->sounds->filled_fd);
 }
 
+void inference_forget(struct inference *i) {
+        command_forget(&i->command);
+        wake_ring(i->sounds->filled_fd);
+}
+
 int inference_events_fd(const struct inference *i) {
         return i->events.bell_fd;
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "daemon/replies.h"
+
 struct listener {
         LIST_ENTRY(listener) link;
         struct call *call; /* not owned; NULL: the client has gone */
@@ -50,6 +52,50 @@ void listeners_sweep(struct listeners *list) {
                         free(l);
                 }
                 l = next;
+        }
+}
+
+/* Takes the first one out; its call, NULL when the client has gone. */
+static struct call *take_first(struct listeners *list) {
+        struct listener *l = LIST_FIRST(list);
+        struct call *call = l->call;
+
+        LIST_REMOVE(l, link);
+        free(l);
+        if (call)
+                call_on_gone(call, NULL, NULL);
+        return call;
+}
+
+/* An answered client may call again at once; those that are added meanwhile are not meant. */
+static void take_all(struct listeners *list, struct listeners *ret) {
+        *ret = *list;
+        if (!LIST_EMPTY(ret))
+                LIST_FIRST(ret)->link.le_prev = &LIST_FIRST(ret);
+        LIST_INIT(list);
+}
+
+void listeners_answer(struct listeners *list, json_t *reply) {
+        struct listeners taken;
+
+        take_all(list, &taken);
+        while (!LIST_EMPTY(&taken)) {
+                struct call *call = take_first(&taken);
+
+                if (call)
+                        call_reply(call, json_incref(reply));
+        }
+}
+
+void listeners_refuse(struct listeners *list, const char *error, const char *reason) {
+        struct listeners taken;
+
+        take_all(list, &taken);
+        while (!LIST_EMPTY(&taken)) {
+                struct call *call = take_first(&taken);
+
+                if (call)
+                        call_error(call, error, reply_reason(reason));
         }
 }
 

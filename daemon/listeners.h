@@ -18,6 +18,10 @@ int listeners_add(struct listeners *list, struct call *call);
 /* Sends the same reply to all; the reference stays the caller's, NULL sends nothing. */
 void listeners_tell(struct listeners *list, json_t *reply);
 
+/* Ends all calls, by the same reply (as above) or by an error with a reason. */
+void listeners_answer(struct listeners *list, json_t *reply);
+void listeners_refuse(struct listeners *list, const char *error, const char *reason);
+
 /* Frees those who have gone, which happens while the list is walked. */
 void listeners_sweep(struct listeners *list);
 bool listeners_is_empty(const struct listeners *list);

@@ -14,6 +14,7 @@
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/paths.h"
+#include "daemon/sandbox.h"
 
 static const char usage[] =
         "Usage: gemmad [OPTION]...\n"
@@ -214,6 +215,11 @@ static int run(const struct arguments *a) {
                 config_write(config, stdout);
                 return fflush(stdout) == 0 ? 0 : -EIO;
         }
+
+        /* Before anything is opened that could be talked to. */
+        if (sandbox_enter(&why) < 0)
+                log_warning("The network can not be shut off (%s), going on without that",
+                            why.text);
 
         r = daemon_run(config, GEMMAD_VERSION, &left);
         if (left)

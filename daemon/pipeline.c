@@ -2,7 +2,9 @@
 #include "daemon/pipeline.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -10,6 +12,7 @@
 #include "base/clock.h"
 #include "base/wake.h"
 #include "daemon/command.h"
+#include "daemon/hearing.h"
 #include "daemon/spool.h"
 #include "daemon/thread.h"
 
@@ -22,22 +25,132 @@
 #define PIPELINE_BYTES_PER_SECOND (48000 * 2 * 4)
 #define PIPELINE_MIN_SPOOL        (64u * 1024 * 1024)
 
+/* Room in the capture's ring for a thread that is busy with a file. */
+#define PIPELINE_RING_MS 4000
+
+/* How long a turn listens to a microphone that gives nothing. */
+#define PIPELINE_OPEN_NS  UINT64_C(1500000000)
+#define PIPELINE_STALL_NS UINT64_C(6000000000)
+
+#define PIPELINE_EVENTS       32
+#define PIPELINE_LEVEL_EVENTS 16 /* a meter that is not read may take no more */
+#define PIPELINE_LEVEL_FRAMES 3
+
 struct pipeline {
         const struct config *config; /* not owned */
         struct sound_queue *sounds;  /* not owned */
         struct spsc jobs;            /* of struct pipeline_job, main to pipeline */
+        struct spsc events;          /* of struct pipeline_event, pipeline to main */
+        int events_fd;               /* owned; rung for events */
         struct command command;
         struct thread thread;
-        uint64_t turn; /* the thread's own */
+        struct device *device; /* owned */
+
+        /* Written by the main thread only. */
+        _Atomic uint64_t finished; /* the newest turn that is to listen no longer */
+        atomic_bool is_muted, has_meter;
+        atomic_uint n_lists; /* how often the devices were asked for */
+
+        atomic_ulong n_cut; /* written by the thread only */
+
+        /* The thread's own. */
+        uint64_t turn;
+        struct microphone microphone;
+        struct hearing *hearing; /* owned */
+        bool is_listening;
+        uint64_t linger_ns; /* until then the microphone stays open */
+        uint64_t frame_ns;  /* when a frame last came */
+        unsigned n_listed;
+        unsigned n_measured; /* frames in the level under way */
+        float peak;
+        double power;
 };
 
+static void send_event(struct pipeline *p, const struct pipeline_event *event) {
+        (void) spsc_push(&p->events, event, 1);
+        wake_ring(p->events_fd);
+}
+
+static void on_state(void *userdata) {
+        struct pipeline *p = userdata;
+        struct pipeline_event event = {
+                .kind = PIPELINE_MICROPHONE,
+                .microphone = { .state = p->microphone.state, .why = p->microphone.why },
+        };
+
+        (void) snprintf(event.microphone.device, sizeof(event.microphone.device), "%s",
+                        p->microphone.name);
+        send_event(p, &event);
+}
+
+static void on_listed(const struct device_result *result, void *userdata) {
+        struct pipeline_event event = { .kind = PIPELINE_DEVICES, .devices = *result };
+
+        send_event(userdata, &event);
+}
+
+static float decibel(double power) {
+        return (float) (10 * log10(power + 1e-12));
+}
+
+static void measure(struct pipeline *p, const struct frame *frame) {
+        struct pipeline_event event = { .kind = PIPELINE_LEVEL };
+
+        for (unsigned i = 0; i < FRAME_SAMPLES; i++) {
+                float s = fabsf(frame->samples[i]);
+
+                p->peak = s > p->peak ? s : p->peak;
+                p->power += (double) s * (double) s;
+        }
+        if (++p->n_measured < PIPELINE_LEVEL_FRAMES)
+                return;
+
+        event.level = (struct pipeline_level){
+                .peak = decibel((double) p->peak * (double) p->peak),
+                .rms = decibel(p->power / (PIPELINE_LEVEL_FRAMES * FRAME_SAMPLES)),
+                .noise = hearing_noise_db(p->hearing),
+                .is_speaking = hearing_is_speaking(p->hearing),
+        };
+        p->n_measured = 0;
+        p->peak = 0;
+        p->power = 0;
+        if (spsc_count(&p->events) < PIPELINE_LEVEL_EVENTS)
+                send_event(p, &event);
+}
+
+static void on_frame(const struct frame *frame, void *userdata) {
+        struct pipeline *p = userdata;
+
+        p->frame_ns = clock_now_ns();
+        hearing_push(p->hearing, frame);
+        if (atomic_load_explicit(&p->has_meter, memory_order_relaxed))
+                measure(p, frame);
+}
+
+static void look_after_microphone(struct pipeline *p) {
+        uint64_t now = clock_now_ns();
+        unsigned n_lists = atomic_load_explicit(&p->n_lists, memory_order_relaxed);
+        bool has_meter = atomic_load_explicit(&p->has_meter, memory_order_relaxed);
+
+        p->microphone.list_is_wanted |= n_lists != p->n_listed;
+        p->n_listed = n_lists;
+        p->microphone.is_wanted = (p->is_listening || has_meter || now < p->linger_ns) &&
+                                  !atomic_load_explicit(&p->is_muted, memory_order_relaxed);
+        microphone_step(&p->microphone, now);
+}
+
+/* To be asked between any two steps that take time, and whenever the bell rang: the bell is cleared
+ * first, so that what rings it afterwards is not slept through. */
 static bool is_over(void *userdata) {
         struct pipeline *p = userdata;
 
+        wake_clear(p->sounds->room_fd);
+        look_after_microphone(p);
         return command_ends(&p->command, p->turn);
 }
 
-/* Sleeps until the bell rings, but not beyond the given time. */
+/* Sleeps until the bell rings, but not beyond the given time.  Comes after is_over(), which clears
+ * it. */
 static void wait_bell(struct pipeline *p, uint64_t until_ns) {
         struct pollfd bell = { .fd = p->sounds->room_fd, .events = POLLIN };
         uint64_t now = clock_now_ns();
@@ -52,8 +165,7 @@ static void wait_bell(struct pipeline *p, uint64_t until_ns) {
 
         wait = (struct timespec){ .tv_sec = (time_t) (ns / 1000000000),
                                   .tv_nsec = (long) (ns % 1000000000) };
-        if (ppoll(&bell, 1, &wait, NULL) > 0)
-                wake_clear(bell.fd);
+        (void) ppoll(&bell, 1, &wait, NULL);
 }
 
 /* -ECANCELED when the turn was over before there was room. */
@@ -129,19 +241,92 @@ static int open_source(struct pipeline *p, int fd, struct source **ret, struct w
         return 0;
 }
 
-static void run_job(struct pipeline *p, const struct pipeline_job *job) {
-        struct sound failure = { .kind = SOUND_FAILED, .turn = job->turn };
+static int play_file(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
         struct source *source = NULL;
         int r;
 
-        p->turn = job->turn;
-        r = open_source(p, job->fd, &source, &failure.why);
+        r = open_source(p, job->fd, &source, why);
         if (r >= 0)
-                r = play(p, job, source, &failure.why);
+                r = play(p, job, source, why);
         if (source)
                 source_close(source);
         (void) close(job->fd);
+        return r;
+}
 
+/* What can be handed over at once. */
+static void hand_over(struct pipeline *p, uint64_t turn) {
+        struct sound sound = { .kind = SOUND_FRAME, .turn = turn };
+        bool any = false;
+
+        while (spsc_count(&p->sounds->queue) < SOUND_QUEUE_FRAMES &&
+               hearing_take(p->hearing, &sound.frame)) {
+                sound.n_behind = (unsigned) hearing_n_ready(p->hearing);
+                (void) spsc_push(&p->sounds->queue, &sound, 1);
+                any = true;
+        }
+        if (any)
+                wake_ring(p->sounds->filled_fd);
+}
+
+/* A microphone that gives nothing is waited for, but not as long as the user has patience. */
+static int check_microphone(struct pipeline *p, uint64_t began_ns, struct why *why) {
+        const struct microphone *m = &p->microphone;
+        bool has_frames = p->frame_ns >= began_ns;
+        uint64_t waited = clock_now_ns() - (has_frames ? p->frame_ns : began_ns);
+
+        if (m->state == MICROPHONE_LOST &&
+            waited > (has_frames ? PIPELINE_STALL_NS : PIPELINE_OPEN_NS))
+                return because(why, -ENODEV, "%s", m->why.text);
+        if (waited > PIPELINE_STALL_NS + PIPELINE_OPEN_NS)
+                return because(why, -ETIMEDOUT, "the microphone does not give any sound");
+        return 0;
+}
+
+static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
+        const struct sound end = { .kind = SOUND_END, .turn = job->turn };
+        uint64_t began = clock_now_ns();
+        int r;
+
+        for (;;) {
+                if (is_over(p))
+                        return -ECANCELED;
+                if (atomic_load_explicit(&p->finished, memory_order_acquire) >= job->turn)
+                        hearing_finish(p->hearing);
+
+                hand_over(p, job->turn);
+                atomic_store_explicit(&p->n_cut, hearing_n_cut(p->hearing), memory_order_relaxed);
+                if (hearing_has_ended(p->hearing) && hearing_n_ready(p->hearing) == 0)
+                        return push(p, &end);
+                if (!hearing_has_ended(p->hearing)) {
+                        r = check_microphone(p, began, why);
+                        if (r < 0)
+                                return r;
+                }
+                wait_bell(p, clock_now_ns() + PIPELINE_IDLE_NS / 4);
+        }
+}
+
+static int
+listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
+        int r;
+
+        hearing_begin(p->hearing, job->is_held, job->max_frames);
+        p->is_listening = true;
+        r = listen_until_end(p, job, why);
+        p->is_listening = false;
+        p->linger_ns = clock_now_ns() + (uint64_t) p->config->linger_seconds * 1000000000;
+        hearing_abandon(p->hearing);
+        return r;
+}
+
+static void run_job(struct pipeline *p, const struct pipeline_job *job) {
+        struct sound failure = { .kind = SOUND_FAILED, .turn = job->turn };
+        int r;
+
+        p->turn = job->turn;
+        r = job->fd >= 0 ? play_file(p, job, &failure.why)
+                         : listen_to_microphone(p, job, &failure.why);
         if (r >= 0 || r == -ECANCELED)
                 return;
         if (!failure.why.text[0])
@@ -149,16 +334,52 @@ static void run_job(struct pipeline *p, const struct pipeline_job *job) {
         (void) push(p, &failure);
 }
 
+/* An open microphone rings the bell by itself, as long as it is well. */
+static uint64_t next_look_ns(const struct pipeline *p) {
+        return p->microphone.is_wanted ? PIPELINE_IDLE_NS / 8 : PIPELINE_IDLE_NS;
+}
+
 static void pipeline_run(void *userdata) {
         struct pipeline *p = userdata;
         struct pipeline_job job;
 
+        /* A turn that is over says nothing about the next. */
         while (!command_stops(&p->command)) {
+                (void) is_over(p);
                 if (spsc_pop(&p->jobs, &job, 1) == 1)
                         run_job(p, &job);
                 else
-                        wait_bell(p, clock_now_ns() + PIPELINE_IDLE_NS);
+                        wait_bell(p, clock_now_ns() + next_look_ns(p));
         }
+        microphone_done(&p->microphone);
+}
+
+static int open_ears(struct pipeline *p) {
+        const struct config *config = p->config;
+        const struct capture_config capture = {
+                .device = config->audio_device,
+                .ring_ms = PIPELINE_RING_MS,
+                .wake_fd = p->sounds->room_fd,
+        };
+        const struct hearing_config hearing = {
+                .end_ms = config->end_silence_ms,
+                .preroll_ms = config->preroll_ms,
+                .patience_ms = config->patience_ms,
+        };
+        int r;
+
+        r = device_new(&p->device, &capture);
+        if (r < 0)
+                return r;
+        p->microphone = (struct microphone){
+                .device = p->device,
+                .on_frame = on_frame,
+                .on_state = on_state,
+                .on_listed = on_listed,
+                .userdata = p,
+        };
+        microphone_init(&p->microphone);
+        return hearing_new(&p->hearing, &hearing);
 }
 
 int pipeline_new(struct pipeline **ret, const struct config *config, struct sound_queue *sounds) {
@@ -170,8 +391,18 @@ int pipeline_new(struct pipeline **ret, const struct config *config, struct soun
                 return -ENOMEM;
         p->config = config;
         p->sounds = sounds;
+        p->events_fd = -1;
 
         r = spsc_init(&p->jobs, PIPELINE_MAX_JOBS, sizeof(struct pipeline_job));
+        if (r < 0)
+                return r;
+        r = spsc_init(&p->events, PIPELINE_EVENTS, sizeof(struct pipeline_event));
+        if (r < 0)
+                return r;
+        r = p->events_fd = wake_open();
+        if (r < 0)
+                return r;
+        r = open_ears(p);
         if (r < 0)
                 return r;
 
@@ -186,14 +417,26 @@ struct pipeline *pipeline_free(struct pipeline *p) {
                 return NULL;
 
         while (p->jobs.slots && spsc_pop(&p->jobs, &job, 1) == 1)
-                (void) close(job.fd);
+                closep(&job.fd);
         spsc_done(&p->jobs);
+        spsc_done(&p->events);
+        closep(&p->events_fd);
+        hearing_free(p->hearing);
+        device_free(p->device);
         free(p);
         return NULL;
 }
 
 int pipeline_start(struct pipeline *p) {
-        return thread_start(&p->thread, "gemmad-audio", pipeline_run, p);
+        int r;
+
+        r = device_start(p->device);
+        if (r < 0)
+                return r;
+        r = thread_start(&p->thread, "gemmad-audio", pipeline_run, p);
+        if (r < 0)
+                device_end(p->device, NULL);
+        return r;
 }
 
 void pipeline_stop(struct pipeline *p) {
@@ -202,7 +445,7 @@ void pipeline_stop(struct pipeline *p) {
 }
 
 bool pipeline_join(struct pipeline *p, uint64_t until_ns) {
-        return thread_join(&p->thread, until_ns);
+        return thread_join(&p->thread, until_ns) && device_join(p->device, until_ns);
 }
 
 int pipeline_play(struct pipeline *p, const struct pipeline_job *job) {
@@ -211,6 +454,39 @@ int pipeline_play(struct pipeline *p, const struct pipeline_job *job) {
 
         wake_ring(p->sounds->room_fd);
         return 0;
+}
+
+void pipeline_finish(struct pipeline *p, uint64_t turn) {
+        if (atomic_load_explicit(&p->finished, memory_order_relaxed) < turn)
+                atomic_store_explicit(&p->finished, turn, memory_order_release);
+        wake_ring(p->sounds->room_fd);
+}
+
+void pipeline_set_muted(struct pipeline *p, bool muted) {
+        atomic_store_explicit(&p->is_muted, muted, memory_order_relaxed);
+        wake_ring(p->sounds->room_fd);
+}
+
+void pipeline_set_meter(struct pipeline *p, bool on) {
+        atomic_store_explicit(&p->has_meter, on, memory_order_relaxed);
+        wake_ring(p->sounds->room_fd);
+}
+
+void pipeline_list(struct pipeline *p) {
+        atomic_fetch_add_explicit(&p->n_lists, 1, memory_order_relaxed);
+        wake_ring(p->sounds->room_fd);
+}
+
+int pipeline_events_fd(const struct pipeline *p) {
+        return p->events_fd;
+}
+
+bool pipeline_next_event(struct pipeline *p, struct pipeline_event *ret) {
+        return spsc_pop(&p->events, ret, 1) == 1;
+}
+
+unsigned long pipeline_n_cut(const struct pipeline *p) {
+        return atomic_load_explicit(&p->n_cut, memory_order_relaxed);
 }
 
 void pipeline_end_turn(struct pipeline *p, uint64_t turn) {

@@ -6,18 +6,51 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/why.h"
 #include "daemon/config.h"
+#include "daemon/device.h"
+#include "daemon/microphone.h"
 #include "daemon/sound.h"
 
-/* The audio thread: takes one sound after the other and pushes its frames into the sound queue, at
- * the speed of the clock or as fast as there is room.  All functions below are for the main
- * thread. */
+/* The audio thread: takes one sound after the other, from a file or from the microphone, and pushes
+ * its frames into the sound queue, at the speed of the clock or as fast as there is room.  The
+ * microphone is open while a turn listens, while somebody reads the meter, and for LingerSeconds
+ * after that; never while muted.  All functions below are for the main thread. */
 struct pipeline;
 
 struct pipeline_job {
         uint64_t turn;
-        int fd; /* owned by the pipeline once it was accepted */
+        int fd; /* owned by the pipeline once it was accepted; -1: listen to the microphone */
         bool realtime;
+        bool is_held;        /* listen until pipeline_finish() */
+        unsigned max_frames; /* ... and at most so long */
+};
+
+enum pipeline_event_kind {
+        PIPELINE_MICROPHONE, /* its state has changed */
+        PIPELINE_LEVEL,      /* while the meter is on, some eight times a second */
+        PIPELINE_DEVICES,    /* what pipeline_list() asked for */
+};
+
+struct pipeline_microphone {
+        enum microphone_state state;
+        char device[128];
+        struct why why; /* of being lost */
+};
+
+/* In dB below full scale. */
+struct pipeline_level {
+        float peak, rms, noise;
+        bool is_speaking;
+};
+
+struct pipeline_event {
+        enum pipeline_event_kind kind;
+        union {
+                struct pipeline_microphone microphone;
+                struct pipeline_level level;
+                struct device_result devices; /* its task and capture mean nothing here */
+        };
 };
 
 /* Neither config nor sounds is owned. */
@@ -34,6 +67,23 @@ bool pipeline_join(struct pipeline *p, uint64_t until_ns);
 
 /* -EBUSY when too many wait; the descriptor stays the caller's then. */
 int pipeline_play(struct pipeline *p, const struct pipeline_job *job);
+
+/* Ends the listening of this turn and those before it: what was said until now is all. */
+void pipeline_finish(struct pipeline *p, uint64_t turn);
+
+/* Muted, the microphone is closed, and a turn that listens hears nothing more. */
+void pipeline_set_muted(struct pipeline *p, bool muted);
+void pipeline_set_meter(struct pipeline *p, bool on);
+
+/* Asks for PIPELINE_DEVICES. */
+void pipeline_list(struct pipeline *p);
+
+/* The doorbell of the events, to be polled; clear it, then take all events. */
+int pipeline_events_fd(const struct pipeline *p);
+bool pipeline_next_event(struct pipeline *p, struct pipeline_event *ret);
+
+/* Turns that were cut because the model was too slow for them. */
+unsigned long pipeline_n_cut(const struct pipeline *p);
 
 /* Nobody listens to this turn and those before it any more. */
 void pipeline_end_turn(struct pipeline *p, uint64_t turn);

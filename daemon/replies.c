@@ -35,7 +35,7 @@ static json_t *reply_timings(const struct timings *t) {
 
 /* A reason may have been cut inside a character, and what comes back from the store may have been
  * changed there by other hands: where it is not UTF-8, only its ASCII is kept. */
-static json_t *reply_text(const char *text, size_t size) {
+json_t *reply_text(const char *text, size_t size) {
         _cleanup_(freep) char *ascii = NULL;
         json_t *string = json_stringn(text, size);
 

@@ -15,6 +15,7 @@ json_t *reply_turn(const struct record *turn);
 json_t *reply_event(const struct turns *turns, const struct news *news);
 
 /* A text that need not be UTF-8. */
+json_t *reply_text(const char *text, size_t size);
 json_t *reply_string(const char *text);
 
 /* {reason: ...}, of several errors. */

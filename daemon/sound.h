@@ -9,11 +9,13 @@
 #include "base/why.h"
 
 /* The way of the sound from the pipeline thread (producer) to the inference thread (consumer).
- * When it is full the pipeline waits for room: a file loses nothing by that. */
+ * When it is full the pipeline waits for room: a file loses nothing by that, and what the microphone
+ * gives meanwhile waits in daemon/hearing.c. */
 #define SOUND_QUEUE_FRAMES 64 /* 2.56 s */
 
 enum sound_kind {
         SOUND_FRAME,
+        SOUND_END,    /* no more frames will come, and none of them was marked as the last */
         SOUND_FAILED, /* no more frames will come; why */
 };
 
@@ -21,6 +23,7 @@ enum sound_kind {
 struct sound {
         enum sound_kind kind;
         uint64_t turn;
+        unsigned n_behind; /* frames that wait behind this one, not in this queue */
         union {
                 struct frame frame;
                 struct why why;

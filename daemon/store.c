@@ -4,16 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sqlite3.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "daemon/store-internal.h"
+
 #define STORE_BUSY_MS 250
-#define STORE_FILE    "history.sqlite"
 
 /* Row i brings a store from version i to version i + 1.  Rows are only ever added. */
 static const char *const migrations[] = {
@@ -44,18 +43,25 @@ static const char *const migrations[] = {
         " tokens INTEGER NOT NULL,"
         " largest_backlog INTEGER NOT NULL"
         ") STRICT;",
+
+        /* The words of the turns, for searching; what was there before is taken in.  A virtual table
+         * may not be named in a trigger under trusted_schema = OFF, so that store.c keeps it in step
+         * by hand.  duties says what is to be done again if the process ends in between. */
+        "CREATE VIRTUAL TABLE words USING fts5 ("
+        " heard, answered, content = 'turns', content_rowid = 'id', columnsize = 0,"
+        " tokenize = 'unicode61 remove_diacritics 2');"
+        "INSERT INTO words (words) VALUES ('rebuild');"
+        "CREATE TABLE duties (erase INTEGER NOT NULL) STRICT;"
+        "INSERT INTO duties VALUES (0);",
 };
 
-#define STORE_VERSION (sizeof(migrations) / sizeof(migrations[0]))
+#define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
 
-enum statement {
-        STATEMENT_BEGIN_SESSION,
-        STATEMENT_LAST_TURN,
-        STATEMENT_APPEND,
-        STATEMENT_SET_HEARD,
-        STATEMENT_HISTORY,
-        N_STATEMENTS,
-};
+#define COLUMNS                                                                                    \
+        "turns.id, session, turns.began, source, turns.heard, turns.answered, calls, outcome,"     \
+        " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"        \
+        " done_ms, frames, prompt_positions, tokens, largest_backlog, model"                       \
+        " FROM turns JOIN sessions ON sessions.id = turns.session"
 
 /* Times stand in the order of struct timings in both statements that name them. */
 static const char *const statements[] = {
@@ -66,20 +72,19 @@ static const char *const statements[] = {
                 " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"
                 " done_ms, frames, prompt_positions, tokens, largest_backlog)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_APPEND_WORDS] = "INSERT INTO words (rowid, heard, answered)"
+                                   " SELECT id, heard, answered FROM turns WHERE id = ?",
+        [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
+                                   " SELECT 'delete', id, heard, answered FROM turns WHERE id = ?",
         [STATEMENT_SET_HEARD] = "UPDATE turns SET heard = ? WHERE id = ?",
         [STATEMENT_HISTORY] =
-                "SELECT turns.id, session, turns.began, source, heard, answered, calls, outcome,"
-                " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"
-                " done_ms, frames, prompt_positions, tokens, largest_backlog, model"
-                " FROM turns JOIN sessions ON sessions.id = turns.session"
-                " WHERE turns.id < ? ORDER BY turns.id DESC LIMIT ?",
-};
-
-struct store {
-        int directory_fd; /* owned; its lock keeps a second daemon out */
-        sqlite3 *db;      /* owned */
-        sqlite3_stmt *prepared[N_STATEMENTS];
-        sqlite3_int64 session;
+                "SELECT " COLUMNS " WHERE turns.id < ? ORDER BY turns.id DESC LIMIT ?",
+        [STATEMENT_SHOW] = "SELECT " COLUMNS " WHERE turns.id = ?",
+        [STATEMENT_SEARCH] = "SELECT " COLUMNS " JOIN words ON words.rowid = turns.id"
+                             " WHERE words MATCH ? ORDER BY turns.id DESC LIMIT ?",
+        [STATEMENT_FORGET] = "DELETE FROM turns WHERE id BETWEEN ? AND ? AND began BETWEEN ? AND ?",
+        [STATEMENT_FORGET_SESSIONS] =
+                "DELETE FROM sessions WHERE id <> ? AND id NOT IN (SELECT session FROM turns)",
 };
 
 static int errno_from_sqlite(int result) {
@@ -108,27 +113,48 @@ static int errno_from_sqlite(int result) {
         }
 }
 
-static int failed(const struct store *s, struct why *why) {
+int store_failed(const struct store *s, struct why *why) {
         int result = sqlite3_extended_errcode(s->db);
 
         return because(why, errno_from_sqlite(result), "%s: %s", STORE_FILE, sqlite3_errmsg(s->db));
 }
 
-static int execute(struct store *s, const char *sql, struct why *why) {
+int store_execute(struct store *s, const char *sql, struct why *why) {
         if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-                return failed(s, why);
+                return store_failed(s, why);
         return 0;
 }
 
-/* Runs a statement that gives no rows, and makes it ready for the next time. */
-static int run(struct store *s, enum statement which, struct why *why) {
+int store_run(struct store *s, enum statement which, struct why *why) {
         sqlite3_stmt *statement = s->prepared[which];
         int r = 0;
 
         if (sqlite3_step(statement) != SQLITE_DONE)
-                r = failed(s, why);
+                r = store_failed(s, why);
         (void) sqlite3_reset(statement);
         (void) sqlite3_clear_bindings(statement);
+        return r;
+}
+
+int store_query(struct store *s, const char *sql, sqlite3_int64 *ret, struct why *why) {
+        sqlite3_stmt *statement;
+        int r = 0;
+
+        if (sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL) != SQLITE_OK)
+                return store_failed(s, why);
+        if (sqlite3_step(statement) == SQLITE_ROW)
+                *ret = sqlite3_column_int64(statement, 0);
+        else
+                r = store_failed(s, why);
+        (void) sqlite3_finalize(statement);
+        return r;
+}
+
+int store_end(struct store *s, int r, struct why *why) {
+        if (r >= 0)
+                r = store_execute(s, "COMMIT", why);
+        if (r < 0)
+                (void) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
         return r;
 }
 
@@ -186,25 +212,11 @@ static int open_file(struct store *s, const char *directory, struct why *why) {
             SQLITE_OK) {
                 if (!s->db)
                         return because(why, -ENOMEM, "out of memory");
-                return failed(s, why);
+                return store_failed(s, why);
         }
         (void) sqlite3_extended_result_codes(s->db, 1);
         (void) sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
         return 0;
-}
-
-static int read_version(struct store *s, unsigned *ret, struct why *why) {
-        sqlite3_stmt *statement;
-        int r = 0;
-
-        if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &statement, NULL) != SQLITE_OK)
-                return failed(s, why);
-        if (sqlite3_step(statement) == SQLITE_ROW)
-                *ret = (unsigned) sqlite3_column_int(statement, 0);
-        else
-                r = failed(s, why);
-        (void) sqlite3_finalize(statement);
-        return r;
 }
 
 /* The version is written in the transaction that makes it true. */
@@ -213,32 +225,29 @@ static int migrate_once(struct store *s, unsigned version, struct why *why) {
         int r;
 
         (void) snprintf(stamp, sizeof(stamp), "PRAGMA user_version = %u", version + 1);
-        r = execute(s, "BEGIN IMMEDIATE", why);
-        if (r >= 0)
-                r = execute(s, migrations[version], why);
-        if (r >= 0)
-                r = execute(s, stamp, why);
-        if (r >= 0)
-                r = execute(s, "COMMIT", why);
+        r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
-                (void) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-        return r;
+                return r;
+        r = store_execute(s, migrations[version], why);
+        if (r >= 0)
+                r = store_execute(s, stamp, why);
+        return store_end(s, r, why);
 }
 
 static int migrate(struct store *s, struct why *why) {
-        unsigned version = 0;
+        sqlite3_int64 version = 0;
         int r;
 
-        r = read_version(s, &version, why);
+        r = store_query(s, "PRAGMA user_version", &version, why);
         if (r < 0)
                 return r;
-        if (version > STORE_VERSION)
+        if (version < 0 || version > STORE_VERSION)
                 return because(why, -ENOTSUP,
-                               "%s: its tables have version %u, this gemmad knows up to %zu",
-                               STORE_FILE, version, STORE_VERSION);
+                               "%s: its tables have version %lld, this gemmad knows up to %d",
+                               STORE_FILE, (long long) version, STORE_VERSION);
 
         for (; version < STORE_VERSION; version++) {
-                r = migrate_once(s, version, why);
+                r = migrate_once(s, (unsigned) version, why);
                 if (r < 0)
                         return r;
         }
@@ -249,17 +258,18 @@ static int prepare(struct store *s, struct why *why) {
         for (unsigned i = 0; i < N_STATEMENTS; i++)
                 if (sqlite3_prepare_v3(s->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
                                        &s->prepared[i], NULL) != SQLITE_OK)
-                        return failed(s, why);
+                        return store_failed(s, why);
         return 0;
 }
 
 int store_open(struct store **ret, const char *directory, struct why *why) {
         /* NORMAL loses no commit to a killed process, only to a power cut, and then whole turns
-         * from the end.  secure_delete overwrites what was deleted. */
+         * from the end.  secure_delete overwrites what was deleted; temp_store keeps copies out of
+         * files that are not ours. */
         static const char *const pragmas[] = {
                 "PRAGMA journal_mode = WAL",   "PRAGMA synchronous = NORMAL",
                 "PRAGMA secure_delete = ON",   "PRAGMA foreign_keys = ON",
-                "PRAGMA trusted_schema = OFF",
+                "PRAGMA trusted_schema = OFF", "PRAGMA temp_store = MEMORY",
         };
         _cleanup_(store_closep) struct store *s = NULL;
         int r;
@@ -273,11 +283,13 @@ int store_open(struct store **ret, const char *directory, struct why *why) {
         if (r >= 0)
                 r = open_file(s, directory, why);
         for (unsigned i = 0; r >= 0 && i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
-                r = execute(s, pragmas[i], why);
+                r = store_execute(s, pragmas[i], why);
         if (r >= 0)
                 r = migrate(s, why);
         if (r >= 0)
                 r = prepare(s, why);
+        if (r >= 0)
+                r = store_erase_rest(s, why);
         if (r < 0)
                 return r;
 
@@ -308,7 +320,7 @@ int store_begin_session(struct store *s,
         (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) began_us);
         (void) sqlite3_bind_text(statement, 2, version, -1, SQLITE_TRANSIENT);
         (void) sqlite3_bind_text(statement, 3, model, -1, SQLITE_TRANSIENT);
-        r = run(s, STATEMENT_BEGIN_SESSION, why);
+        r = store_run(s, STATEMENT_BEGIN_SESSION, why);
         if (r < 0)
                 return r;
 
@@ -327,7 +339,7 @@ int store_last_turn(struct store *s, uint64_t *ret, struct why *why) {
         if (sqlite3_step(statement) == SQLITE_ROW)
                 *ret = (uint64_t) sqlite3_column_int64(statement, 0);
         else
-                r = failed(s, why);
+                r = store_failed(s, why);
         (void) sqlite3_reset(statement);
         return r;
 }
@@ -358,7 +370,7 @@ static void bind_text(sqlite3_stmt *statement, int at, const char *text, size_t 
                                    SQLITE_UTF8);
 }
 
-int store_append(struct store *s, const struct record *turn, struct why *why) {
+static int append_turn(struct store *s, const struct record *turn, struct why *why) {
         sqlite3_stmt *statement = s->prepared[STATEMENT_APPEND];
 
         (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) turn->id);
@@ -372,16 +384,34 @@ int store_append(struct store *s, const struct record *turn, struct why *why) {
         (void) sqlite3_bind_text(statement, 8, outcome_name(turn->outcome), -1, SQLITE_STATIC);
         (void) sqlite3_bind_text(statement, 9, turn->error, -1, SQLITE_TRANSIENT);
         bind_timings(statement, 10, &turn->timings);
-        return run(s, STATEMENT_APPEND, why);
+        return store_run(s, STATEMENT_APPEND, why);
 }
 
-int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
+/* For the statements whose only parameter is a turn. */
+static int run_about(struct store *s, enum statement which, uint64_t id, struct why *why) {
+        (void) sqlite3_bind_int64(s->prepared[which], 1, (sqlite3_int64) id);
+        return store_run(s, which, why);
+}
+
+int store_append(struct store *s, const struct record *turn, struct why *why) {
+        int r;
+
+        r = store_execute(s, "BEGIN IMMEDIATE", why);
+        if (r < 0)
+                return r;
+        r = append_turn(s, turn, why);
+        if (r >= 0)
+                r = run_about(s, STATEMENT_APPEND_WORDS, turn->id, why);
+        return store_end(s, r, why);
+}
+
+static int set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
         sqlite3_stmt *statement = s->prepared[STATEMENT_SET_HEARD];
         int r;
 
         bind_text(statement, 1, text, size);
         (void) sqlite3_bind_int64(statement, 2, (sqlite3_int64) id);
-        r = run(s, STATEMENT_SET_HEARD, why);
+        r = store_run(s, STATEMENT_SET_HEARD, why);
         if (r < 0)
                 return r;
         if (sqlite3_changes(s->db) == 0)
@@ -390,98 +420,16 @@ int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size,
         return 0;
 }
 
-static double column_time(sqlite3_stmt *statement, int at) {
-        if (sqlite3_column_type(statement, at) == SQLITE_NULL)
-                return TIME_NEVER;
-        return sqlite3_column_double(statement, at);
-}
-
-static unsigned column_unsigned(sqlite3_stmt *statement, int at) {
-        return (unsigned) sqlite3_column_int64(statement, at);
-}
-
-static struct timings column_timings(sqlite3_stmt *statement, int at) {
-        return (struct timings){
-                .audio = sqlite3_column_double(statement, at),
-                .first_frame = column_time(statement, at + 1),
-                .end_of_speech = column_time(statement, at + 2),
-                .prefilled = column_time(statement, at + 3),
-                .first_token = column_time(statement, at + 4),
-                .done = sqlite3_column_double(statement, at + 5),
-                .n_frames = column_unsigned(statement, at + 6),
-                .n_prompt_positions = column_unsigned(statement, at + 7),
-                .n_tokens = column_unsigned(statement, at + 8),
-                .largest_backlog = column_unsigned(statement, at + 9),
-        };
-}
-
-/* The row of STATEMENT_HISTORY at hand.  -EBADMSG when it is not as we write it. */
-static int read_row(sqlite3_stmt *statement, struct record *ret) {
-        const char *origin = (const char *) sqlite3_column_text(statement, 3);
-        const char *outcome = (const char *) sqlite3_column_text(statement, 7);
-
-        *ret = (struct record){
-                .id = (uint64_t) sqlite3_column_int64(statement, 0),
-                .session = (uint64_t) sqlite3_column_int64(statement, 1),
-                .began_us = (uint64_t) sqlite3_column_int64(statement, 2),
-                .heard = (const char *) sqlite3_column_text(statement, 4),
-                .heard_size = (size_t) sqlite3_column_bytes(statement, 4),
-                .answered = (const char *) sqlite3_column_text(statement, 5),
-                .answered_size = (size_t) sqlite3_column_bytes(statement, 5),
-                .calls_json = (const char *) sqlite3_column_text(statement, 6),
-                .error = (const char *) sqlite3_column_text(statement, 8),
-                .timings = column_timings(statement, 9),
-                .model = (const char *) sqlite3_column_text(statement, 19),
-        };
-        if (!origin || !outcome || !ret->heard || !ret->answered || !ret->calls_json || !ret->model)
-                return -EBADMSG;
-        if (origin_from_name(origin, &ret->origin) < 0)
-                return -EBADMSG;
-        return outcome_from_name(outcome, &ret->outcome) < 0 ? -EBADMSG : 0;
-}
-
-/* 1: a row was visited and there may be more; 0: no more wanted. */
-static int visit_row(struct store *s,
-                     int (*visit)(const struct record *turn, void *userdata),
-                     void *userdata,
-                     struct why *why) {
-        sqlite3_stmt *statement = s->prepared[STATEMENT_HISTORY];
-        struct record record;
+int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
         int r;
 
-        r = sqlite3_step(statement);
-        if (r == SQLITE_DONE)
-                return 0;
-        if (r != SQLITE_ROW)
-                return failed(s, why);
-
-        r = read_row(statement, &record);
+        r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
-                return because(why, r, "%s: a turn is damaged", STORE_FILE);
-        r = visit(&record, userdata);
-        if (r < 0)
-                return because(why, r, "%s", strerror(-r));
-        return r == 0;
-}
-
-int store_history(struct store *s,
-                  uint64_t before,
-                  unsigned limit,
-                  int (*visit)(const struct record *turn, void *userdata),
-                  void *userdata,
-                  struct why *why) {
-        sqlite3_stmt *statement = s->prepared[STATEMENT_HISTORY];
-        int r;
-
-        if (before == 0 || before > INT64_MAX)
-                before = INT64_MAX;
-        (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) before);
-        (void) sqlite3_bind_int64(statement, 2, limit);
-
-        do
-                r = visit_row(s, visit, userdata, why);
-        while (r > 0);
-
-        (void) sqlite3_reset(statement);
-        return r;
+                return r;
+        r = run_about(s, STATEMENT_REMOVE_WORDS, id, why);
+        if (r >= 0)
+                r = set_heard(s, id, text, size, why);
+        if (r >= 0)
+                r = run_about(s, STATEMENT_APPEND_WORDS, id, why);
+        return store_end(s, r, why);
 }

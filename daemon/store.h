@@ -38,13 +38,47 @@ int store_append(struct store *s, const struct record *turn, struct why *why);
 /* A transcript that came after the turn was over.  -ENOENT when there is no such turn. */
 int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why);
 
-/* Calls visit() for up to limit turns with ids below before (0: all), newest first; the record and
- * what it points to are valid in the call only.  visit() returns 0 to go on, 1 to end, -errno. */
+/* Who reads turns: the record and what it points to are valid in the call only.  Returns 0 to go
+ * on, 1 to end, -errno.  May not use the store. */
+struct store_visitor {
+        int (*visit)(const struct record *turn, void *userdata);
+        void *userdata;
+};
+
+/* Up to limit turns with ids below before (0: all), newest first. */
 int store_history(struct store *s,
                   uint64_t before,
                   unsigned limit,
-                  int (*visit)(const struct record *turn, void *userdata),
-                  void *userdata,
+                  const struct store_visitor *visitor,
                   struct why *why);
+
+/* The turn with this id, if there is one. */
+int store_show(struct store *s, uint64_t id, const struct store_visitor *visitor, struct why *why);
+
+/* Up to limit turns in which all the words, which white space divides, were heard or answered,
+ * newest first.  Case and accents do not count; a * at the end of a word stands for any end.
+ * -EINVAL when there are no words, or too many. */
+int store_search(struct store *s,
+                 const char *words,
+                 unsigned limit,
+                 const struct store_visitor *visitor,
+                 struct why *why);
+
+/* Which turns to forget: all that fit both; both ends belong to it. */
+struct store_span {
+        uint64_t first_id, last_id;
+        uint64_t began_from_us, began_to_us;
+};
+
+#define STORE_SPAN_ALL                                                                             \
+        (struct store_span) {                                                                      \
+                .last_id = INT64_MAX, .began_to_us = INT64_MAX,                                    \
+        }
+
+/* Deletes turns, and sessions that have none any more, and writes the file anew, so that what they
+ * held is in no file of the directory when this returns 0.  Takes as long as copying the history.
+ * After an error in the second part (a full disk, another reader: -EBUSY) the turns are gone from
+ * the tables; the rest is made up for by the next forgetting or opening. */
+int store_forget(struct store *s, const struct store_span *span, uint64_t *ret_n, struct why *why);
 
 #endif

@@ -28,31 +28,9 @@ struct turns {
         struct text transcript; /* for transcript_turn, as it comes */
 };
 
-static uint64_t now_us(void) {
-        struct timespec t;
-
-        (void) clock_gettime(CLOCK_REALTIME, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-}
-
 static size_t max_text(const struct turns *t) {
         return (size_t) t->config.config->max_text_kib * 1024;
 }
-
-static struct turn *turn_free(struct turn *turn) {
-        if (!turn)
-                return NULL;
-
-        closep(&turn->audio_fd);
-        text_done(&turn->heard);
-        text_done(&turn->answered);
-        text_done(&turn->call);
-        json_decref(turn->calls);
-        free(turn);
-        return NULL;
-}
-
-DEFINE_CLEANUP(struct turn *, turn_free)
 
 static void settle_later(struct turns *t) {
         (void) sd_event_source_set_enabled(t->settle, SD_EVENT_ONESHOT);
@@ -214,6 +192,8 @@ static int begin(struct turns *t, struct turn *turn) {
                 .turn = turn->id,
                 .fd = turn->audio_fd,
                 .realtime = turn->realtime,
+                .is_held = turn->is_held,
+                .max_frames = turn->max_frames,
         };
         int r;
 
@@ -222,6 +202,8 @@ static int begin(struct turns *t, struct turn *turn) {
                 if (r < 0)
                         return r;
                 turn->audio_fd = -1;
+                if (turn->is_finished)
+                        pipeline_finish(t->config.pipeline, turn->id);
         }
         return send_request(t, turn);
 }
@@ -306,36 +288,6 @@ void turns_set_loaded(struct turns *t, const struct event_loaded *loaded) {
         settle_later(t);
 }
 
-static int new_turn(struct turns *t, const struct ask *ask, struct turn **ret) {
-        _cleanup_(turn_freep) struct turn *turn = NULL;
-        int r;
-
-        turn = calloc(1, sizeof(*turn));
-        if (!turn)
-                return -ENOMEM;
-        turn->audio_fd = -1;
-        turn->timings = timings_none();
-        turn->asked_ns = clock_now_ns();
-        turn->began_us = now_us();
-        turn->origin = ask->text ? ORIGIN_TEXT : ORIGIN_AUDIO;
-        turn->realtime = ask->realtime;
-        turn->thinking = ask->thinking;
-        turn->max_tokens = ask->max_tokens;
-        turn->owner = ask->owner;
-
-        turn->calls = json_array();
-        if (!turn->calls)
-                return -ENOMEM;
-        if (ask->text) {
-                r = text_append(&turn->heard, ask->text, ask->text_size, max_text(t));
-                if (r < 0)
-                        return r;
-        }
-
-        *ret = TAKE_PTR(turn);
-        return 0;
-}
-
 int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
         struct turn **end = &t->waiting;
         struct turn *turn;
@@ -351,11 +303,11 @@ int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
         if (turns_n_waiting(t) >= limit)
                 return -EBUSY;
 
-        r = new_turn(t, ask, &turn);
+        r = turn_new(&turn, ask, max_text(t));
         if (r < 0)
                 return r;
         turn->id = ++t->last_id;
-        turn->audio_fd = ask->text ? -1 : ask->audio_fd;
+        turn->audio_fd = turn->origin == ORIGIN_AUDIO ? ask->audio_fd : -1;
         while (*end)
                 end = &(*end)->next;
         *end = turn;
@@ -387,6 +339,32 @@ bool turns_cancel(struct turns *t, uint64_t id) {
                 return true;
         }
         return false;
+}
+
+bool turns_finish(struct turns *t) {
+        struct turn *turn = t->running;
+
+        if (turn && turn->origin == ORIGIN_MICROPHONE && t->activity == ACTIVITY_LISTENING) {
+                pipeline_finish(t->config.pipeline, turn->id);
+                return true;
+        }
+        for (turn = t->waiting; turn; turn = turn->next) {
+                if (turn->origin != ORIGIN_MICROPHONE || turn->is_finished || turn->is_cancelled)
+                        continue;
+                turn->is_finished = true;
+                return true;
+        }
+        return false;
+}
+
+void turns_cancel_live(struct turns *t) {
+        struct turn *turn = t->running;
+
+        if (turn && turn->origin == ORIGIN_MICROPHONE && t->activity == ACTIVITY_LISTENING)
+                cancel(t, turn);
+        for (turn = t->waiting; turn; turn = turn->next)
+                if (turn->origin == ORIGIN_MICROPHONE && !turn->is_cancelled)
+                        cancel(t, turn);
 }
 
 void turns_disown(struct turns *t, struct turn *turn) {

@@ -16,39 +16,12 @@
 #include "daemon/pipeline.h"
 #include "daemon/record.h"
 #include "daemon/store.h"
-#include "daemon/text.h"
+#include "daemon/turn.h"
 
 /* The turns of the assistant: those that wait, in order, and the one that runs.  Belongs to the main
  * thread.  Nothing here calls notify() for a turn from within the function that asked or cancelled:
  * what follows from it happens in a later round of the loop. */
 struct turns;
-
-struct turn {
-        uint64_t id;
-        uint64_t began_us; /* since 1970 */
-        uint64_t asked_ns; /* monotonic */
-        enum origin origin;
-        int audio_fd; /* owned, -1 when there is none or the pipeline has it */
-        bool realtime;
-        bool thinking;
-        unsigned max_tokens;
-
-        struct text heard, answered;
-        bool has_heard;   /* heard is complete */
-        struct text call; /* in the model's notation, as it comes */
-        size_t calls_size;
-        json_t *calls; /* owned, array of {name, arguments} */
-
-        enum outcome outcome;
-        enum fault fault;
-        struct why why; /* empty unless it failed */
-        struct timings timings;
-
-        bool has_run;
-        bool is_cancelled;
-        void *owner; /* whoever asked, NULL when he is gone; not owned */
-        struct turn *next;
-};
 
 enum news_kind {
         NEWS_STARTED,
@@ -86,16 +59,6 @@ struct turns_config {
         void *userdata;
 };
 
-struct ask {
-        const char *text; /* NULL for sound */
-        size_t text_size;
-        int audio_fd; /* taken over on success */
-        bool realtime;
-        bool thinking;
-        unsigned max_tokens;
-        void *owner;
-};
-
 int turns_new(struct turns **ret, const struct turns_config *config);
 struct turns *turns_free(struct turns *t);
 DEFINE_CLEANUP(struct turns *, turns_free)
@@ -108,6 +71,12 @@ int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret);
 
 /* Ends the turn with this id, or for 0 the one that runs.  False when there is none. */
 bool turns_cancel(struct turns *t, uint64_t id);
+
+/* Ends the listening, not the turn, of the one that listens or waits to.  False when none does. */
+bool turns_finish(struct turns *t);
+
+/* Cancels all turns that listen or wait to. */
+void turns_cancel_live(struct turns *t);
 
 /* Whoever asked is gone: nobody is to be told, and the turn is cancelled. */
 void turns_disown(struct turns *t, struct turn *turn);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,8 +22,11 @@ struct ask {
         const struct ctl *ctl;
         struct client *client; /* owned */
         int interrupt_fd;      /* owned; Ctrl-C */
+        int wake_fd;           /* owned; the same, and standard input while a key is held */
         int audio_fd;          /* owned; -1: none */
         json_int_t id;         /* of the turn; 0 until an event names it */
+        bool is_spoken;        /* what was heard is worth telling */
+        bool is_held;          /* listening goes on until something comes on standard input */
         bool is_line_open;     /* an answer has begun and its line is not ended */
         bool is_interrupted;
         bool has_answer; /* a token or a call has come */
@@ -31,6 +36,7 @@ struct ask {
 
 static void ask_done(struct ask *a) {
         client_free(a->client);
+        closep(&a->wake_fd);
         closep(&a->interrupt_fd);
         closep(&a->audio_fd);
 }
@@ -204,7 +210,7 @@ static void show_event(struct ask *a, json_t *parameters) {
                 show_done(a, json_object_get(event, "turn"));
         } else if (a->ctl->as_json) {
                 return;
-        } else if (strcmp(kind, "heard") == 0 && a->ctl->audio) {
+        } else if (strcmp(kind, "heard") == 0 && a->is_spoken) {
                 end_line(a);
                 (void) fputs("heard: ", stdout);
                 print_text(stdout, a->ctl->to_terminal, text);
@@ -227,22 +233,28 @@ static int open_interrupt(void) {
         return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Cancels the turn from a connection of its own, because this one is waiting for the answer.  False
- * when there is nothing to wait for: not even a turn, a daemon that does not answer, or a second
- * Ctrl-C. */
-static bool cancel_turn(struct ask *a) {
-        _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:I}", "id", a->id);
-        struct client_call call = { .method = "io.gemmad.Assistant.Cancel",
-                                    .parameters = parameters };
+static int open_wake(struct ask *a) {
+        struct epoll_event event = { .events = EPOLLIN };
+
+        a->interrupt_fd = open_interrupt();
+        if (a->interrupt_fd < 0)
+                return -errno;
+        a->wake_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (a->wake_fd < 0 || epoll_ctl(a->wake_fd, EPOLL_CTL_ADD, a->interrupt_fd, &event) < 0)
+                return -errno;
+        if (a->is_held && epoll_ctl(a->wake_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event) < 0)
+                return -errno;
+        return 0;
+}
+
+/* A call from a connection of its own, because the other one is waiting for the answer.  What it
+ * brings does not matter.  False when there is no answer, or Ctrl-C came first. */
+static bool call_aside(struct ask *a, const char *method, json_t *parameters) {
+        struct client_call call = { .method = method, .parameters = parameters };
         _cleanup_(client_freep) struct client *client = NULL;
-        struct signalfd_siginfo info;
         struct varlink_reply reply;
         struct why why;
 
-        (void) !read(a->interrupt_fd, &info, sizeof(info));
-        if (a->is_interrupted || a->id == 0)
-                return false;
-        a->is_interrupted = true;
         if (ctl_connect(a->ctl, &client) != CTL_EXIT_OK)
                 return false;
         if (client_send(client, &call, &why) < 0)
@@ -250,9 +262,39 @@ static bool cancel_turn(struct ask *a) {
         if (client_next(client, a->interrupt_fd, &reply, &why) <= 0)
                 return false;
 
-        /* That the turn has ended meanwhile is as good. */
         varlink_reply_done(&reply);
         return true;
+}
+
+/* The key was let go: Enter, or the end of the input. */
+static bool finish_listening(struct ask *a) {
+        char ignored[256];
+
+        (void) !read(STDIN_FILENO, ignored, sizeof(ignored));
+        (void) epoll_ctl(a->wake_fd, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+        a->is_held = false;
+        return call_aside(a, "io.gemmad.Assistant.Finish", NULL);
+}
+
+/* False when there is nothing to wait for: not even a turn, a daemon that does not answer, or a
+ * second Ctrl-C. */
+static bool cancel_turn(struct ask *a) {
+        _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:I}", "id", a->id);
+        struct signalfd_siginfo info;
+
+        (void) !read(a->interrupt_fd, &info, sizeof(info));
+        if (a->is_interrupted || a->id == 0)
+                return false;
+        a->is_interrupted = true;
+        return call_aside(a, "io.gemmad.Assistant.Cancel", parameters);
+}
+
+static bool wake(struct ask *a) {
+        struct pollfd interrupt = { .fd = a->interrupt_fd, .events = POLLIN };
+
+        if (a->is_held && poll(&interrupt, 1, 0) == 0)
+                return finish_listening(a);
+        return cancel_turn(a);
 }
 
 static enum ctl_exit receive_answer(struct ask *a) {
@@ -262,8 +304,8 @@ static enum ctl_exit receive_answer(struct ask *a) {
         int r;
 
         while (continues) {
-                r = client_next(a->client, a->interrupt_fd, &reply, &why);
-                if (r == 0 && !cancel_turn(a)) {
+                r = client_next(a->client, a->wake_fd, &reply, &why);
+                if (r == 0 && !wake(a)) {
                         end_line(a);
                         return CTL_EXIT_INTERRUPTED;
                 }
@@ -293,33 +335,67 @@ static enum ctl_exit receive_answer(struct ask *a) {
         return a->is_interrupted ? CTL_EXIT_INTERRUPTED : a->exit;
 }
 
-enum ctl_exit ctl_ask(const struct ctl *c) {
-        _cleanup_(ask_done) struct ask a = { .ctl = c, .interrupt_fd = -1, .audio_fd = -1 };
-        _cleanup_(json_decrefp) json_t *parameters = json_object();
+static enum ctl_exit run_turn(struct ask *a, const char *method, json_t *parameters) {
+        struct client_call call = {
+                .method = method,
+                .parameters = parameters,
+                .more = true,
+                .fds = &a->audio_fd,
+                .n_fds = a->audio_fd >= 0,
+        };
         enum ctl_exit e;
         struct why why;
+        int r;
+
+        e = ctl_connect(a->ctl, &a->client);
+        if (e != CTL_EXIT_OK)
+                return e;
+        r = open_wake(a);
+        if (r < 0) {
+                print_error("waiting for keys: %s", strerror(-r));
+                return CTL_EXIT_FAILED;
+        }
+        if (client_send(a->client, &call, &why) < 0)
+                return ctl_lost(&why);
+        return receive_answer(a);
+}
+
+enum ctl_exit ctl_ask(const struct ctl *c) {
+        _cleanup_(ask_done) struct ask a = {
+                .ctl = c,
+                .interrupt_fd = -1,
+                .wake_fd = -1,
+                .audio_fd = -1,
+                .is_spoken = c->audio != NULL,
+        };
+        _cleanup_(json_decrefp) json_t *parameters = json_object();
+        enum ctl_exit e;
 
         e = add_question(&a, parameters);
         if (e != CTL_EXIT_OK)
                 return e;
-        e = ctl_connect(c, &a.client);
-        if (e != CTL_EXIT_OK)
-                return e;
-        a.interrupt_fd = open_interrupt();
-        if (a.interrupt_fd < 0) {
-                print_error("signalfd: %s", strerror(errno));
-                return CTL_EXIT_FAILED;
-        }
+        return run_turn(&a, "io.gemmad.Assistant.Ask", parameters);
+}
 
-        if (client_send(a.client,
-                        &(struct client_call){
-                                .method = "io.gemmad.Assistant.Ask",
-                                .parameters = parameters,
-                                .more = true,
-                                .fds = &a.audio_fd,
-                                .n_fds = a.audio_fd >= 0,
-                        },
-                        &why) < 0)
-                return ctl_lost(&why);
-        return receive_answer(&a);
+enum ctl_exit ctl_listen(const struct ctl *c) {
+        _cleanup_(ask_done) struct ask a = {
+                .ctl = c,
+                .interrupt_fd = -1,
+                .wake_fd = -1,
+                .audio_fd = -1,
+                .is_spoken = true,
+                .is_held = c->hold,
+        };
+        _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:b}", "hold", (int) c->hold);
+        struct stat st;
+
+        /* Neither files nor /dev/null can be waited for. */
+        if (c->hold && (fstat(STDIN_FILENO, &st) < 0 || S_ISREG(st.st_mode) ||
+                        (S_ISCHR(st.st_mode) && !isatty(STDIN_FILENO)))) {
+                print_error("--hold waits for a key on standard input, which brings none");
+                return CTL_EXIT_USAGE;
+        }
+        if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+                (void) fputs(c->hold ? "Speak, then press Enter.\n" : "Speak.\n", stderr);
+        return run_turn(&a, "io.gemmad.Assistant.Listen", parameters);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/parse.h"
 #include "ipc/ctl-print.h"
@@ -77,69 +76,6 @@ enum ctl_exit ctl_status(const struct ctl *c) {
                 print_json(reply.parameters);
         else
                 show_status(c, reply.parameters);
-        varlink_reply_done(&reply);
-        return CTL_EXIT_OK;
-}
-
-static void print_time(json_int_t usec) {
-        time_t seconds = (time_t) (usec / 1000000);
-        struct tm tm;
-        char text[32];
-
-        if (localtime_r(&seconds, &tm) && strftime(text, sizeof(text), "%F %T", &tm) > 0)
-                (void) fputs(text, stdout);
-}
-
-static void print_labelled(const struct ctl *c, const char *label, const char *text) {
-        if (!text[0])
-                return;
-        (void) printf("  %-10s", label);
-        print_indented(c, 12, text);
-        (void) putchar('\n');
-}
-
-static void show_turn(const struct ctl *c, json_t *turn) {
-        json_t *call;
-        size_t i;
-
-        (void) printf("#%" JSON_INTEGER_FORMAT "  ", field_int(turn, "id"));
-        print_time(field_int(turn, "began"));
-        (void) fputs("  ", stdout);
-        print_text(stdout, c->to_terminal, field_string(turn, "source"));
-        (void) fputs("  ", stdout);
-        print_text(stdout, c->to_terminal, field_string(turn, "outcome"));
-        (void) printf("  %.0f ms\n", field_number(json_object_get(turn, "timings"), "done"));
-
-        print_labelled(c, "heard:", field_string(turn, "heard"));
-        json_array_foreach(json_object_get(turn, "calls"), i, call) {
-                (void) printf("  %-10s", "call:");
-                print_call(c, call);
-                (void) putchar('\n');
-        }
-        print_labelled(c, "answered:", field_string(turn, "answered"));
-        print_labelled(c, "error:", field_string(turn, "error"));
-}
-
-enum ctl_exit ctl_history(const struct ctl *c) {
-        json_t *parameters = json_object(), *turn;
-        struct varlink_reply reply;
-        enum ctl_exit e;
-        size_t i;
-
-        if (c->has_limit)
-                json_object_set_new(parameters, "limit", json_integer(c->limit));
-        if (c->has_before)
-                json_object_set_new(parameters, "before", json_integer((json_int_t) c->before));
-        e = ctl_call(c, "io.gemmad.Assistant.History", parameters, &reply);
-        if (e != CTL_EXIT_OK)
-                return e;
-
-        json_array_foreach(json_object_get(reply.parameters, "turns"), i, turn) {
-                if (c->as_json)
-                        print_json(turn);
-                else
-                        show_turn(c, turn);
-        }
         varlink_reply_done(&reply);
         return CTL_EXIT_OK;
 }

@@ -30,10 +30,12 @@ struct ctl {
         bool to_terminal; /* standard output is one */
 
         const char *audio; /* a file, "-", or NULL */
-        bool realtime, thinking, follow;
+        bool realtime, thinking, follow, hold;
         bool has_max_tokens, has_limit, has_before;
         unsigned max_tokens, limit;
         uint64_t before;
+        bool has_since, all;
+        uint64_t since_ms; /* ago */
 
         char **arguments; /* what is left after options and command */
         int n_arguments;
@@ -41,9 +43,18 @@ struct ctl {
 
 /* A command runs to its end and returns what the program exits with. */
 enum ctl_exit ctl_ask(const struct ctl *c);
+enum ctl_exit ctl_listen(const struct ctl *c);
+enum ctl_exit ctl_mute(const struct ctl *c);
+enum ctl_exit ctl_unmute(const struct ctl *c);
+enum ctl_exit ctl_devices(const struct ctl *c);
+enum ctl_exit ctl_meter(const struct ctl *c);
+enum ctl_exit ctl_doctor(const struct ctl *c);
 enum ctl_exit ctl_status(const struct ctl *c);
 enum ctl_exit ctl_watch(const struct ctl *c);
 enum ctl_exit ctl_history(const struct ctl *c);
+enum ctl_exit ctl_search(const struct ctl *c);
+enum ctl_exit ctl_show(const struct ctl *c);
+enum ctl_exit ctl_forget(const struct ctl *c);
 enum ctl_exit ctl_cancel(const struct ctl *c);
 enum ctl_exit ctl_trace(const struct ctl *c);
 

@@ -23,12 +23,23 @@ static const struct command {
         /* clang-format off */
         { "ask", "ask [TEXT...]", "ask by text (or by that on standard input), or by sound",
           "artm", INT_MAX, ctl_ask },
+        { "listen", "listen", "ask by speaking into the microphone", "H", 0, ctl_listen },
         { "status", "status", "what the daemon does and has", "f", 0, ctl_status },
         { "watch", "watch", "everything that happens, as it does", "", 0, ctl_watch },
         { "history", "history", "past turns, newest first", "nb", 0, ctl_history },
+        { "search", "search WORD...", "past turns in which all of these were said", "n", INT_MAX,
+          ctl_search },
+        { "show", "show ID", "one past turn", "", 1, ctl_show },
+        { "forget", "forget [last|ID]", "delete past turns for good", "SA", 1, ctl_forget },
         { "cancel", "cancel [ID]", "end the running turn, or this one", "", 1, ctl_cancel },
         { "trace", "trace [ID]", "where the time of the last turn went, or of this one",
           "", 1, ctl_trace },
+        { "mute", "mute", "close the microphone and keep it closed", "", 0, ctl_mute },
+        { "unmute", "unmute", "let the microphone be opened again", "", 0, ctl_unmute },
+        { "devices", "devices", "which microphones there are", "", 0, ctl_devices },
+        { "meter", "meter", "how loud it is at the microphone", "", 0, ctl_meter },
+        { "doctor", "doctor", "what keeps the assistant from hearing, and what helps", "", 0,
+          ctl_doctor },
         /* clang-format on */
 };
 
@@ -43,9 +54,12 @@ static const struct option_row {
         { 'r', false, false, "realtime",   NULL,   "ask: take the sound in at its own speed" },
         { 't', false, false, "thinking",   NULL,   "ask: let the model think before it answers" },
         { 'm', false, false, "max-tokens", "N",    "ask: end the answer after N tokens" },
+        { 'H', false, false, "hold",       NULL,   "listen: until Enter, however long you pause" },
         { 'f', true,  false, "follow",     NULL,   "status: a line for every change" },
-        { 'n', true,  false, "limit",      "N",    "history: at most N turns" },
+        { 'n', true,  false, "limit",      "N",    "history, search: at most N turns" },
         { 'b', false, false, "before",     "ID",   "history: only turns before this one" },
+        { 'S', false, false, "since",      "SPAN", "forget: the turns of the last 30m, 2h, 7d" },
+        { 'A', false, false, "all",        NULL,   "forget: all turns" },
         { 'j', true,  true,  "json",       NULL,   "one JSON object per line, as it was sent" },
         { 's', true,  true,  "socket",     "PATH", "where the daemon listens" },
         { 'h', true,  true,  "help",       NULL,   "this help" },
@@ -91,6 +105,9 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return parse_unsigned(argument, &c->max_tokens) < 0 || c->max_tokens == 0
                                ? wrong_number("--max-tokens", argument)
                                : 0;
+        case 'H':
+                c->hold = true;
+                return 0;
         case 'f':
                 c->follow = true;
                 return 0;
@@ -103,6 +120,13 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return parse_u64(argument, &c->before) < 0 || c->before > INT64_MAX
                                ? wrong_number("--before", argument)
                                : 0;
+        case 'S':
+                c->has_since = true;
+                return parse_span_ms(argument, &c->since_ms) < 0 ? wrong_number("--since", argument)
+                                                                 : 0;
+        case 'A':
+                c->all = true;
+                return 0;
         case 'j':
                 c->as_json = true;
                 return 0;

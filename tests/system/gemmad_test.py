@@ -135,6 +135,8 @@ class Daemon:
             "XDG_STATE_HOME": os.path.join(self.folder, "state"),
             "XDG_CONFIG_HOME": os.path.join(self.folder, "config"),
             "XDG_DATA_HOME": os.path.join(self.folder, "data"),
+            # Not the bus of whoever runs the tests.
+            "DBUS_SESSION_BUS_ADDRESS": "unix:path=" + os.path.join(self.folder, "no-bus"),
             **(environment or {}),
         }
         self.arguments = ["--config", self.config, *arguments]

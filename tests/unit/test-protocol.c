@@ -12,7 +12,8 @@
 
 #define PREFIX "io.gemmad.Assistant."
 
-static const char *const methods[] = { "Ask", "Status", "Watch", "Cancel", "History" };
+static const char *const methods[] = { "Ask",   "Listen", "Finish", "Mute",   "Devices",
+                                       "Level", "Status", "Watch",  "Cancel", "History" };
 
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
 

@@ -55,16 +55,16 @@ static struct store *opened(void) {
         return s;
 }
 
-static int append(struct store *s, uint64_t id) {
+static int append_text(struct store *s, uint64_t id, const char *heard, const char *answered) {
         struct record record = {
                 .id = id,
                 .began_us = 1000 + id,
                 .origin = ORIGIN_AUDIO,
                 .outcome = OUTCOME_ANSWERED,
-                .heard = "what time is it",
-                .heard_size = 15,
-                .answered = "It is ten.",
-                .answered_size = 10,
+                .heard = heard,
+                .heard_size = strlen(heard),
+                .answered = answered,
+                .answered_size = strlen(answered),
                 .calls_json = "[{\"name\":\"get_time\",\"arguments\":{}}]",
                 .timings = timings_none(),
         };
@@ -74,6 +74,10 @@ static int append(struct store *s, uint64_t id) {
         record.timings.first_frame = 1.5;
         record.timings.n_tokens = 7;
         return store_append(s, &record, &why);
+}
+
+static int append(struct store *s, uint64_t id) {
+        return append_text(s, id, "what time is it", "It is ten.");
 }
 
 static struct store *begun(void) {
@@ -121,7 +125,7 @@ static void a_turn_comes_back_as_it_was(void) {
         new_directory();
         s = begun();
         expect(append(s, 5) == 0);
-        expect(store_history(s, 0, 10, see, &seen, &why) == 0);
+        expect(store_history(s, 0, 10, &(struct store_visitor){ see, &seen }, &why) == 0);
         expect(seen.n == 1 && seen.last.id == 5 && seen.last.session == store_session(s));
         expect(strcmp(seen.heard, "what time is it") == 0 && strcmp(seen.model, "pocket") == 0);
         expect(seen.last.origin == ORIGIN_AUDIO && seen.last.outcome == OUTCOME_ANSWERED);
@@ -139,15 +143,15 @@ static void history_is_newest_first_and_pages(void) {
         s = begun();
         for (uint64_t id = 1; id <= 5; id++)
                 expect(append(s, id) == 0);
-        expect(store_history(s, 0, 2, see, &seen, &why) == 0);
+        expect(store_history(s, 0, 2, &(struct store_visitor){ see, &seen }, &why) == 0);
         expect(seen.n == 2 && seen.ids[0] == 5 && seen.ids[1] == 4);
 
         seen.n = 0;
-        expect(store_history(s, 4, 10, see, &seen, &why) == 0);
+        expect(store_history(s, 4, 10, &(struct store_visitor){ see, &seen }, &why) == 0);
         expect(seen.n == 3 && seen.ids[0] == 3 && seen.ids[2] == 1);
 
         seen.n = 0;
-        expect(store_history(s, UINT64_MAX, 0, see, &seen, &why) == 0);
+        expect(store_history(s, UINT64_MAX, 0, &(struct store_visitor){ see, &seen }, &why) == 0);
         expect(seen.n == 0);
 }
 
@@ -167,7 +171,8 @@ static void a_store_is_reopened_with_its_turns(void) {
         expect(store_last_turn(s, &last, &why) == 0 && last == 1);
         expect(append(s, 2) == 0);
         expect(append(s, 2) == -EEXIST);
-        expect(store_history(s, 0, 10, see, &seen, &why) == 0 && seen.n == 2);
+        expect(store_history(s, 0, 10, &(struct store_visitor){ see, &seen }, &why) == 0 &&
+               seen.n == 2);
         store_close(s);
 }
 
@@ -181,7 +186,7 @@ static void a_transcript_can_come_later(void) {
         expect(append(s, 1) == 0);
         expect(store_set_heard(s, 1, "later", 5, &why) == 0);
         expect(store_set_heard(s, 2, "later", 5, &why) == -ENOENT);
-        expect(store_history(s, 0, 10, see, &seen, &why) == 0);
+        expect(store_history(s, 0, 10, &(struct store_visitor){ see, &seen }, &why) == 0);
         expect(strcmp(seen.heard, "later") == 0);
 }
 
@@ -202,6 +207,298 @@ static void raw(const char *sql) {
         expect(sqlite3_open(file(), &db) == SQLITE_OK);
         expect(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
         (void) sqlite3_close(db);
+}
+
+static int on_row(void *userdata, int n, char **values, char **names) {
+        char *copy = userdata;
+
+        (void) n;
+        (void) names;
+        (void) snprintf(copy, 64, "%s", values[0]);
+        return 0;
+}
+
+static void ask_raw(const char *sql, char ret[static 64]) {
+        sqlite3 *db;
+
+        ret[0] = '\0';
+        expect(sqlite3_open(file(), &db) == SQLITE_OK);
+        expect(sqlite3_exec(db, sql, on_row, ret, NULL) == SQLITE_OK);
+        (void) sqlite3_close(db);
+}
+
+static unsigned found(struct store *s, const char *words, struct seen *seen) {
+        struct why why = {};
+
+        *seen = (struct seen){};
+        expect(store_search(s, words, 10, &(struct store_visitor){ see, seen }, &why) == 0);
+        return seen->n;
+}
+
+static void words_are_found_in_both_texts(void) {
+        static const struct {
+                const char *words;
+                unsigned n;
+                uint64_t newest;
+        } cases[] = {
+                { "timer", 2, 3 },
+                { "TIMER", 2, 3 },
+                { "set five", 1, 1 },
+                { "five set", 1, 1 },
+                { "cafe", 1, 2 },
+                { "open", 1, 2 },
+                { "ope", 0, 0 },
+                { "ope*", 1, 2 },
+                { "open lamp", 0, 0 },
+                { "  \ttimer \n", 2, 3 },
+                /* Nothing of FTS5's own language has a meaning. */
+                { "timer OR lamp", 0, 0 },
+                { "heard:timer", 0, 0 },
+                { "NOT timer", 0, 0 },
+                { "\"timer", 2, 3 },
+                { "timer\" OR \"lamp", 0, 0 },
+                { "(timer)", 2, 3 },
+                { "tim -er", 0, 0 },
+                { "^timer", 2, 3 },
+                { "*", 0, 0 },
+                { "''", 0, 0 },
+                { "\"", 0, 0 },
+                { "\xff\xfe", 0, 0 },
+        };
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct seen seen;
+
+        new_directory();
+        s = begun();
+        expect(append_text(s, 1, "set a timer for five", "It runs.") == 0);
+        expect(append_text(s, 2, "is the caf\xc3\xa9 there", "It is open.") == 0);
+        expect(append_text(s, 3, "stop it", "The timer has ended.") == 0);
+        expect(append_text(s, 4, "lamp", "") == 0);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                unsigned n = found(s, cases[i].words, &seen);
+
+                if (n != cases[i].n || seen.ids[0] != cases[i].newest)
+                        printf("# %s: %u\n", cases[i].words, n);
+                expect(n == cases[i].n && seen.ids[0] == cases[i].newest);
+        }
+}
+
+static void senseless_searches_are_refused(void) {
+        _cleanup_(store_closep) struct store *s = NULL;
+        char many[256] = "", large[2048];
+        struct seen seen = {};
+        struct store_visitor visitor = { see, &seen };
+        struct why why = {};
+
+        new_directory();
+        s = begun();
+        expect(append(s, 1) == 0);
+        expect(store_search(s, "", 10, &visitor, &why) == -EINVAL);
+        expect(store_search(s, " \t\n ", 10, &visitor, &why) == -EINVAL);
+        for (unsigned i = 0; i < 32; i++)
+                strcat(many, "it ");
+        expect(store_search(s, many, 10, &visitor, &why) == 0 && seen.n == 1);
+        strcat(many, "it");
+        expect(store_search(s, many, 10, &visitor, &why) == -EINVAL);
+        memset(large, '"', sizeof(large));
+        large[1024] = '\0';
+        expect(store_search(s, large, 10, &visitor, &why) == 0);
+        large[1024] = '"';
+        large[1025] = '\0';
+        expect(store_search(s, large, 10, &visitor, &why) == -EINVAL);
+}
+
+static void a_late_transcript_is_found_and_what_it_replaced_is_not(void) {
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct seen seen;
+        struct why why = {};
+
+        new_directory();
+        s = begun();
+        expect(append(s, 1) == 0);
+        expect(store_set_heard(s, 1, "close the window", 16, &why) == 0);
+        expect(found(s, "window", &seen) == 1 && found(s, "time", &seen) == 0);
+        expect(found(s, "ten", &seen) == 1);
+        raw("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)");
+}
+
+static void one_turn_is_shown(void) {
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct seen seen = {};
+        struct store_visitor visitor = { see, &seen };
+        struct why why = {};
+
+        new_directory();
+        s = begun();
+        expect(append(s, 1) == 0 && append_text(s, 2, "the second", "") == 0 && append(s, 3) == 0);
+        expect(store_show(s, 2, &visitor, &why) == 0 && seen.n == 1);
+        expect(strcmp(seen.heard, "the second") == 0);
+        expect(store_show(s, 4, &visitor, &why) == 0 && seen.n == 1);
+}
+
+/* Whether the bytes are in any file of the directory; they are ASCII, of any case. */
+static bool is_on_disk(const char *word) {
+        char command[160];
+
+        (void) snprintf(command, sizeof(command), "grep -rqai '%s' '%s'", word, directory);
+        return system(command) == 0;
+}
+
+static uint64_t forget(struct store *s, struct store_span span) {
+        struct why why = {};
+        uint64_t n = UINT64_MAX;
+
+        if (store_forget(s, &span, &n, &why) < 0)
+                printf("# %s\n", why.text);
+        return n;
+}
+
+/* Enough turns that pages split and cells move, with words of their own in some of them. */
+static void fill(struct store *s) {
+        char heard[2048];
+        unsigned seed = 7;
+
+        for (uint64_t id = 1; id <= 300; id++) {
+                unsigned size = 0;
+
+                seed = seed * 1103515245 + 12345;
+                for (unsigned i = 0; i < 1 + (seed >> 16) % 150; i++)
+                        size += (unsigned) snprintf(heard + size, sizeof(heard) - size, "w%u ",
+                                                    (seed >> 8) % 5000 + i * 7);
+                (void) snprintf(heard + size, sizeof(heard) - size, "%s",
+                                id % 3 == 0   ? "xylophone"
+                                : id % 3 == 1 ? "quagmire"
+                                              : "zeppelin");
+                expect(append_text(s, id, heard, id == 300 ? "syzygy" : "fine") == 0);
+        }
+}
+
+static void what_was_forgotten_is_in_no_file(void) {
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct store_span span = STORE_SPAN_ALL;
+        struct seen seen;
+        struct why why = {};
+
+        new_directory();
+        s = begun();
+        fill(s);
+        expect(is_on_disk("xylophone") && is_on_disk("syzygy") && is_on_disk("zeppelin"));
+        expect(store_set_heard(s, 299, "a kumquat", 9, &why) == 0);
+        expect(found(s, "kumquat", &seen) == 1);
+
+        span.first_id = span.last_id = 300;
+        expect(forget(s, span) == 1);
+        expect(!is_on_disk("syzygy") && is_on_disk("xylophone"));
+        expect(found(s, "syzygy", &seen) == 0 && found(s, "kumquat", &seen) == 1);
+        expect(forget(s, span) == 0);
+
+        for (uint64_t id = 3; id < 300; id += 3) {
+                span.first_id = span.last_id = id;
+                if (id > 20)
+                        span.last_id = 298;
+                expect(forget(s, span) > 0);
+                if (id > 20)
+                        break;
+        }
+        expect(!is_on_disk("xylophone") && is_on_disk("kumquat") && is_on_disk("quagmire"));
+        raw("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)");
+
+        expect(forget(s, STORE_SPAN_ALL) > 0);
+        expect(!is_on_disk("kumquat") && !is_on_disk("quagmire") && !is_on_disk("fine"));
+        expect(!is_on_disk("w[0-9][0-9]"));
+        expect(append(s, 301) == 0 && found(s, "time", &seen) == 1);
+}
+
+static void turns_are_forgotten_by_their_time(void) {
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct store_span since = STORE_SPAN_ALL, until = STORE_SPAN_ALL;
+        struct seen seen = {};
+        struct why why = {};
+
+        new_directory();
+        s = begun();
+        for (uint64_t id = 1; id <= 5; id++)
+                expect(append(s, id) == 0);
+        since.began_from_us = 1005;
+        expect(forget(s, since) == 1);
+        until.began_to_us = 1002;
+        expect(forget(s, until) == 2);
+        expect(store_history(s, 0, 10, &(struct store_visitor){ see, &seen }, &why) == 0);
+        expect(seen.n == 2 && seen.ids[0] == 4 && seen.ids[1] == 3);
+}
+
+static void sessions_without_turns_go_with_them(void) {
+        struct store *s;
+        char answer[64];
+
+        new_directory();
+        s = begun();
+        expect(append(s, 1) == 0);
+        store_close(s);
+        s = begun();
+        expect(append(s, 2) == 0);
+        expect(forget(s, STORE_SPAN_ALL) == 2);
+        ask_raw("SELECT group_concat(id) FROM sessions", answer);
+        expect(strcmp(answer, "2") == 0);
+        expect(append(s, 3) == 0);
+        store_close(s);
+}
+
+static void a_forgetting_that_was_cut_short_is_ended_at_the_next_start(void) {
+        struct store *s;
+
+        new_directory();
+        s = begun();
+        fill(s);
+        store_close(s);
+        raw("PRAGMA secure_delete = OFF; DELETE FROM turns; UPDATE duties SET erase = 1");
+        expect(is_on_disk("xylophone"));
+        s = opened();
+        expect(!is_on_disk("xylophone") && !is_on_disk("w[0-9][0-9]"));
+        store_close(s);
+}
+
+/* The tables of version 1, as they were written. */
+static void an_old_store_is_upgraded_with_its_turns(void) {
+        struct store *s;
+        struct seen seen;
+        char answer[64];
+
+        new_directory();
+        s = begun();
+        expect(append(s, 1) == 0);
+        store_close(s);
+        raw("DROP TABLE words; DROP TABLE duties; PRAGMA user_version = 1");
+
+        s = begun();
+        expect(found(s, "time", &seen) == 1 && seen.ids[0] == 1);
+        expect(append_text(s, 2, "lamp", "") == 0 && found(s, "lamp", &seen) == 1);
+        ask_raw("PRAGMA user_version", answer);
+        expect(strcmp(answer, "2") == 0);
+        expect(forget(s, STORE_SPAN_ALL) == 2);
+        store_close(s);
+}
+
+/* A reader holds on to the journal: that is told, and made up for later. */
+static void a_reader_in_the_way_is_told(void) {
+        struct store *s;
+        struct store_span span = STORE_SPAN_ALL;
+        struct why why = {};
+        sqlite3 *db;
+        uint64_t n;
+
+        new_directory();
+        s = begun();
+        fill(s);
+        expect(sqlite3_open(file(), &db) == SQLITE_OK);
+        expect(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM turns", NULL, NULL, NULL) ==
+               SQLITE_OK);
+        expect(store_forget(s, &span, &n, &why) == -EBUSY);
+        expect(is_on_disk("xylophone"));
+        (void) sqlite3_close(db);
+        expect(forget(s, span) == 0);
+        expect(!is_on_disk("xylophone"));
+        store_close(s);
 }
 
 static void a_newer_store_is_refused(void) {
@@ -248,7 +545,7 @@ static void a_row_of_other_hands_is_an_error(void) {
         s = begun();
         expect(append(s, 1) == 0);
         raw("PRAGMA ignore_check_constraints = 1; UPDATE turns SET outcome = 'lost'");
-        expect(store_history(s, 0, 10, see, &seen, &why) == -EBADMSG);
+        expect(store_history(s, 0, 10, &(struct store_visitor){ see, &seen }, &why) == -EBADMSG);
         expect(append(s, 2) == 0);
 }
 
@@ -289,24 +586,6 @@ static uint64_t kill_one(uint64_t first, unsigned n) {
         return last;
 }
 
-static int on_row(void *userdata, int n, char **values, char **names) {
-        char *copy = userdata;
-
-        (void) n;
-        (void) names;
-        (void) snprintf(copy, 64, "%s", values[0]);
-        return 0;
-}
-
-static void ask_raw(const char *sql, char ret[static 64]) {
-        sqlite3 *db;
-
-        ret[0] = '\0';
-        expect(sqlite3_open(file(), &db) == SQLITE_OK);
-        expect(sqlite3_exec(db, sql, on_row, ret, NULL) == SQLITE_OK);
-        (void) sqlite3_close(db);
-}
-
 static void no_told_turn_is_lost_to_sigkill(void) {
         uint64_t told = 0, there;
         char answer[64];
@@ -340,6 +619,18 @@ int main(void) {
         rule("a damaged store is refused", a_damaged_store_is_refused);
         rule("a store in no directory is refused", a_store_in_no_directory_is_refused);
         rule("a row of other hands is an error, not a crash", a_row_of_other_hands_is_an_error);
+        rule("words are found in both texts", words_are_found_in_both_texts);
+        rule("senseless searches are refused", senseless_searches_are_refused);
+        rule("a late transcript is found, and what it replaced is not",
+             a_late_transcript_is_found_and_what_it_replaced_is_not);
+        rule("one turn is shown", one_turn_is_shown);
+        rule("what was forgotten is in no file", what_was_forgotten_is_in_no_file);
+        rule("turns are forgotten by their time", turns_are_forgotten_by_their_time);
+        rule("sessions without turns go with them", sessions_without_turns_go_with_them);
+        rule("a forgetting that was cut short is ended at the next start",
+             a_forgetting_that_was_cut_short_is_ended_at_the_next_start);
+        rule("an old store is upgraded with its turns", an_old_store_is_upgraded_with_its_turns);
+        rule("a reader in the way is told", a_reader_in_the_way_is_told);
         rule("no told turn is lost to SIGKILL", no_told_turn_is_lost_to_sigkill);
         remove_all();
         return tap_done();

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wake.h"
+#include "tests/sim/fake-capture.h"
 #include "tests/sim/fake-session.h"
 #include "tests/tap.h"
 
@@ -139,6 +141,7 @@ static void open_world(const char *model, const char *options) {
 
         (void) alarm(60);
         fake_reset();
+        fake_mic_reset();
         world = (struct world){};
         expect(config_new(&world.config) == 0);
         expect(config_read(world.config, options, strlen(options), "options", &why) == 0);
@@ -211,6 +214,46 @@ static int ask_sound(unsigned owner, int fd, bool realtime) {
         };
 
         return turns_ask(world.turns, &ask, &world.asked[owner]);
+}
+
+static int ask_live(unsigned owner, bool is_held) {
+        struct ask ask = {
+                .audio_fd = -1,
+                .is_live = true,
+                .is_held = is_held,
+                .max_frames = 750,
+                .max_tokens = world.config->max_tokens,
+                .owner = &world.owners[owner],
+        };
+
+        return turns_ask(world.turns, &ask, &world.asked[owner]);
+}
+
+static bool on_microphone(const struct pipeline_event *event, enum microphone_state state) {
+        return event->kind == PIPELINE_MICROPHONE && event->microphone.state == state;
+}
+
+/* Turns the loop until the pipeline has told this state. */
+static void wait_microphone(enum microphone_state state) {
+        struct pollfd bell = { .fd = pipeline_events_fd(world.pipeline), .events = POLLIN };
+        struct pipeline_event event;
+
+        for (;;) {
+                turn_loop();
+                while (pipeline_next_event(world.pipeline, &event))
+                        if (on_microphone(&event, state))
+                                return;
+                (void) poll(&bell, 1, 10);
+                wake_clear(bell.fd);
+        }
+}
+
+/* Gives sound as soon as the microphone is open. */
+static void speak_live(enum fake_sound sound, size_t n_frames) {
+        while (!fake_mic_give(sound, n_frames))
+                (void) sd_event_run(world.loop, 1000);
+        while (!fake_mic_is_empty())
+                (void) sd_event_run(world.loop, 1000);
 }
 
 static struct owner *wait_done(unsigned owner) {
@@ -307,7 +350,8 @@ static void a_transcript_follows_in_idle_time(void) {
         expect(ask_sound(0, wav(640 * 3, 8000), false) == 0);
         expect(strcmp(wait_done(0)->heard, "") == 0);
         while (!*heard && sd_event_run(world.loop, UINT64_MAX) >= 0)
-                expect(store_history(world.store, 0, 1, on_record, heard, &why) == 0);
+                expect(store_history(world.store, 0, 1, &(struct store_visitor){ on_record, heard },
+                                     &why) == 0);
         expect(strcmp(heard, "words of 3 frames") == 0);
         close_world();
 }
@@ -721,6 +765,97 @@ static void a_thread_is_not_waited_for_longer_than_allowed(void) {
         close_world();
 }
 
+static void the_microphone_is_answered(void) {
+        struct owner *o;
+        unsigned n;
+
+        open_loaded("fake:", "[Audio]\nLingerSeconds=0\n");
+        expect(ask_live(0, false) == 0);
+        speak_live(FAKE_ROOM, 50);
+        speak_live(FAKE_VOICE, 40);
+        speak_live(FAKE_ROOM, 25);
+        o = wait_done(0);
+        expect(o->outcome == OUTCOME_ANSWERED && o->fault == FAULT_NONE);
+        expect(sscanf(o->answered, "%u frames", &n) == 1 && n == o->timings.n_frames);
+        expect(n >= 40 && n <= 56);
+        expect(o->timings.end_of_speech >= o->timings.first_frame);
+        wait_microphone(MICROPHONE_CLOSED);
+        close_world();
+}
+
+static void a_held_turn_ends_by_finish(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "");
+        expect(ask_live(0, true) == 0);
+        speak_live(FAKE_ROOM, 200);
+        expect(turns_finish(world.turns));
+        o = wait_done(0);
+        expect(strcmp(o->answered, "200 frames") == 0);
+        expect(!turns_finish(world.turns));
+        close_world();
+}
+
+static void nobody_speaks_and_nothing_is_heard(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "[Audio]\nPatienceMs=2000\n");
+        expect(ask_live(0, false) == 0);
+        speak_live(FAKE_ROOM, 60);
+        o = wait_done(0);
+        expect(o->outcome == OUTCOME_ANSWERED && o->timings.n_frames == 0);
+        expect(strcmp(o->story, "started heard: done") == 0);
+        expect(!o->answered[0] && o->timings.n_tokens == 0);
+        expect(strcmp(answer_to(1, "say hello")->answered, "hello") == 0);
+        close_world();
+}
+
+static void a_turn_finished_while_it_waits_hears_nothing(void) {
+        open_loaded("fake:", "");
+        expect(ask_live(0, true) == 0);
+        expect(turns_finish(world.turns));
+        expect(wait_done(0)->timings.n_frames == 0);
+        expect(world.owners[0].outcome == OUTCOME_ANSWERED);
+        close_world();
+}
+
+static void no_microphone_is_told(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "");
+        fake_mic_refuse(-ENODEV);
+        expect(ask_live(0, false) == 0);
+        o = wait_done(0);
+        expect(o->outcome == OUTCOME_FAILED && o->fault == FAULT_MICROPHONE);
+        expect(strcmp(o->why, "no microphone is plugged in") == 0);
+        expect(strcmp(answer_to(1, "say hello")->answered, "hello") == 0);
+        close_world();
+}
+
+static void muting_ends_listening(void) {
+        open_loaded("fake:", "");
+        expect(ask_live(0, true) == 0);
+        expect(ask_live(1, true) == 0);
+        speak_live(FAKE_ROOM, 10);
+        pipeline_set_muted(world.pipeline, true);
+        turns_cancel_live(world.turns);
+        expect(wait_done(0)->outcome == OUTCOME_CANCELLED);
+        expect(wait_done(1)->outcome == OUTCOME_CANCELLED);
+        wait_microphone(MICROPHONE_CLOSED);
+        close_world();
+        expect(!fake_mic_is_open() && fake_mic_n_opened() == fake_mic_n_closed());
+}
+
+static void an_open_microphone_does_not_disturb_a_file(void) {
+        open_loaded("fake:", "");
+        pipeline_set_meter(world.pipeline, true);
+        speak_live(FAKE_VOICE, 20);
+        expect(ask_sound(0, wav(640 * 100, 8000), false) == 0);
+        speak_live(FAKE_VOICE, 20);
+        expect(strcmp(wait_done(0)->answered, "100 frames") == 0);
+        close_world();
+}
+
 int main(void) {
         char command[64];
 
@@ -729,6 +864,15 @@ int main(void) {
                 return 1;
 
         rule("a text is answered", a_text_is_answered);
+        rule("the microphone is answered", the_microphone_is_answered);
+        rule("a held turn ends by finish", a_held_turn_ends_by_finish);
+        rule("when nobody speaks nothing is heard", nobody_speaks_and_nothing_is_heard);
+        rule("a turn that is finished while it waits hears nothing",
+             a_turn_finished_while_it_waits_hears_nothing);
+        rule("that there is no microphone is told", no_microphone_is_told);
+        rule("muting ends listening", muting_ends_listening);
+        rule("an open microphone does not disturb a file",
+             an_open_microphone_does_not_disturb_a_file);
         rule("thoughts are not told", thoughts_are_not_told);
         rule("sound is answered", sound_is_answered);
         rule("sound longer than the queue loses nothing",
@@ -763,7 +907,8 @@ int main(void) {
         rule("a System text without room ends the start",
              a_system_text_without_room_ends_the_start);
         rule("recent exchanges are in the context", recent_exchanges_are_in_the_context);
-        rule("what the model doubts is heard as nothing", what_the_model_doubts_is_heard_as_nothing);
+        rule("what the model doubts is heard as nothing",
+             what_the_model_doubts_is_heard_as_nothing);
         rule("a transcriber has no history", a_transcriber_has_no_history);
         rule("what ran is written down, also when stopped", what_ran_is_written_down);
         rule("a thread is not waited for longer than allowed",

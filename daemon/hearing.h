@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_HEARING_H
+#define DAEMON_HEARING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "audio/endpoint.h"
+#include "audio/frame.h"
+#include "base/cleanup.h"
+
+/* Decides which frames of the microphone belong to a turn.  Time is counted in frames only.
+ *
+ * Unless the key is held, a turn begins with the first word, pre-roll included, and ends with a
+ * silence of end_ms; a pause is kept back until speech goes on, so that the silence at the end costs
+ * the model nothing.  While the key is held, everything counts from the pre-roll to hearing_finish().
+ * Frames that the model has not taken wait here, at most HEARING_BACKLOG of them; a turn that would
+ * need more is cut.  Owned by the pipeline thread. */
+struct hearing;
+
+#define HEARING_BACKLOG 750 /* 30 s */
+
+struct hearing_config {
+        unsigned end_ms;
+        unsigned preroll_ms;  /* at most HEARING_MAX_PREROLL_MS */
+        unsigned patience_ms; /* until the first word */
+};
+
+#define HEARING_MAX_PREROLL_MS 2000
+
+int hearing_new(struct hearing **ret, const struct hearing_config *config);
+struct hearing *hearing_free(struct hearing *h);
+DEFINE_CLEANUP(struct hearing *, hearing_free)
+
+/* A turn begins.  max_frames: it is ended there, or from four fifths of it on at a pause. */
+void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames);
+
+/* The next frame of the microphone, within a turn or not. */
+void hearing_push(struct hearing *h, const struct frame *frame);
+
+/* The key was let go, or whoever spoke says that he has done. */
+void hearing_finish(struct hearing *h);
+
+/* The turn is over; what was not taken is forgotten. */
+void hearing_abandon(struct hearing *h);
+
+/* The next frame of the turn.  False: there is none, yet or ever. */
+bool hearing_take(struct hearing *h, struct frame *ret);
+
+/* Frames that could be taken. */
+size_t hearing_n_ready(const struct hearing *h);
+
+/* No more frames will come to be ready in this turn. */
+bool hearing_has_ended(const struct hearing *h);
+
+bool hearing_is_speaking(const struct hearing *h);
+
+/* In dB below full scale. */
+float hearing_noise_db(const struct hearing *h);
+
+/* Turns that were cut because the model was too slow for them. */
+unsigned long hearing_n_cut(const struct hearing *h);
+
+#endif

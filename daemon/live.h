@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_LIVE_H
+#define DAEMON_LIVE_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "daemon/listeners.h"
+#include "daemon/pipeline.h"
+#include "daemon/turns.h"
+#include "ipc/server.h"
+
+/* What clients can know of the microphone and do to it, besides listening.  Belongs to the main
+ * thread. */
+struct live {
+        struct pipeline *pipeline; /* not owned */
+        struct turns *turns;       /* not owned */
+
+        struct pipeline_microphone microphone; /* as last told */
+        bool is_muted;
+        struct listeners meters;   /* calls of Level */
+        struct listeners listings; /* calls of Devices */
+};
+
+/* After the server and its calls have ended. */
+void live_done(struct live *l);
+
+void live_on_event(struct live *l, const struct pipeline_event *event);
+
+/* Adds what Status tells of the microphone. */
+void live_add_status(const struct live *l, json_t *status);
+
+int live_on_mute(struct live *l, struct call *call, json_t *parameters);
+int live_on_devices(struct live *l, struct call *call);
+int live_on_level(struct live *l, struct call *call);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "ipc/ctl-print.h"
+#include "ipc/ctl.h"
+
+/* A device has to show itself, and a source that is only a dummy to be found out. */
+#define LISTEN_SECONDS 6
+#define FAINT_DB       (-60.0)
+#define CLIPPED_DB     (-0.1)
+
+DEFINE_CLEANUP(struct client *, client_free)
+
+struct doctor {
+        const struct ctl *ctl;
+        bool is_ill;
+};
+
+static void say(struct doctor *d, const char *state, const char *what, const char *remedy) {
+        if (d->ctl->as_json) {
+                json_t *finding = json_pack("{s:s, s:s, s:s}", "state", state, "finding", what,
+                                            "remedy", remedy ? remedy : "");
+
+                print_json(finding);
+                json_decref(finding);
+                return;
+        }
+        (void) printf("%-5s ", state);
+        print_indented(d->ctl, 6, what);
+        (void) putchar('\n');
+        if (remedy) {
+                (void) fputs("      -> ", stdout);
+                print_indented(d->ctl, 9, remedy);
+                (void) putchar('\n');
+        }
+}
+
+static void say_well(struct doctor *d, const char *what) {
+        say(d, "ok", what, NULL);
+}
+
+static void say_ill(struct doctor *d, const char *what, const char *remedy) {
+        d->is_ill = true;
+        say(d, "ILL", what, remedy);
+}
+
+static bool check_socket(struct doctor *d) {
+        _cleanup_(client_freep) struct client *client = NULL;
+        struct why why;
+        int r;
+
+        r = client_connect(&client, d->ctl->socket, &why);
+        if (r >= 0) {
+                say_well(d, "the daemon takes calls");
+                return true;
+        }
+        if (r == -ENOENT)
+                say_ill(d, "there is no socket: the daemon was not started",
+                        "systemctl --user enable --now gemmad.socket (or: gemmad &); "
+                        "if it listens elsewhere, gemmactl --socket PATH");
+        else if (r == -ECONNREFUSED)
+                say_ill(d, "nobody listens at the socket: the daemon has died",
+                        "systemctl --user restart gemmad; "
+                        "the reason: journalctl --user -u gemmad -e");
+        else
+                say_ill(d, why.text, "the socket belongs to another user, or is no socket");
+        return false;
+}
+
+static void check_version(struct doctor *d, json_t *status) {
+        if (strcmp(field_string(status, "version"), GEMMAD_VERSION) != 0)
+                say_ill(d, "the daemon is of another version than gemmactl",
+                        "systemctl --user restart gemmad");
+}
+
+static void check_model(struct doctor *d, json_t *status) {
+        if (strcmp(field_string(status, "state"), "loading") == 0)
+                say_ill(d, "the model is still being loaded",
+                        "wait; when it takes minutes: is the disk slow, is there memory enough?");
+        else if (!json_is_true(json_object_get(status, "hears")))
+                say_ill(d, "the model can not hear",
+                        "set Projector= in [Model] of gemmad.conf, or another model in Path=");
+        else
+                say_well(d, "the model hears");
+}
+
+static bool check_muted(struct doctor *d, json_t *status) {
+        if (!json_is_true(json_object_get(status, "muted")))
+                return true;
+        say_ill(d, "the microphone is muted", "gemmactl unmute");
+        return false;
+}
+
+/* Everything that Status tells; false when looking at the microphone makes no sense. */
+static bool check_status(struct doctor *d, bool *ret_muted) {
+        struct varlink_reply reply;
+
+        if (ctl_call(d->ctl, "io.gemmad.Assistant.Status", NULL, &reply) != CTL_EXIT_OK) {
+                say_ill(d, "the daemon does not tell its status",
+                        "systemctl --user restart gemmad");
+                return false;
+        }
+        check_version(d, reply.parameters);
+        check_model(d, reply.parameters);
+        *ret_muted = !check_muted(d, reply.parameters);
+        varlink_reply_done(&reply);
+        return true;
+}
+
+/* How many could be opened without being named; -1 when that is not to be known. */
+static int count_devices(const struct ctl *c, unsigned *ret_bluetooth) {
+        struct varlink_reply reply;
+        json_t *device;
+        int n = 0;
+        size_t i;
+
+        *ret_bluetooth = 0;
+        if (ctl_call(c, "io.gemmad.Assistant.Devices", NULL, &reply) != CTL_EXIT_OK)
+                return -1;
+        json_array_foreach(json_object_get(reply.parameters, "devices"), i, device) {
+                bool is_bluetooth = json_is_true(json_object_get(device, "bluetooth"));
+
+                *ret_bluetooth += is_bluetooth;
+                n += !is_bluetooth;
+        }
+        varlink_reply_done(&reply);
+        return n;
+}
+
+static bool check_devices(struct doctor *d) {
+        unsigned n_bluetooth;
+        int n = count_devices(d->ctl, &n_bluetooth);
+
+        if (n > 0) {
+                say_well(d, "there is a microphone");
+                return true;
+        }
+        if (n == 0 && n_bluetooth > 0)
+                say_ill(d,
+                        "the only microphone is a Bluetooth headset, which is not opened unasked",
+                        "set Device= in [Audio] of gemmad.conf to its name (gemmactl devices)");
+        else
+                say_ill(d, "there is no microphone",
+                        "plug one in; is the sound server running? pactl info, wpctl status");
+        return n_bluetooth > 0;
+}
+
+/* What the meter showed. */
+struct heard {
+        char state[16];
+        double loudest;
+};
+
+static int open_timer(void) {
+        struct itimerspec limit = { .it_value.tv_sec = LISTEN_SECONDS };
+        int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+        if (fd >= 0)
+                (void) timerfd_settime(fd, 0, &limit, NULL);
+        return fd;
+}
+
+/* Until a sound has come, or for as long as it takes to know that none will. */
+static void listen_for(const struct ctl *c, struct heard *h) {
+        struct client_call call = { .method = "io.gemmad.Assistant.Level", .more = true };
+        _cleanup_(client_freep) struct client *client = NULL;
+        _cleanup_(closep) int timer_fd = open_timer();
+        struct varlink_reply reply;
+        bool goes_on = true;
+        struct why why;
+        unsigned n = 0;
+
+        if (ctl_connect(c, &client) != CTL_EXIT_OK || client_send(client, &call, &why) < 0)
+                return;
+        while (goes_on && client_next(client, timer_fd, &reply, &why) == 1) {
+                double peak = field_number(reply.parameters, "peak");
+
+                (void) snprintf(h->state, sizeof(h->state), "%s",
+                                field_string(reply.parameters, "microphone"));
+                if (peak > h->loudest)
+                        h->loudest = peak;
+                n += strcmp(h->state, "live") == 0 && peak > -119;
+                goes_on = reply.continues && n < 16;
+                varlink_reply_done(&reply);
+        }
+}
+
+static void check_sound(struct doctor *d) {
+        struct heard h = { .loudest = -120 };
+
+        listen_for(d->ctl, &h);
+        if (strcmp(h.state, "lost") == 0 || strcmp(h.state, "opening") == 0)
+                say_ill(d, "the microphone can not be opened, or gives nothing",
+                        "gemmactl status tells why; is it in use by another program, or its sound "
+                        "server frozen? systemctl --user restart pipewire (or pulseaudio)");
+        else if (h.loudest <= -119)
+                say_ill(d, "the microphone gives digital silence",
+                        "is it switched off, by a switch of its own or in the mixer? "
+                        "pactl set-source-mute @DEFAULT_SOURCE@ 0; pactl list sources");
+        else if (h.loudest >= CLIPPED_DB)
+                say_ill(d, "the microphone is too loud: it clips",
+                        "turn it down: pactl set-source-volume @DEFAULT_SOURCE@ -20%");
+        else if (h.loudest < FAINT_DB)
+                say(d, "note", "the microphone is very quiet; fine if nobody spoke just now",
+                    "watch gemmactl meter while you speak; if it stays empty: "
+                    "pactl set-source-volume @DEFAULT_SOURCE@ +20%");
+        else
+                say_well(d, "the microphone gives sound");
+}
+
+enum ctl_exit ctl_doctor(const struct ctl *c) {
+        struct doctor d = { .ctl = c };
+        bool is_muted = false;
+
+        if (!check_socket(&d))
+                return CTL_EXIT_UNREACHABLE;
+        if (check_status(&d, &is_muted) && check_devices(&d) && !is_muted)
+                check_sound(&d);
+        return d.is_ill ? CTL_EXIT_FAILED : CTL_EXIT_OK;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "ipc/ctl-print.h"
+#include "ipc/ctl.h"
+
+static void print_time(json_int_t usec) {
+        time_t seconds = (time_t) (usec / 1000000);
+        struct tm tm;
+        char text[32];
+
+        if (localtime_r(&seconds, &tm) && strftime(text, sizeof(text), "%F %T", &tm) > 0)
+                (void) fputs(text, stdout);
+}
+
+static void print_labelled(const struct ctl *c, const char *label, const char *text) {
+        if (!text[0])
+                return;
+        (void) printf("  %-10s", label);
+        print_indented(c, 12, text);
+        (void) putchar('\n');
+}
+
+static void show_turn(const struct ctl *c, json_t *turn) {
+        json_t *call;
+        size_t i;
+
+        (void) printf("#%" JSON_INTEGER_FORMAT "  ", field_int(turn, "id"));
+        print_time(field_int(turn, "began"));
+        (void) fputs("  ", stdout);
+        print_text(stdout, c->to_terminal, field_string(turn, "source"));
+        (void) fputs("  ", stdout);
+        print_text(stdout, c->to_terminal, field_string(turn, "outcome"));
+        (void) printf("  %.0f ms\n", field_number(json_object_get(turn, "timings"), "done"));
+
+        print_labelled(c, "heard:", field_string(turn, "heard"));
+        json_array_foreach(json_object_get(turn, "calls"), i, call) {
+                (void) printf("  %-10s", "call:");
+                print_call(c, call);
+                (void) putchar('\n');
+        }
+        print_labelled(c, "answered:", field_string(turn, "answered"));
+        print_labelled(c, "error:", field_string(turn, "error"));
+}
+
+/* The turns of a reply, and how many. */
+static size_t show_turns(const struct ctl *c, json_t *turns) {
+        json_t *turn;
+        size_t i;
+
+        json_array_foreach(turns, i, turn) {
+                if (c->as_json)
+                        print_json(turn);
+                else
+                        show_turn(c, turn);
+        }
+        return json_array_size(turns);
+}
+
+enum ctl_exit ctl_history(const struct ctl *c) {
+        json_t *parameters = json_object();
+        struct varlink_reply reply;
+        enum ctl_exit e;
+
+        if (c->has_limit)
+                json_object_set_new(parameters, "limit", json_integer(c->limit));
+        if (c->has_before)
+                json_object_set_new(parameters, "before", json_integer((json_int_t) c->before));
+        e = ctl_call(c, "io.gemmad.Assistant.History", parameters, &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+
+        (void) show_turns(c, json_object_get(reply.parameters, "turns"));
+        varlink_reply_done(&reply);
+        return CTL_EXIT_OK;
+}
+
+/* The arguments with spaces between them; the caller frees it. */
+static char *join_arguments(const struct ctl *c) {
+        size_t size = 1;
+        char *text, *end;
+
+        for (int i = 0; i < c->n_arguments; i++)
+                size += strlen(c->arguments[i]) + 1;
+        text = end = malloc(size);
+        if (!text)
+                return NULL;
+
+        *end = '\0';
+        for (int i = 0; i < c->n_arguments; i++) {
+                if (i > 0)
+                        end = stpcpy(end, " ");
+                end = stpcpy(end, c->arguments[i]);
+        }
+        return text;
+}
+
+enum ctl_exit ctl_search(const struct ctl *c) {
+        _cleanup_(freep) char *words = join_arguments(c);
+        json_t *parameters, *string;
+        struct varlink_reply reply;
+        enum ctl_exit e;
+        size_t n;
+
+        if (c->n_arguments == 0) {
+                print_error("search for which words?");
+                return CTL_EXIT_USAGE;
+        }
+        string = words ? json_string(words) : NULL;
+        if (!string) {
+                print_error("the words are not UTF-8");
+                return CTL_EXIT_BAD_INPUT;
+        }
+        parameters = json_pack("{s:o}", "words", string);
+        if (c->has_limit)
+                json_object_set_new(parameters, "limit", json_integer(c->limit));
+        e = ctl_call(c, "io.gemmad.Assistant.Search", parameters, &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+
+        n = show_turns(c, json_object_get(reply.parameters, "turns"));
+        varlink_reply_done(&reply);
+        return n > 0 ? CTL_EXIT_OK : CTL_EXIT_FAILED;
+}
+
+/* The number of a turn, or 0, which is none. */
+static json_int_t turn_number(const char *text) {
+        uint64_t id;
+
+        if (parse_u64(text, &id) >= 0 && id > 0 && id <= INT64_MAX)
+                return (json_int_t) id;
+        print_error("'%s' is not the number of a turn", text);
+        return 0;
+}
+
+enum ctl_exit ctl_show(const struct ctl *c) {
+        struct varlink_reply reply;
+        enum ctl_exit e;
+        json_int_t id;
+
+        if (c->n_arguments == 0) {
+                print_error("show which turn?");
+                return CTL_EXIT_USAGE;
+        }
+        id = turn_number(c->arguments[0]);
+        if (id == 0)
+                return CTL_EXIT_USAGE;
+        e = ctl_call(c, "io.gemmad.Assistant.Show", json_pack("{s:I}", "id", id), &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+
+        if (c->as_json)
+                print_json(json_object_get(reply.parameters, "turn"));
+        else
+                show_turn(c, json_object_get(reply.parameters, "turn"));
+        varlink_reply_done(&reply);
+        return CTL_EXIT_OK;
+}
+
+static json_int_t microseconds_ago(uint64_t ms) {
+        struct timespec now;
+        uint64_t now_us;
+
+        (void) clock_gettime(CLOCK_REALTIME, &now);
+        now_us = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+        return ms < now_us / 1000 ? (json_int_t) (now_us - ms * 1000) : 0;
+}
+
+/* What to forget, said in exactly one way.  NULL: it was not, which has been reported. */
+static json_t *forget_parameters(const struct ctl *c) {
+        const char *argument = c->n_arguments > 0 ? c->arguments[0] : NULL;
+        json_int_t id;
+
+        if ((argument != NULL) + c->has_since + c->all != 1) {
+                print_error("forget what: last, the number of a turn, --since SPAN, or --all?");
+                return NULL;
+        }
+        if (c->all)
+                return json_pack("{s:b}", "all", 1);
+        if (c->has_since)
+                return json_pack("{s:I}", "since", microseconds_ago(c->since_ms));
+        if (strcmp(argument, "last") == 0)
+                return json_pack("{s:b}", "last", 1);
+        id = turn_number(argument);
+        return id > 0 ? json_pack("{s:I}", "id", id) : NULL;
+}
+
+enum ctl_exit ctl_forget(const struct ctl *c) {
+        json_t *parameters = forget_parameters(c);
+        struct varlink_reply reply;
+        enum ctl_exit e;
+        json_int_t n;
+
+        if (!parameters)
+                return CTL_EXIT_USAGE;
+        e = ctl_call(c, "io.gemmad.Assistant.Forget", parameters, &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+
+        n = field_int(reply.parameters, "forgotten");
+        if (c->as_json)
+                print_json(reply.parameters);
+        else
+                (void) printf("forgot %" JSON_INTEGER_FORMAT " turn%s\n", n, n == 1 ? "" : "s");
+        varlink_reply_done(&reply);
+        return CTL_EXIT_OK;
+}

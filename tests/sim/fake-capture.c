@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/fake-capture.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audio/capture.h"
+#include "audio/frame.h"
+#include "base/wake.h"
+
+#define CAPACITY (FRAME_SAMPLES * 2000)
+
+struct capture {
+        int wake_fd;
+        bool is_active;
+        uint64_t lost, age_ns;
+        float *samples; /* owned */
+        size_t head, tail;
+};
+
+static struct {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        struct capture *open;
+        int refusal;
+        bool is_held;
+        unsigned n_opened, n_closed;
+        size_t n_given; /* samples; the place in the voice */
+        uint32_t noise;
+} fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void lock(void) {
+        (void) pthread_mutex_lock(&fake.lock);
+}
+
+static void unlock(void) {
+        (void) pthread_cond_broadcast(&fake.changed);
+        (void) pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_mic_reset(void) {
+        lock();
+        fake.refusal = 0;
+        fake.is_held = false;
+        fake.n_opened = fake.n_closed = 0;
+        fake.n_given = 0;
+        fake.noise = 1;
+        unlock();
+}
+
+void fake_mic_refuse(int r) {
+        lock();
+        fake.refusal = r;
+        unlock();
+}
+
+void fake_mic_unplug(void) {
+        lock();
+        if (fake.open) {
+                fake.open->is_active = false;
+                wake_ring(fake.open->wake_fd);
+        }
+        unlock();
+}
+
+void fake_mic_set_age(uint64_t ns) {
+        lock();
+        if (fake.open)
+                fake.open->age_ns = ns;
+        unlock();
+}
+
+void fake_mic_set_lost(uint64_t n) {
+        lock();
+        if (fake.open)
+                fake.open->lost = n;
+        unlock();
+}
+
+/* Never zero, and every band has some of it. */
+static float noise(void) {
+        fake.noise = fake.noise * 1664525 + 1013904223;
+        return ((float) (fake.noise >> 16) - 32767.5f) / 32768;
+}
+
+/* A buzz of 130 Hz with a formant, four syllables a second. */
+static float voice(size_t i) {
+        float t = (float) i / FRAME_RATE, s = 0;
+
+        for (int k = 1; k <= 20; k++)
+                s += sinf(2 * (float) M_PI * 130 * (float) k * t) / (1 + fabsf((float) k - 5));
+        return s * 0.08f * (0.6f + 0.4f * sinf(2 * (float) M_PI * 4 * t));
+}
+
+bool fake_mic_give(enum fake_sound sound, size_t n_frames) {
+        bool is_open;
+
+        lock();
+        is_open = fake.open != NULL;
+        for (size_t i = 0; is_open && i < n_frames * FRAME_SAMPLES; i++) {
+                float s = sound == FAKE_ZEROS ? 0 : noise() * 0.001f;
+
+                if (sound == FAKE_VOICE)
+                        s += voice(fake.n_given);
+                fake.n_given++;
+                fake.open->samples[fake.open->head++ % CAPACITY] = s;
+        }
+        if (is_open)
+                wake_ring(fake.open->wake_fd);
+        unlock();
+        return is_open;
+}
+
+bool fake_mic_is_empty(void) {
+        bool is_empty;
+
+        lock();
+        is_empty = !fake.open || fake.open->head == fake.open->tail;
+        unlock();
+        return is_empty;
+}
+
+void fake_mic_hold_close(bool held) {
+        lock();
+        fake.is_held = held;
+        unlock();
+}
+
+bool fake_mic_is_open(void) {
+        bool is_open;
+
+        lock();
+        is_open = fake.open != NULL;
+        unlock();
+        return is_open;
+}
+
+unsigned fake_mic_n_opened(void) {
+        unsigned n;
+
+        lock();
+        n = fake.n_opened;
+        unlock();
+        return n;
+}
+
+unsigned fake_mic_n_closed(void) {
+        unsigned n;
+
+        lock();
+        n = fake.n_closed;
+        unlock();
+        return n;
+}
+
+int capture_open(struct capture **ret, const struct capture_config *config, struct why *why) {
+        struct capture *c;
+        int refusal;
+
+        lock();
+        refusal = fake.refusal;
+        if (!refusal) {
+                c = calloc(1, sizeof(*c));
+                c->samples = calloc(CAPACITY, sizeof(*c->samples));
+                c->wake_fd = config->wake_fd;
+                c->is_active = true;
+                fake.open = c;
+                fake.n_opened++;
+                *ret = c;
+        }
+        unlock();
+        return refusal ? because(why, refusal, "no microphone is plugged in") : 0;
+}
+
+struct capture *capture_close(struct capture *c) {
+        if (!c)
+                return NULL;
+
+        lock();
+        while (fake.is_held)
+                (void) pthread_cond_wait(&fake.changed, &fake.lock);
+        if (fake.open == c)
+                fake.open = NULL;
+        fake.n_closed++;
+        unlock();
+        free(c->samples);
+        free(c);
+        return NULL;
+}
+
+int capture_list(struct capture_device *devices, size_t size, struct why *why) {
+        (void) why;
+        if (size > 0)
+                devices[0] = (struct capture_device){
+                        .name = "fake",
+                        .rate = FRAME_RATE,
+                        .n_channels = 1,
+                        .is_default = true,
+                };
+        return size > 0;
+}
+
+size_t capture_read(struct capture *c, float *samples, size_t n) {
+        size_t i = 0;
+
+        lock();
+        while (i < n && c->tail != c->head)
+                samples[i++] = c->samples[c->tail++ % CAPACITY];
+        unlock();
+        return i;
+}
+
+unsigned capture_rate(const struct capture *c) {
+        (void) c;
+        return FRAME_RATE;
+}
+
+const char *capture_device(const struct capture *c) {
+        (void) c;
+        return "fake";
+}
+
+uint64_t capture_lost(const struct capture *c) {
+        uint64_t n;
+
+        lock();
+        n = c->lost;
+        unlock();
+        return n;
+}
+
+uint64_t capture_age(const struct capture *c) {
+        uint64_t ns;
+
+        lock();
+        ns = c->age_ns;
+        unlock();
+        return ns;
+}
+
+bool capture_is_active(const struct capture *c) {
+        bool is_active;
+
+        lock();
+        is_active = c->is_active;
+        unlock();
+        return is_active;
+}

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Past turns: searched, shown, forgotten without a trace, and dropped by their age."""
+import contextlib
+import json
+import os
+import sqlite3
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gemmad_test import ASSISTANT, Daemon, Tap  # noqa: E402
+
+tap = Tap()
+daemon = Daemon()
+INVALID = "org.varlink.service.InvalidParameter"
+
+
+def bytes_on_disk(word, d=daemon):
+    """Whether any file of the state directory holds the word."""
+    for folder, _, names in os.walk(os.path.join(d.folder, "state")):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as f:
+                if word.encode() in f.read().lower():
+                    return True
+    return False
+
+
+def ids(reply):
+    return [t["id"] for t in reply["parameters"]["turns"]]
+
+
+def search():
+    with contextlib.closing(daemon.client()) as c:
+        first = c.ask(text="where is the xylophone of my uncle")
+        second = c.ask(text="a xylophone and a quagmire")
+        find = lambda words, **more: ids(c.call(ASSISTANT + "Search", {"words": words, **more}))  # noqa: E731
+        assert find("XYLOPHONE") == [second["id"], first["id"]]
+        assert find("xylophone", limit=1) == [second["id"]]
+        assert find("uncle xylophone") == [first["id"]]
+        assert find("xylo*") == [second["id"], first["id"]]
+        assert find("xylo") == [] and find("\"") == [] and find("heard:xylophone OR") == []
+        assert c.call(ASSISTANT + "Search", {"words": "  "})["error"] == INVALID
+        assert c.call(ASSISTANT + "Search", {"words": "a " * 500})["error"] == INVALID
+        assert c.call(ASSISTANT + "Search", {})["error"] == INVALID
+        assert c.call(ASSISTANT + "Show", {"id": first["id"]})["parameters"]["turn"] == first
+        assert c.call(ASSISTANT + "Show", {"id": 999999})["error"] == ASSISTANT + "NoSuchTurn"
+        assert c.call(ASSISTANT + "Show", {"id": 0})["error"] == INVALID
+
+
+def forget():
+    with contextlib.closing(daemon.client()) as c:
+        kept = c.ask(text="the zeppelin stays")
+        gone = c.ask(text="the bassoon goes")
+        assert bytes_on_disk("zeppelin") and bytes_on_disk("bassoon")
+        reply = c.call(ASSISTANT + "Forget", {"last": True})
+        assert reply["parameters"] == {"forgotten": 1}, reply
+        assert not bytes_on_disk("bassoon") and bytes_on_disk("zeppelin")
+        assert c.call(ASSISTANT + "Forget", {"id": gone["id"]})["error"] == ASSISTANT + "NoSuchTurn"
+        assert c.call(ASSISTANT + "Forget", {"id": kept["id"]})["parameters"] == {"forgotten": 1}
+        assert not bytes_on_disk("zeppelin")
+
+        since = int(time.time() * 1e6)
+        c.ask(text="a kumquat")
+        c.ask(text="another kumquat")
+        assert c.call(ASSISTANT + "Forget", {"since": since})["parameters"] == {"forgotten": 2}
+        assert not bytes_on_disk("kumquat") and bytes_on_disk("xylophone")
+
+        c.call(ASSISTANT + "Forget", {"all": True})
+        assert not bytes_on_disk("xylophone") and not bytes_on_disk("uncle")
+        assert ids(c.call(ASSISTANT + "History")) == []
+        assert c.call(ASSISTANT + "Forget", {"all": True})["parameters"] == {"forgotten": 0}
+        assert c.call(ASSISTANT + "Forget", {"last": True})["parameters"] == {"forgotten": 0}
+        assert c.ask(text="help")["id"] > gone["id"]
+
+
+def forget_what():
+    with contextlib.closing(daemon.client()) as c:
+        n = len(ids(c.call(ASSISTANT + "History")))
+        for wrong in ({}, {"last": False}, {"last": True, "all": True}, {"id": 1, "since": 0}, {"id": 0},
+                      {"since": -1}, {"id": "last"}, {"all": None}):
+            assert c.call(ASSISTANT + "Forget", wrong)["error"] == INVALID, wrong
+        assert len(ids(c.call(ASSISTANT + "History"))) == n
+
+
+def forget_while_running():
+    """What is asked meanwhile is neither lost nor harmed."""
+    with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as other:
+        c.send(ASSISTANT + "Ask", {"text": "what time is it"}, more=True)
+        assert "error" not in other.call(ASSISTANT + "Forget", {"all": True})
+        reply = c.receive()
+        while reply.get("continues"):
+            reply = c.receive()
+        assert reply["parameters"]["event"]["turn"]["outcome"] == "answered", reply
+
+
+def ctl():
+    with contextlib.closing(daemon.client()) as c:
+        first = c.ask(text="one marmalade please")
+        c.ask(text="two marmalades please")
+    found = daemon.ctl("search", "marmalade")
+    assert found.returncode == 0 and "one marmalade please" in found.stdout, found
+    found = daemon.ctl("--json", "search", "-n", "1", "marmalade*", "please")
+    assert json.loads(found.stdout)["heard"] == "two marmalades please", found
+    assert daemon.ctl("search", "nowhere").returncode == 1
+    assert daemon.ctl("search").returncode == 2
+    shown = daemon.ctl("--json", "show", str(first["id"]))
+    assert json.loads(shown.stdout) == first, shown
+    assert daemon.ctl("show", "999999").returncode == 1
+    assert daemon.ctl("show", "x").returncode == 2 and daemon.ctl("show").returncode == 2
+
+    for wrong in ([], ["last", "--all"], ["--all", "--since", "1h"], ["x"], ["0"], ["--since", "soon"],
+                  ["last", "2"]):
+        assert daemon.ctl("forget", *wrong).returncode == 2, wrong
+    assert daemon.ctl("history", "--all").returncode == 2
+    assert daemon.ctl("forget", "last").stdout == "forgot 1 turn\n"
+    assert not bytes_on_disk("marmalades") and bytes_on_disk("marmalade")
+    assert daemon.ctl("forget", str(first["id"])).returncode == 0
+    assert daemon.ctl("forget", str(first["id"])).returncode == 1
+    assert not bytes_on_disk("marmalade")
+    with contextlib.closing(daemon.client()) as c:
+        c.ask(text="a rutabaga")
+    assert daemon.ctl("forget", "--since", "1h").returncode == 0
+    assert not bytes_on_disk("rutabaga")
+    assert daemon.ctl("forget", "--all").returncode == 0
+    assert json.loads(daemon.ctl("--json", "forget", "--all").stdout) == {"forgotten": 0}
+
+
+def keep_days():
+    with Daemon(config="[Store]\nKeepDays=30\n", start=False) as d:
+        d.start()
+        with contextlib.closing(d.client()) as c:
+            old = c.ask(text="an old persimmon")["id"]
+            new = c.ask(text="a new tamarind")["id"]
+        d.stop()
+        path = os.path.join(d.folder, "state/gemmad/history.sqlite")
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("UPDATE turns SET began = began - 31 * 86400000000 WHERE id = ?", (old,))
+            db.commit()
+        d.start()
+        with contextlib.closing(d.client()) as c:
+            assert ids(c.call(ASSISTANT + "History")) == [new]
+        assert not bytes_on_disk("persimmon", d) and bytes_on_disk("tamarind", d)
+        assert "Forgot 1 old" in d.said(), d.said()
+
+
+def nothing_stored():
+    with Daemon(config="[Store]\nEnabled=no\n") as d, contextlib.closing(d.client()) as c:
+        c.ask(text="a loganberry")
+        assert ids(c.call(ASSISTANT + "Search", {"words": "loganberry"})) == []
+        assert c.call(ASSISTANT + "Show", {"id": 1})["error"] == ASSISTANT + "NoSuchTurn"
+        assert c.call(ASSISTANT + "Forget", {"all": True})["parameters"] == {"forgotten": 0}
+        assert not bytes_on_disk("loganberry", d)
+
+
+with daemon:
+    tap.rule("words are found, and shown by their turn", search)
+    tap.rule("what was forgotten is in no file", forget)
+    tap.rule("forgetting has to be said in one way", forget_what)
+    tap.rule("forgetting while a turn runs", forget_while_running)
+    tap.rule("gemmactl search, show and forget", ctl)
+    tap.rule("turns older than KeepDays are forgotten at the start", keep_days)
+    tap.rule("without a history there is nothing to find or forget", nothing_stored)
+tap.done()

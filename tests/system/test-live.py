@@ -1,0 +1,456 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The live microphone: a sound server of our own, whose microphone is a FIFO that we speak into."""
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import wave
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gemmad_test import ASSISTANT, GEMMAD, GEMMACTL, PATIENCE, Daemon, Tap, speech, wait_until  # noqa: E402
+
+RATE = 16000
+CHUNK = 320  # samples: 20 ms
+# Heard at any place of a frame's border in the sound, which not every recording is.
+BROWSER = "hey-gemma-open-the-browser.flite-rms.wav"
+TIME = "what-time-is-it.flite-rms.wav"
+
+
+def skip_all(reason):
+    print(f"1..0 # SKIP {reason}")
+    sys.exit(0)
+
+
+class Mouth(threading.Thread):
+    """Writes into the FIFO at the pace of the clock: the noise of a quiet room, and what is to be said."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path = path
+        self.lock = threading.Lock()
+        self.words = b""
+        self.is_dead_silent = False
+        self.stops = False
+        rng = random.Random(1)
+        self.noise = [struct.pack(f"<{CHUNK}h", *(rng.randint(-12, 12) for _ in range(CHUNK)))
+                      for _ in range(50)]
+
+    def say(self, name):
+        with wave.open(speech(name)) as w:
+            assert (w.getframerate(), w.getnchannels(), w.getsampwidth()) == (RATE, 1, 2), name
+            data = w.readframes(w.getnframes())
+        with self.lock:
+            self.words += data
+
+    def has_spoken(self):
+        with self.lock:
+            return not self.words
+
+    def next_chunk(self, i):
+        with self.lock:
+            if self.is_dead_silent:
+                return bytes(2 * CHUNK)
+            chunk, self.words = self.words[:2 * CHUNK], self.words[2 * CHUNK:]
+        noise = self.noise[i % len(self.noise)]
+        return chunk + noise[len(chunk):]
+
+    def run(self):
+        fd, due, i = -1, time.monotonic(), 0
+        while not self.stops:
+            due += CHUNK / RATE
+            time.sleep(max(0, due - time.monotonic()))
+            try:
+                if fd < 0:
+                    fd = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+                    due = time.monotonic()
+                os.write(fd, self.next_chunk(i))
+                i += 1
+            except BlockingIOError:
+                pass
+            except OSError:
+                if fd >= 0:
+                    os.close(fd)
+                fd = -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class SoundServer:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="gemmad-sound-")
+        self.fifo = os.path.join(self.folder, "mic")
+        for name in ("run", "home"):
+            os.mkdir(os.path.join(self.folder, name), 0o700)
+        self.runtime = os.path.join(self.folder, "run")
+        home = os.path.join(self.folder, "home")
+        with open(os.path.join(home, ".asoundrc"), "w") as f:
+            f.write('pcm.!default { type pulse hint.description "pulse" }\nctl.!default { type pulse }\n')
+        self.environment = {k: v for k, v in os.environ.items()
+                            if k not in ("PULSE_SERVER", "PULSE_SOURCE", "DISPLAY", "DBUS_SESSION_BUS_ADDRESS")}
+        self.environment.update(XDG_RUNTIME_DIR=self.runtime, HOME=home, LC_ALL="C")
+        # The daemon has a runtime directory of its own, so it is told where the server is.
+        self.server = "unix:" + os.path.join(self.runtime, "pulse/native")
+        self.for_daemon = {"HOME": home, "PULSE_SERVER": self.server, "DISPLAY": ""}
+        self.process = None
+        self.start()
+        self.mouth = Mouth(self.fifo)
+        self.mouth.start()
+
+    def start(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.fifo)
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.process = subprocess.Popen(
+                ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+                 "-L", "module-native-protocol-unix", "-L", self.source()],
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE
+        while self.pactl("info").returncode:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("pulseaudio does not start here")
+            time.sleep(0.05)
+
+    def source(self):
+        return f"module-pipe-source source_name=mic file={self.fifo} format=s16le rate={RATE} channels=1"
+
+    def pactl(self, *arguments):
+        return subprocess.run(["pactl", *arguments], env=self.environment, capture_output=True, text=True,
+                              timeout=PATIENCE)
+
+    def unplug(self):
+        assert self.pactl("unload-module", "module-pipe-source").returncode == 0
+
+    def plug(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.fifo)
+        assert self.pactl("load-module", *self.source().split()).returncode == 0
+
+    def is_recorded(self):
+        return bool(self.pactl("list", "short", "source-outputs").stdout.strip())
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.mouth.stops = True
+        self.mouth.join(PATIENCE)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+for tool in ("pulseaudio", "pactl"):
+    if not shutil.which(tool):
+        skip_all(f"no {tool} (Debian: pulseaudio pulseaudio-utils libasound2-plugins)")
+if any(f"lib{s}san.so" in subprocess.run(["ldd", GEMMAD], capture_output=True, text=True).stdout
+       for s in ("a", "t", "ub")):
+    skip_all("built with a sanitizer, which reports the sound libraries")
+try:
+    sound = SoundServer()
+except RuntimeError as e:
+    skip_all(e)
+daemon = Daemon("[Audio]\nLingerSeconds=0\nPatienceMs=60000\n", environment=sound.for_daemon)
+tap = Tap()
+
+
+def status():
+    with contextlib.closing(daemon.client()) as c:
+        return c.call(ASSISTANT + "Status")["parameters"]
+
+
+def wait_microphone(*states):
+    wait_until(lambda: status()["microphone"] in states, f"the microphone is {states}: {status()}")
+
+
+def open_turn(c, metered=False, **parameters):
+    """A Listen whose microphone is open, and not still open from the turn before."""
+    if not metered:
+        wait_microphone("closed")
+    c.send(ASSISTANT + "Listen", parameters, more=True)
+    first = c.receive()
+    assert first.get("parameters", {}).get("event", {}).get("kind") == "started", first
+    wait_microphone("live")
+
+
+def end_turn(c):
+    """The last event."""
+    while True:
+        reply = c.receive()
+        assert "error" not in reply, reply
+        if not reply.get("continues"):
+            return reply["parameters"]["event"]["turn"]
+
+
+def expected(name):
+    with contextlib.closing(daemon.client()) as c:
+        return c.ask(audio_path=speech(name))["calls"]
+
+
+def is_heard(name, metered=False, **parameters):
+    """Speaks, and tells whether the same was understood as of the file.  A machine that is too busy for
+    its sound server loses sound, so there is more than one try."""
+    wanted = expected(name)
+    for _ in range(4):
+        with contextlib.closing(daemon.client()) as c:
+            open_turn(c, metered, **parameters)
+            sound.mouth.say(name)
+            if parameters.get("hold"):
+                wait_until(sound.mouth.has_spoken, "all is said")
+                # What was written last is still on its way through the server.
+                level_has_fallen(daemon)
+                with contextlib.closing(daemon.client()) as other:
+                    assert other.call(ASSISTANT + "Finish")["parameters"]["finished"]
+            turn = end_turn(c)
+        assert turn["source"] == "microphone", turn
+        print(f"# heard '{turn['heard']}' after {turn['timings']}")
+        if turn["outcome"] == "answered" and turn["calls"] == wanted:
+            return turn
+    raise AssertionError(f"{name} was not understood")
+
+
+def level_has_fallen(d):
+    """Waits until the meter has seen speech end."""
+    quiet = 0
+    with contextlib.closing(d.client()) as c:
+        for reply in c.stream(ASSISTANT + "Level"):
+            quiet = quiet + 1 if -119 < reply["parameters"]["rms"] < -50 else 0
+            if quiet == 3:
+                return
+
+
+def heard():
+    turn = is_heard(BROWSER)
+    t = turn["timings"]
+    assert 0 <= t["first_frame"] <= t["end_of_speech"] <= t["first_token"] <= t["done"], t
+    # The long silence before and after is not in it.
+    assert t["audio"] < 4000, t
+    wait_microphone("closed")
+
+
+def held():
+    turn = is_heard(TIME, hold=True)
+    assert turn["timings"]["frames"] > 20, turn
+    wait_microphone("closed")
+
+
+def nothing_said():
+    with contextlib.closing(daemon.client()) as c:
+        open_turn(c)
+        with contextlib.closing(daemon.client()) as other:
+            assert other.call(ASSISTANT + "Finish")["parameters"]["finished"]
+            turn = end_turn(c)
+            assert turn["outcome"] == "answered" and not turn["heard"] and not turn["calls"], turn
+            assert turn["timings"]["frames"] == 0 and turn["timings"]["tokens"] == 0, turn
+            assert not other.call(ASSISTANT + "Finish")["parameters"]["finished"]
+    assert expected(BROWSER), "the next turn is as good as ever"
+
+
+def cancelled():
+    with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as other:
+        open_turn(c)
+        assert other.call(ASSISTANT + "Cancel")["parameters"]["cancelled"]
+        assert end_turn(c)["outcome"] == "cancelled"
+    wait_microphone("closed")
+
+
+def muted():
+    with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as other:
+        open_turn(c)
+        wait_until(sound.is_recorded, "the server sees that it is recorded")
+        other.call(ASSISTANT + "Mute", {"muted": True})
+        assert end_turn(c)["outcome"] == "cancelled"
+        wait_until(lambda: not sound.is_recorded(), "the device is closed")
+        assert status()["muted"]
+        assert other.call(ASSISTANT + "Listen")["error"] == ASSISTANT + "Muted"
+        other.send(ASSISTANT + "Level", more=True)
+        assert other.receive()["parameters"]["microphone"] == "closed"
+        assert c.call(ASSISTANT + "Devices")["parameters"]["devices"]
+        assert not sound.is_recorded()
+        c.call(ASSISTANT + "Mute", {"muted": False})
+        assert not status()["muted"]
+    is_heard(BROWSER)
+
+
+def lost_and_found():
+    with contextlib.closing(daemon.client()) as meter:
+        meter.send(ASSISTANT + "Level", more=True)
+        wait_microphone("live")
+        sound.unplug()
+        wait_microphone("lost")
+        assert status()["microphone_error"]
+        with contextlib.closing(daemon.client()) as c:
+            reply = c.call(ASSISTANT + "Listen")
+            assert reply["error"] == ASSISTANT + "NoMicrophone" and reply["parameters"]["reason"], reply
+        sound.plug()
+        wait_microphone("live")
+        is_heard(BROWSER, metered=True)
+    assert daemon.said().count("The microphone is back") == 1, daemon.said()
+
+
+def lost_while_speaking():
+    """A gap in the middle of a turn does not end it."""
+    with contextlib.closing(daemon.client()) as c:
+        open_turn(c, hold=True)
+        sound.unplug()
+        wait_microphone("lost")
+        sound.plug()
+        wait_microphone("live")
+        with contextlib.closing(daemon.client()) as other:
+            assert other.call(ASSISTANT + "Finish")["parameters"]["finished"]
+        assert end_turn(c)["outcome"] == "answered"
+
+
+def server_killed():
+    with contextlib.closing(daemon.client()) as meter:
+        meter.send(ASSISTANT + "Level", more=True)
+        wait_microphone("live")
+        sound.kill()
+        wait_microphone("lost")
+        sound.start()
+        wait_microphone("live")
+    is_heard(BROWSER)
+
+
+def server_frozen():
+    """The daemon goes on, whatever the sound server does to whoever talks to it."""
+    with contextlib.closing(daemon.client()) as meter:
+        meter.send(ASSISTANT + "Level", more=True)
+        wait_microphone("live")
+        sound.process.send_signal(signal.SIGSTOP)
+        try:
+            wait_microphone("lost")
+            assert expected(BROWSER), "sound of files is still heard"
+        finally:
+            sound.process.send_signal(signal.SIGCONT)
+        wait_microphone("live")
+    is_heard(BROWSER)
+
+
+def digital_silence():
+    with contextlib.closing(daemon.client()) as meter:
+        meter.send(ASSISTANT + "Level", more=True)
+        wait_microphone("live")
+        sound.mouth.is_dead_silent = True
+        try:
+            wait_microphone("silent")
+            r = daemon.ctl("doctor")
+            assert r.returncode == 1 and "digital silence" in r.stdout, r
+        finally:
+            sound.mouth.is_dead_silent = False
+        wait_microphone("live")
+
+
+def ctl():
+    r = daemon.ctl("devices")
+    assert r.returncode == 0 and r.stdout, r
+    assert json.loads(daemon.ctl("--json", "devices").stdout.splitlines()[0])["rate"] > 0
+    r = daemon.ctl("doctor")
+    assert r.returncode == 0 and "the model hears" in r.stdout, r
+    for finding in daemon.ctl("--json", "doctor").stdout.splitlines():
+        assert json.loads(finding)["state"] in ("ok", "note"), finding
+    r = daemon.ctl("mute")
+    assert r.returncode == 0 and status()["muted"], r
+    r = daemon.ctl("doctor")
+    assert r.returncode == 1 and "gemmactl unmute" in r.stdout, r
+    r = daemon.ctl("listen")
+    assert r.returncode == 1 and "unmute" in r.stderr, r
+    r = daemon.ctl("unmute")
+    assert r.returncode == 0 and not status()["muted"], r
+    r = daemon.ctl("--socket", "/nowhere", "doctor")
+    assert r.returncode == 3 and "->" in r.stdout, r
+    r = daemon.ctl("listen", "--hold")
+    assert r.returncode == 2 and r.stderr, r
+
+
+def ctl_meter():
+    wait_microphone("closed")
+    p = subprocess.Popen([GEMMACTL, "meter"], env=daemon.environment, stdout=subprocess.PIPE, text=True)
+    try:
+        while "live" not in p.stdout.readline():
+            pass
+    finally:
+        p.kill()
+        p.communicate()
+    wait_microphone("closed")
+
+
+def ctl_listen():
+    wanted = expected(BROWSER)[0]["name"]
+    for hold in (False, True):
+        for _ in range(4):
+            wait_microphone("closed")
+            p = subprocess.Popen([GEMMACTL, "listen", *(["--hold"] if hold else [])], env=daemon.environment,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            wait_microphone("live")
+            sound.mouth.say(BROWSER)
+            if hold:
+                wait_until(sound.mouth.has_spoken, "all is said")
+                level_has_fallen(daemon)
+            else:
+                # Not held, nothing on standard input matters, and its end neither.
+                p.stdin.flush()
+                while p.poll() is None:
+                    time.sleep(0.02)
+            out, err = p.communicate("\n" if hold else None, timeout=PATIENCE)
+            print("# " + out.replace("\n", " / "))
+            if p.returncode == 0 and f"call: {wanted}" in out:
+                break
+        else:
+            raise AssertionError((out, err))
+
+
+def interrupted():
+    wait_microphone("closed")
+    p = subprocess.Popen([GEMMACTL, "listen", "--hold"], env=daemon.environment, stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_microphone("live")
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=PATIENCE)
+    assert p.returncode == 130, p.returncode
+    wait_microphone("closed")
+
+
+def stops_while_listening():
+    with contextlib.closing(daemon.client()) as c:
+        open_turn(c)
+        assert daemon.stop() == 0
+    wait_until(lambda: not sound.is_recorded(), "the device is closed")
+    chatter = [x for x in daemon.said().splitlines() if "ALSA" in x or "jack" in x.lower() or "Expression" in x]
+    assert not chatter, chatter
+
+
+try:
+    with daemon:
+        tap.rule("what is said into the microphone is heard and answered", heard)
+        tap.rule("while the key is held, all is heard", held)
+        tap.rule("when nobody speaks, nothing is heard", nothing_said)
+        tap.rule("a turn that listens is cancelled", cancelled)
+        tap.rule("mute closes the device", muted)
+        tap.rule("a microphone that was gone is heard again", lost_and_found)
+        tap.rule("a gap does not end a turn", lost_while_speaking)
+        tap.rule("a sound server that was killed is heard again", server_killed)
+        tap.rule("a frozen sound server holds up nothing", server_frozen)
+        tap.rule("digital silence is told", digital_silence)
+        tap.rule("gemmactl devices, mute, doctor", ctl)
+        tap.rule("gemmactl meter shows the level", ctl_meter)
+        tap.rule("gemmactl listen", ctl_listen)
+        tap.rule("Ctrl-C ends listening", interrupted)
+        tap.rule("a daemon that listens stops, and its libraries were quiet", stops_while_listening)
+finally:
+    sound.stop()
+tap.done()

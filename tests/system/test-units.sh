@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The systemd units are what systemd understands, and shut as much as they are meant to.
+set -u
+units=$(mktemp -d) || exit 1
+trap 'rm -rf "$units"' EXIT
+n=0
+failed=0
+
+# report NAME STATUS OUTPUT
+report() {
+        n=$((n + 1))
+        if [ "$2" -eq 0 ] && [ -z "$3" ]; then
+                echo "ok $n - $1"
+        else
+                echo "not ok $n - $1"
+                printf '%s\n' "$3" | sed 's/^/# /'
+                failed=1
+        fi
+}
+
+skip() {
+        n=$((n + 1))
+        echo "ok $n - $1 # SKIP $2"
+}
+
+# The program need not be installed yet, but has to exist.
+sed -e 's|@bindir[@]/gemmad|/bin/true|' "${SOURCE_DIR:-.}/systemd/gemmad.service.in" \
+        >"$units/gemmad.service"
+cp "${SOURCE_DIR:-.}/systemd/gemmad.socket" "$units"
+
+verified='the units are understood'
+secured='the service is exposed by no more than 1.5'
+if command -v systemd-analyze >/dev/null; then
+        # What is unknown is only printed; the status stays 0.
+        XDG_RUNTIME_DIR=$units systemd-analyze --user --man=no verify \
+                "$units/gemmad.service" "$units/gemmad.socket" >"$units/output" 2>&1
+        status=$?
+        if grep -q 'Failed to initialize manager' "$units/output"; then
+                skip "$verified" "$(tail -n 1 "$units/output")"
+        else
+                report "$verified" $status "$(cat "$units/output")"
+        fi
+
+        if systemd-analyze --help | grep -q -- --offline; then
+                output=$(systemd-analyze security --no-pager --offline=yes --threshold=15 \
+                        "$units/gemmad.service" 2>&1)
+                status=$?
+                [ $status -eq 0 ] && output=
+                report "$secured" $status "$output"
+        else
+                skip "$secured" 'an old systemd-analyze'
+        fi
+else
+        skip "$verified" 'no systemd-analyze'
+        skip "$secured" 'no systemd-analyze'
+fi
+
+echo "1..$n"
+exit $failed

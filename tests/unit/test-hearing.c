@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which frames belong to a turn.  Frames carry their number as their time, so that what comes out
+ * says where it was. */
+#include "daemon/hearing.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "tests/tap.h"
+
+static struct hearing *h;
+static uint64_t n_pushed;
+static uint32_t seed;
+
+static void open_world(unsigned patience_ms) {
+        const struct hearing_config config = {
+                .end_ms = 700,
+                .preroll_ms = 200,
+                .patience_ms = patience_ms,
+        };
+
+        n_pushed = 0;
+        seed = 1;
+        expect(hearing_new(&h, &config) == 0);
+}
+
+static float noise(void) {
+        seed = seed * 1664525 + 1013904223;
+        return ((float) (seed >> 16) - 32767.5f) / 32768;
+}
+
+/* A buzz with a formant, four syllables a second. */
+static float voice(uint64_t i) {
+        float t = (float) i / FRAME_RATE, s = 0;
+
+        for (int k = 1; k <= 20; k++)
+                s += sinf(2 * (float) M_PI * 130 * (float) k * t) / (1 + fabsf((float) k - 5));
+        return s * 0.08f * (0.6f + 0.4f * sinf(2 * (float) M_PI * 4 * t));
+}
+
+static void push(bool is_voice, unsigned n) {
+        for (; n > 0; n--, n_pushed++) {
+                struct frame frame = { .captured_ns = n_pushed, .n_valid = FRAME_SAMPLES };
+
+                for (unsigned i = 0; i < FRAME_SAMPLES; i++)
+                        frame.samples[i] = 0.001f * noise() +
+                                           (is_voice ? voice(n_pushed * FRAME_SAMPLES + i) : 0);
+                hearing_push(h, &frame);
+        }
+}
+
+/* Takes what is there, which has to be without a hole; the first and how many. */
+static unsigned take(uint64_t *ret_first) {
+        struct frame frame;
+        unsigned n = 0;
+
+        while (hearing_take(h, &frame)) {
+                if (n == 0)
+                        *ret_first = frame.captured_ns;
+                expect(frame.captured_ns == *ret_first + n);
+                n++;
+        }
+        return n;
+}
+
+static void a_turn_is_speech_with_its_beginning(void) {
+        uint64_t first = 0;
+        unsigned n;
+
+        open_world(8000);
+        push(false, 100);
+        hearing_begin(h, false, 750);
+        push(false, 50);
+        expect(hearing_n_ready(h) == 0);
+        push(true, 40);
+        push(false, 30);
+        expect(hearing_has_ended(h));
+        n = take(&first);
+        expect(first >= 140 && first <= 149);
+        /* Up to where the pause begins, and none of the silence that ends it. */
+        expect(first + n >= 190 && first + n <= 199);
+        hearing_free(h);
+}
+
+static void a_pause_is_kept_back_until_speech_goes_on(void) {
+        uint64_t first = 0;
+        unsigned n;
+
+        open_world(8000);
+        push(false, 100);
+        hearing_begin(h, false, 750);
+        push(true, 30);
+        push(false, 12);
+        n = take(&first);
+        expect(!hearing_has_ended(h) && n > 0 && first + n < n_pushed - 3);
+        push(true, 20);
+        expect(!hearing_has_ended(h));
+        n += take(&(uint64_t){ 0 });
+        expect(first + n >= n_pushed - 1);
+        hearing_free(h);
+}
+
+static void nobody_speaks(void) {
+        open_world(2000);
+        hearing_begin(h, false, 750);
+        push(false, 49);
+        expect(!hearing_has_ended(h));
+        push(false, 1);
+        expect(hearing_has_ended(h) && hearing_n_ready(h) == 0);
+        hearing_free(h);
+}
+
+static void a_held_key_takes_everything(void) {
+        uint64_t first = 0;
+
+        open_world(2000);
+        push(false, 100);
+        hearing_begin(h, true, 750);
+        push(false, 100);
+        push(true, 10);
+        push(false, 100);
+        expect(!hearing_has_ended(h));
+        hearing_finish(h);
+        expect(hearing_has_ended(h));
+        push(false, 10);
+        expect(take(&first) == 215 && first == 95);
+        hearing_free(h);
+}
+
+static void finish_ends_speech_at_once(void) {
+        uint64_t first = 0;
+        unsigned n;
+
+        open_world(8000);
+        push(false, 50);
+        hearing_begin(h, false, 750);
+        push(true, 30);
+        push(false, 8);
+        hearing_finish(h);
+        n = take(&first);
+        expect(hearing_has_ended(h) && first + n == n_pushed);
+
+        /* Before the first word there is nothing to be had. */
+        hearing_begin(h, false, 750);
+        hearing_finish(h);
+        expect(hearing_has_ended(h) && hearing_n_ready(h) == 0);
+        hearing_free(h);
+}
+
+static void no_preroll_from_before_a_gap(void) {
+        struct frame gap = { .has_gap = 1, .n_valid = FRAME_SAMPLES, .captured_ns = 100 };
+        uint64_t first = 0;
+
+        open_world(8000);
+        push(false, 100);
+        hearing_push(h, &gap);
+        n_pushed++;
+        push(false, 2);
+        hearing_begin(h, true, 750);
+        push(false, 1);
+        expect(take(&first) == 4 && first == 100);
+        hearing_free(h);
+}
+
+static void a_long_turn_is_cut(void) {
+        uint64_t first = 0;
+
+        open_world(8000);
+        hearing_begin(h, true, 100);
+        push(true, 99);
+        expect(!hearing_has_ended(h));
+        push(true, 50);
+        expect(hearing_has_ended(h) && take(&first) == 100);
+
+        /* ... rather at a pause. */
+        push(false, 100);
+        hearing_begin(h, false, 100);
+        push(true, 85);
+        expect(!hearing_has_ended(h));
+        push(false, 10);
+        expect(hearing_has_ended(h));
+        expect(hearing_n_cut(h) == 0);
+        hearing_free(h);
+}
+
+static void what_a_slow_model_leaves_is_bounded(void) {
+        uint64_t first = 0;
+
+        open_world(8000);
+        hearing_begin(h, true, 100000);
+        push(false, HEARING_BACKLOG + 10);
+        expect(hearing_has_ended(h) && hearing_n_cut(h) == 1);
+        push(false, 2000);
+        expect(take(&first) == HEARING_BACKLOG && first == 0);
+
+        /* The next turn is as any. */
+        hearing_abandon(h);
+        hearing_begin(h, true, 100);
+        push(false, 10);
+        expect(take(&first) >= 10 && hearing_n_ready(h) == 0);
+        hearing_free(h);
+}
+
+static void a_second_turn_begins_anew(void) {
+        uint64_t first = 0;
+
+        open_world(8000);
+        push(false, 100);
+        hearing_begin(h, false, 750);
+        push(true, 30);
+        hearing_abandon(h);
+        expect(hearing_n_ready(h) == 0 && hearing_has_ended(h));
+        push(false, 30);
+        hearing_begin(h, false, 750);
+        expect(!hearing_has_ended(h));
+        push(true, 30);
+        expect(take(&first) >= 25 && first >= 150);
+        hearing_free(h);
+}
+
+int main(void) {
+        rule("a turn is speech with its beginning", a_turn_is_speech_with_its_beginning);
+        rule("a pause is kept back until speech goes on",
+             a_pause_is_kept_back_until_speech_goes_on);
+        rule("when nobody speaks it ends with nothing", nobody_speaks);
+        rule("a held key takes everything, pre-roll too", a_held_key_takes_everything);
+        rule("finish ends speech at once", finish_ends_speech_at_once);
+        rule("no pre-roll from before a gap", no_preroll_from_before_a_gap);
+        rule("a long turn is cut", a_long_turn_is_cut);
+        rule("what a slow model leaves is bounded", what_a_slow_model_leaves_is_bounded);
+        rule("a second turn begins anew", a_second_turn_begins_anew);
+        return tap_done();
+}
