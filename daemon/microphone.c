@@ -130,6 +130,15 @@ static void note_sound(struct microphone *m, const float *samples, size_t n, uin
                 set_state(m, MICROPHONE_LIVE);
 }
 
+/* Of several blocks that waited, each counts as having come now, so that a frame from the end of one
+ * may seem younger than the next; time does not go back for that. */
+static void hand_on(struct microphone *m, struct frame *frame) {
+        if (frame->captured_ns < m->captured_ns)
+                frame->captured_ns = m->captured_ns;
+        m->captured_ns = frame->captured_ns;
+        m->on_frame(frame, m->userdata);
+}
+
 /* Samples at the device's rate, the last of which was there at that time. */
 static void feed(struct microphone *m, const float *samples, size_t n, uint64_t captured_ns) {
         float resampled[READ_SAMPLES];
@@ -143,7 +152,7 @@ static void feed(struct microphone *m, const float *samples, size_t n, uint64_t 
                         return;
                 for (size_t left = n_out;
                      framer_feed(&m->framer, &at, &left, captured_ns, &frame) == 1;)
-                        m->on_frame(&frame, m->userdata);
+                        hand_on(m, &frame);
         } while (n_out == READ_SAMPLES);
 }
 

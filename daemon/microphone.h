@@ -48,6 +48,7 @@ struct microphone {
         uint64_t retry_ns;    /* not to be opened before */
         uint64_t pause_ns;    /* until the next attempt but one */
         uint64_t last_ns;     /* when microphone_step() was last called */
+        uint64_t captured_ns; /* of the last frame */
         uint64_t zeros_ns;    /* since when there were zeros only; 0: there are others */
         uint64_t patience_ns; /* with zeros */
         bool has_sounded;     /* samples came since it was opened */
