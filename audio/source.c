@@ -2,18 +2,14 @@
 #include "audio/source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sndfile.h>
 
 #include "audio/framer.h"
-#include "audio/input.h"
 #include "audio/resample.h"
 #include "audio/wavhead.h"
 #include "base/cleanup.h"
@@ -22,7 +18,7 @@
 #define BLOCK_SAMPLES 8192 /* of all channels together */
 
 struct source {
-        struct input input;        /* input.fd: owned */
+        struct input input;        /* owned */
         SNDFILE *file;             /* owned */
         struct resample *resample; /* owned */
         unsigned rate, channels;
@@ -190,7 +186,7 @@ static int check_info(struct source *s, const SF_INFO *info, struct why *why) {
         if (s->max_ms > 0 && s->max_ms < UINT64_MAX / RESAMPLE_RATE_MAX)
                 s->n_max = s->max_ms * s->rate / 1000;
 
-        if (!s->input.is_file || info->frames <= 0 || info->frames == SF_COUNT_MAX)
+        if (s->input.size == INT64_MAX || info->frames <= 0 || info->frames == SF_COUNT_MAX)
                 return 0; /* not known */
         if ((uint64_t) info->frames > s->n_max)
                 return too_long(s, why);
@@ -201,24 +197,29 @@ static int check_info(struct source *s, const SF_INFO *info, struct why *why) {
 
 /* Which parsers of libsndfile a file of unknown origin gets to see is decided here, not by the
  * file: MP3 prints on standard error, and the rare formats are where its faults were found. */
-static int check_magic(struct input *in, struct why *why) {
+static int check_magic(struct source *s, bool *ret_is_wav, struct why *why) {
         static const struct {
                 char magic[5], form[5]; /* at the beginning, and 8 bytes later */
         } known[] = {
                 { "RIFF", "WAVE" }, { "RIFX", "WAVE" }, { "RF64", "WAVE" }, { "FORM", "AIFF" },
                 { "FORM", "AIFC" }, { "fLaC", "" },     { "OggS", "" },
         };
-        char head[12] = { 0 };
+        char head[INPUT_HEAD_SIZE] = { 0 };
+        size_t n;
 
-        (void) input_read(in, head, sizeof(head));
-        if (in->error != 0)
-                return input_because(in, why);
-        (void) input_seek(in, 0, SEEK_SET);
+        n = input_peek(&s->input, head);
+        if (s->input.error != 0)
+                return input_because(&s->input, why);
+        if (n == 0)
+                return because(why, -ENODATA, "nothing came");
 
-        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-                if (strncmp(head, known[i].magic, 4) == 0 &&
-                    strncmp(head + 8, known[i].form, strlen(known[i].form)) == 0)
-                        return 0;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+                if (strncmp(head, known[i].magic, 4) != 0 ||
+                    strncmp(head + 8, known[i].form, strlen(known[i].form)) != 0)
+                        continue;
+                *ret_is_wav = i == 0;
+                return 0;
+        }
         return because(why, -EBADMSG, "not a sound file that can be read (WAV, FLAC, OGG, AIFF)");
 }
 
@@ -248,7 +249,7 @@ static int read_head(struct source *s, SF_INFO *ret, struct why *why) {
         return check_info(s, ret, why);
 }
 
-static int open_file(struct source *s, struct why *why) {
+static int open_file(struct source *s, size_t max_spooled, struct why *why) {
         SF_VIRTUAL_IO io = {
                 .get_filelen = on_size,
                 .seek = on_seek,
@@ -256,9 +257,14 @@ static int open_file(struct source *s, struct why *why) {
                 .tell = on_tell,
         };
         SF_INFO info = { 0 };
+        bool is_wav = false;
         int r;
 
-        r = s->input.is_file ? check_magic(&s->input, why) : read_head(s, &info, why);
+        r = check_magic(s, &is_wav, why);
+        if (r < 0)
+                return r;
+        if (!s->input.is_file)
+                r = is_wav ? read_head(s, &info, why) : input_spool(&s->input, max_spooled, why);
         if (r < 0)
                 return r;
 
@@ -270,36 +276,37 @@ static int open_file(struct source *s, struct why *why) {
         return check_info(s, &info, why);
 }
 
-/* Ends s but leaves the descriptor to the caller. */
-static struct source *source_free(struct source *s) {
+struct source *source_close(struct source *s) {
         if (!s)
                 return NULL;
 
         if (s->file)
                 (void) sf_close(s->file);
         (void) resample_free(s->resample);
+        input_close(&s->input);
         free(s);
         return NULL;
 }
 
-DEFINE_CLEANUP(struct source *, source_free)
+DEFINE_CLEANUP(struct source *, source_close)
 
-int source_open_fd(struct source **ret, int fd, uint64_t max_ms, struct why *why) {
-        _cleanup_(source_freep) struct source *s = NULL;
+int source_open(struct source **ret, int fd, const struct source_config *config, struct why *why) {
+        _cleanup_(source_closep) struct source *s = NULL;
         int r;
 
         s = calloc(1, sizeof(*s));
         if (!s)
                 return because(why, -ENOMEM, "no memory");
-        s->max_ms = max_ms;
+        s->input.fd = -1;
+        s->max_ms = config->max_ms;
         s->mono_next = s->mono;
         s->narrow_next = s->narrow;
         framer_init(&s->framer);
 
-        r = input_init(&s->input, fd, why);
+        r = input_open(&s->input, fd, &config->input, why);
         if (r < 0)
                 return r;
-        r = open_file(s, why);
+        r = open_file(s, config->max_spooled, why);
         if (r < 0)
                 return r;
         r = resample_new(&s->resample, s->rate);
@@ -315,37 +322,6 @@ int source_open_fd(struct source **ret, int fd, uint64_t max_ms, struct why *why
 
         *ret = TAKE_PTR(s);
         return 0;
-}
-
-int source_open_path(struct source **ret, const char *path, uint64_t max_ms, struct why *why) {
-        _cleanup_(closep) int fd = -1;
-        int r;
-
-        /* Opening a pipe by name would wait for its writer. */
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-                return because(why, -errno, "cannot open '%.200s': %s", path, strerror(errno));
-        if (lseek(fd, 0, SEEK_CUR) < 0)
-                return because(why, -ESPIPE, "'%.200s' is a pipe, not a file", path);
-
-        r = source_open_fd(ret, fd, max_ms, why);
-        if (r < 0)
-                return r;
-
-        (void) TAKE_FD(fd);
-        return 0;
-}
-
-struct source *source_close(struct source *s) {
-        int fd;
-
-        if (!s)
-                return NULL;
-
-        fd = s->input.fd;
-        (void) source_free(s);
-        (void) close(fd);
-        return NULL;
 }
 
 int source_read(struct source *s, struct frame *ret, struct why *why) {
@@ -367,6 +343,10 @@ int source_read(struct source *s, struct frame *ret, struct why *why) {
                 s->held = following;
         }
         return 1;
+}
+
+bool source_is_live(const struct source *s) {
+        return !s->input.is_file;
 }
 
 uint64_t source_length_ms(const struct source *s) {

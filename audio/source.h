@@ -2,10 +2,12 @@
 #ifndef AUDIO_SOURCE_H
 #define AUDIO_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "audio/frame.h"
+#include "audio/input.h"
 #include "base/why.h"
 
 /* A sound file as a stream of frames, through the same stages as the microphone: decode
@@ -15,22 +17,29 @@
  * exactly.  Owned by one thread; memory does not grow with the length of the sound. */
 struct source;
 
-/* By path (regular files only) or by descriptor, which is owned by the source on success only.  A
- * file is read from its beginning, wherever its offset stands, and without moving it.  A pipe or
- * a socket can be read too, when it is WAV: opening and reading then wait for the writer, up to
- * 10 s at a time, and frames come as the sound does.
+struct source_config {
+        struct input_config input; /* how long a pipe is waited for */
+        size_t max_spooled;        /* bytes of a pipe that have to be kept in memory */
+        uint64_t max_ms; /* longer sound is -EFBIG, seen before or while reading; 0: no limit */
+};
+
+/* The descriptor stays the caller's and may be closed at once.  A file is read from its beginning,
+ * wherever its offset stands, and without moving it.  WAV from a pipe, socket or device comes frame
+ * by frame as its writer gives it; of the other kinds such a writer is first heard out, into
+ * memory.  A WAV head that says 0 bytes, or nearly 2 or 4 GiB, means the end of the pipe.
  *
- * max_ms: longer sound is an error (-EFBIG), seen before or while reading; 0: no limit.
  * -EBADMSG: not a sound file, or damaged; -ENODATA: no samples; -EISDIR; -ETIMEDOUT: a pipe that
- * brought nothing; or what open() and read() say; each with a reason.  Of a file that was cut off,
- * what is there is read. */
-int source_open_path(struct source **ret, const char *path, uint64_t max_ms, struct why *why);
-int source_open_fd(struct source **ret, int fd, uint64_t max_ms, struct why *why);
+ * brought nothing; -ECANCELED; or what the system says; each with a reason.  Of a file that was cut
+ * off, what is there is read. */
+int source_open(struct source **ret, int fd, const struct source_config *config, struct why *why);
 struct source *source_close(struct source *s);
 
 /* The next frame.  1 and *ret; 0 at the end (the frame before it had is_last set); -errno with a
  * reason.  captured_ns is left 0: the caller knows the clock. */
 int source_read(struct source *s, struct frame *ret, struct why *why);
+
+/* Whether the frames come at the speed of their writer. */
+bool source_is_live(const struct source *s);
 
 /* Length in milliseconds as the header says, 0 if it does not know. */
 uint64_t source_length_ms(const struct source *s);

@@ -92,7 +92,9 @@ static int parse_fmt(struct wavhead *ret, const uint8_t *fmt, uint32_t size, str
                 ret->rate = le32(fmt + 4);
                 return 0;
         }
-        return because(why, -EBADMSG, "a kind of WAV that cannot be read from a pipe");
+        return because(why, -EBADMSG,
+                       "WAV of format %#x with %u bits, which cannot be read from a pipe",
+                       tag < 0 ? TAG_EXTENSIBLE : (unsigned) tag, bits);
 }
 
 static int read_fmt(struct wavhead *ret, struct input *in, uint32_t size, struct why *why) {

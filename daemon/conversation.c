@@ -197,10 +197,11 @@ static void note_frame(struct conversation *c, const struct frame *frame) {
                 c->timings.end_of_speech = ms;
 }
 
-/* A file brings whole batches.  What comes from the microphone is appended as soon as the model is
- * free, so that a batch is as large as the model is slow. */
-static bool is_batch(const struct conversation *c, unsigned n) {
-        return n == c->config->batch_frames || (is_live(c) && spsc_count(&c->sounds->queue) == 0);
+/* A file brings whole batches.  What comes as it is spoken is appended as soon as the model is free,
+ * so that a batch is as large as the model is slow. */
+static bool is_batch(const struct conversation *c, const struct sound *sound, unsigned n) {
+        return n == c->config->batch_frames ||
+               (sound->is_live && spsc_count(&c->sounds->queue) == 0);
 }
 
 static int append(struct conversation *c, unsigned *n) {
@@ -235,7 +236,7 @@ static int hear_frames(struct conversation *c) {
                 n++;
                 if (sound.frame.is_last)
                         return append(c, &n);
-                r = is_batch(c, n) ? append(c, &n) : 0;
+                r = is_batch(c, &sound, n) ? append(c, &n) : 0;
                 if (r < 0)
                         return r;
         }

@@ -13,15 +13,14 @@
 #include "base/wake.h"
 #include "daemon/command.h"
 #include "daemon/hearing.h"
-#include "daemon/spool.h"
 #include "daemon/thread.h"
 
 #define PIPELINE_MAX_JOBS 4
 #define PIPELINE_IDLE_NS  UINT64_C(1000000000)
 #define PIPELINE_FRAME_NS UINT64_C(40000000)
 
-/* What a pipe may bring for MaxSeconds of sound: 48 kHz, stereo, 32 bits, and never less than
- * this. */
+/* What has to be kept of a pipe for MaxSeconds of sound: 48 kHz, stereo, 32 bits, and never less
+ * than this. */
 #define PIPELINE_BYTES_PER_SECOND (48000 * 2 * 4)
 #define PIPELINE_MIN_SPOOL        (64u * 1024 * 1024)
 
@@ -35,6 +34,8 @@
 #define PIPELINE_EVENTS       32
 #define PIPELINE_LEVEL_EVENTS 16 /* a meter that is not read may take no more */
 #define PIPELINE_LEVEL_FRAMES 3
+
+DEFINE_CLEANUP(struct source *, source_close)
 
 struct pipeline {
         const struct config *config; /* not owned */
@@ -195,7 +196,11 @@ static int pace(struct pipeline *p, uint64_t due_ns) {
 static int
 play(struct pipeline *p, const struct pipeline_job *job, struct source *source, struct why *why) {
         uint64_t began = clock_now_ns();
-        struct sound sound = { .kind = SOUND_FRAME, .turn = job->turn };
+        struct sound sound = {
+                .kind = SOUND_FRAME,
+                .turn = job->turn,
+                .is_live = job->realtime || source_is_live(source),
+        };
         int r;
 
         for (;;) {
@@ -219,44 +224,33 @@ static int open_source(struct pipeline *p, int fd, struct source **ret, struct w
         size_t limit = (size_t) p->config->max_seconds * PIPELINE_BYTES_PER_SECOND;
         uint64_t max_ms = (uint64_t) p->config->max_seconds * 1000;
         uint64_t stall_ms = (uint64_t) p->config->stall_seconds * 1000;
-        struct spool_config config = {
-                .max_size = limit > PIPELINE_MIN_SPOOL ? limit : PIPELINE_MIN_SPOOL,
-                .stall_ms = stall_ms,
-                .total_ms = max_ms + stall_ms,
-                .bell_fd = p->sounds->room_fd,
-                .is_over = is_over,
-                .userdata = p,
+        struct source_config config = {
+                .input = {
+                        .stall_ms = stall_ms,
+                        .total_ms = max_ms + stall_ms,
+                        .is_over = is_over,
+                        .bell_fd = p->sounds->room_fd,
+                        .userdata = p,
+                },
+                .max_spooled = limit > PIPELINE_MIN_SPOOL ? limit : PIPELINE_MIN_SPOOL,
+                .max_ms = max_ms,
         };
-        _cleanup_(closep) int own = -1;
-        int r;
 
-        r = spool_open(&own, fd, &config, why);
-        if (r < 0)
-                return r;
-        r = source_open_fd(ret, own, max_ms, why);
-        if (r < 0)
-                return r;
-
-        (void) TAKE_FD(own);
-        return 0;
+        return source_open(ret, fd, &config, why);
 }
 
 static int play_file(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
-        struct source *source = NULL;
+        _cleanup_(source_closep) struct source *source = NULL;
         int r;
 
         r = open_source(p, job->fd, &source, why);
-        if (r >= 0)
-                r = play(p, job, source, why);
-        if (source)
-                source_close(source);
         (void) close(job->fd);
-        return r;
+        return r < 0 ? r : play(p, job, source, why);
 }
 
 /* What can be handed over at once. */
 static void hand_over(struct pipeline *p, uint64_t turn) {
-        struct sound sound = { .kind = SOUND_FRAME, .turn = turn };
+        struct sound sound = { .kind = SOUND_FRAME, .turn = turn, .is_live = true };
         bool any = false;
 
         while (spsc_count(&p->sounds->queue) < SOUND_QUEUE_FRAMES &&

@@ -2,6 +2,7 @@
 #ifndef DAEMON_SOUND_H
 #define DAEMON_SOUND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "audio/frame.h"
@@ -23,6 +24,7 @@ enum sound_kind {
 struct sound {
         enum sound_kind kind;
         uint64_t turn;
+        bool is_live;      /* it comes at the speed of speech */
         unsigned n_behind; /* frames that wait behind this one, not in this queue */
         union {
                 struct frame frame;

@@ -60,6 +60,11 @@ static void read_all(struct source *s) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        const struct source_config config = {
+                .input = { .stall_ms = 1000, .total_ms = 1000, .bell_fd = -1 },
+                .max_spooled = 16 * 1024 * 1024,
+                .max_ms = MAX_MS,
+        };
         struct source *s = NULL;
         struct why why;
         int fd, r;
@@ -68,10 +73,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
 
         fd = data[0] % 2 ? new_stream(data + 1, size - 1) : new_file(data + 1, size - 1);
-        r = source_open_fd(&s, fd, MAX_MS, &why);
+        r = source_open(&s, fd, &config, &why);
+        (void) close(fd);
         if (r < 0) {
                 check(why.text[0]);
-                (void) close(fd);
                 return 0;
         }
 

@@ -83,12 +83,13 @@ struct session {
         bool is_gated, is_endless, is_ticking, hangs;
 };
 
-static sem_t fake_gate, fake_arrived;
+static sem_t fake_gate, fake_arrived, fake_heard;
 static atomic_bool fake_appends_gated;
 
 __attribute__((constructor)) static void fake_init(void) {
         (void) sem_init(&fake_gate, 0, 0);
         (void) sem_init(&fake_arrived, 0, 0);
+        (void) sem_init(&fake_heard, 0, 0);
 }
 
 static void wait_on(sem_t *s) {
@@ -97,7 +98,8 @@ static void wait_on(sem_t *s) {
 }
 
 void fake_reset(void) {
-        while (sem_trywait(&fake_gate) == 0 || sem_trywait(&fake_arrived) == 0)
+        while (sem_trywait(&fake_gate) == 0 || sem_trywait(&fake_arrived) == 0 ||
+               sem_trywait(&fake_heard) == 0)
                 ;
         atomic_store(&fake_appends_gated, false);
 }
@@ -109,6 +111,11 @@ void fake_allow(unsigned n) {
 
 void fake_wait_gate(void) {
         wait_on(&fake_arrived);
+}
+
+void fake_wait_frames(unsigned n) {
+        while (n-- > 0)
+                wait_on(&fake_heard);
 }
 
 void fake_gate_appends(bool gated) {
@@ -393,7 +400,8 @@ int session_append_tokens(struct session *s, const int32_t *ids, size_t n) {
 }
 
 int session_append_frames(struct session *s, const float *samples, size_t n) {
-        int32_t ids[64];
+        int32_t ids[64] = { 0 };
+        int r;
 
         for (size_t i = 0; i < n; i++) {
                 float peak = 0;
@@ -403,7 +411,10 @@ int session_append_frames(struct session *s, const float *samples, size_t n) {
                                 peak = samples[i * SESSION_FRAME_SAMPLES + k];
                 ids[i] = peak > 0.01f ? FAKE_FRAME : FAKE_QUIET_FRAME;
         }
-        return append(s, ids, n);
+        r = append(s, ids, n);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                (void) sem_post(&fake_heard);
+        return r;
 }
 
 int session_rewind(struct session *s, unsigned position) {

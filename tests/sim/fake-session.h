@@ -27,6 +27,9 @@ void fake_allow(unsigned n);
 /* Waits until the engine stands before the gate. */
 void fake_wait_gate(void);
 
+/* Waits until n more frames have been appended. */
+void fake_wait_frames(unsigned n);
+
 /* Whether appending stops at the gate too. */
 void fake_gate_appends(bool gated);
 

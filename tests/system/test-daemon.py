@@ -5,9 +5,11 @@ import contextlib
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import (ASSISTANT, GEMMAD, SOURCE, Client, Daemon, Tap, expected_speech, speech,  # noqa: E402
@@ -110,6 +112,40 @@ def pipe():
         turn = c.receive()["parameters"]["event"]["turn"]
         thread.join()
         assert turn["outcome"] == "answered", turn
+
+
+def live_pipe():
+    """A recorder that does not know yet how long it will be is heard while it records."""
+    with open(speech(SLOW), "rb") as f:
+        data = f.read()
+    for unknown in (0, 0xFFFFFFFF):
+        stream = data[:40] + struct.pack("<I", unknown) + data[44:]
+        p = subprocess.Popen(["gemmactl", "--json", "ask", "--audio", "-"], env=daemon.environment,
+                             executable=os.path.join(os.path.dirname(GEMMAD), "gemmactl"), stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p.stdin.write(stream[:len(stream) // 2])
+        p.stdin.flush()
+        assert json.loads(p.stdout.readline())["event"]["kind"] == "started"
+        time.sleep(0.5)
+        out, err = p.communicate(stream[len(stream) // 2:], timeout=60)
+        assert p.returncode == 0, err
+        turn = json.loads(out.splitlines()[-1])["event"]["turn"]
+        with contextlib.closing(daemon.client()) as c:
+            assert turn["heard"] == c.ask(audio_path=speech(SLOW))["heard"], turn
+        # The writer slept between the two, so a sound that was kept first would have both at its end.
+        timings = turn["timings"]
+        assert timings["end_of_speech"] - timings["first_frame"] >= 450, timings
+
+
+def bad_pipes():
+    """Each names what is wrong."""
+    wav = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0"
+    for data, reason in ((b"", "nothing came"), (b"hello, what time is it?", "not a sound file"),
+                         (wav, "ends in its head"), (wav + struct.pack("<HHIIHH", 2, 1, 16000, 8000, 1, 4), "format 0x2"),
+                         (wav + struct.pack("<HHIIHH", 1, 1, 100, 200, 2, 16) + b"data\0\0\0\0", "100 Hz")):
+        r = subprocess.run(["gemmactl", "ask", "--audio", "-"], env=daemon.environment, input=data,
+                           executable=os.path.join(os.path.dirname(GEMMAD), "gemmactl"), capture_output=True, timeout=60)
+        assert r.returncode == 4 and reason in r.stderr.decode(), (data, r)
 
 
 def formats():
@@ -329,6 +365,8 @@ with daemon:
     tap.rule("sound at its own speed is heard the same", chunks_do_not_matter)
     tap.rule("sound comes by descriptor", descriptor)
     tap.rule("sound comes through a pipe", pipe)
+    tap.rule("a pipe is heard while its writer writes", live_pipe)
+    tap.rule("bad sound from a pipe is told apart", bad_pipes)
     tap.rule("sound of any rate and channel count is heard", formats)
     tap.rule("history is newest first and complete", history)
     tap.rule("a watcher sees the turns of others", watch)

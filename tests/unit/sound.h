@@ -21,6 +21,14 @@
 
 DEFINE_CLEANUP(struct source *, source_close)
 
+static inline struct source_config config_with(uint64_t max_ms) {
+        return (struct source_config){
+                .input = { .stall_ms = 10000, .total_ms = 60000, .bell_fd = -1 },
+                .max_spooled = 1024 * 1024,
+                .max_ms = max_ms,
+        };
+}
+
 /* libsndfile 1.2.0 forgets one structure when the head of an OGG file is damaged. */
 const char *__lsan_default_options(void);
 const char *__lsan_default_suppressions(void);
@@ -122,17 +130,17 @@ static inline void hear_frames(struct heard *h, struct source *s) {
                 expect(source_read(s, &frame, &h->why) == 0);
 }
 
-/* Opens and reads all; takes the descriptor over. */
+/* Opens, closes the descriptor and reads all. */
 static inline struct heard hear(int fd, uint64_t max_ms) {
         _cleanup_(source_closep) struct source *s = NULL;
+        struct source_config config = config_with(max_ms);
         struct heard h = { .in_order = true, .in_range = true };
 
-        h.r = source_open_fd(&s, fd, max_ms, &h.why);
+        h.r = source_open(&s, fd, &config, &h.why);
+        (void) close(fd);
         if (h.r < 0) {
                 expect(!s);
                 expect(h.why.text[0]);
-                expect(fcntl(fd, F_GETFD) >= 0);
-                (void) close(fd);
                 return h;
         }
 

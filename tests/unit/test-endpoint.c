@@ -2,6 +2,7 @@
 #include "audio/endpoint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <math.h>
 #include <stdbool.h>
@@ -91,12 +92,15 @@ static void label_clip(size_t first, size_t n_frames) {
 }
 
 static void add_clip(const char *path) {
+        const struct source_config config = {};
         _cleanup_(source_closep) struct source *s = NULL;
+        _cleanup_(closep) int fd = -1;
         size_t first = scene.n_frames, n;
         struct frame frame;
         struct why why;
 
-        if (source_open_path(&s, path, 0, &why) < 0)
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || source_open(&s, fd, &config, &why) < 0)
                 return;
         while (source_read(s, &frame, &why) == 1) {
                 grow(1);
