@@ -23,10 +23,8 @@ struct source {
         struct resample *resample; /* owned */
         unsigned rate, channels;
         sf_count_t n_block; /* samples per channel in one read */
-        uint64_t length_ms;
-        uint64_t n_read, n_max; /* samples per channel; no limit: UINT64_MAX */
-        uint64_t max_ms;
-        bool is_drained; /* the file has no more samples */
+        uint64_t n_read;    /* samples per channel */
+        bool is_drained;    /* the file has no more samples */
 
         /* One frame is held back, because only its successor tells that it is not the last. */
         struct frame held;
@@ -58,10 +56,6 @@ static sf_count_t on_tell(void *userdata) {
         const struct input *in = userdata;
 
         return in->offset;
-}
-
-static int too_long(const struct source *s, struct why *why) {
-        return because(why, -EFBIG, "longer than the limit of %.1f s", (double) s->max_ms / 1000);
 }
 
 /* No decoder is trusted to keep to [-1, 1]: a float file holds what it likes, and a lossy one
@@ -101,8 +95,6 @@ static int refill_mono(struct source *s, struct why *why) {
         }
 
         s->n_read += (uint64_t) n;
-        if (s->n_read > s->n_max)
-                return too_long(s, why);
         mix(s, (size_t) n);
         return 1;
 }
@@ -181,17 +173,6 @@ static int check_info(struct source *s, const SF_INFO *info, struct why *why) {
         s->n_block = BLOCK_SAMPLES / s->channels;
         if (s->n_block > s->rate / 25)
                 s->n_block = s->rate / 25;
-
-        s->n_max = UINT64_MAX;
-        if (s->max_ms > 0 && s->max_ms < UINT64_MAX / RESAMPLE_RATE_MAX)
-                s->n_max = s->max_ms * s->rate / 1000;
-
-        if (s->input.size == INT64_MAX || info->frames <= 0 || info->frames == SF_COUNT_MAX)
-                return 0; /* not known */
-        if ((uint64_t) info->frames > s->n_max)
-                return too_long(s, why);
-        if ((uint64_t) info->frames < UINT64_MAX / 1000)
-                s->length_ms = (uint64_t) info->frames * 1000 / s->rate;
         return 0;
 }
 
@@ -298,7 +279,6 @@ int source_open(struct source **ret, int fd, const struct source_config *config,
         if (!s)
                 return because(why, -ENOMEM, "no memory");
         s->input.fd = -1;
-        s->max_ms = config->max_ms;
         s->mono_next = s->mono;
         s->narrow_next = s->narrow;
         framer_init(&s->framer);
@@ -347,8 +327,4 @@ int source_read(struct source *s, struct frame *ret, struct why *why) {
 
 bool source_is_live(const struct source *s) {
         return !s->input.is_file;
-}
-
-uint64_t source_length_ms(const struct source *s) {
-        return s->length_ms;
 }

@@ -20,7 +20,6 @@ struct source;
 struct source_config {
         struct input_config input; /* how long a pipe is waited for */
         size_t max_spooled;        /* bytes of a pipe that have to be kept in memory */
-        uint64_t max_ms; /* longer sound is -EFBIG, seen before or while reading; 0: no limit */
 };
 
 /* The descriptor stays the caller's and may be closed at once.  A file is read from its beginning,
@@ -40,8 +39,5 @@ int source_read(struct source *s, struct frame *ret, struct why *why);
 
 /* Whether the frames come at the speed of their writer. */
 bool source_is_live(const struct source *s);
-
-/* Length in milliseconds as the header says, 0 if it does not know. */
-uint64_t source_length_ms(const struct source *s);
 
 #endif

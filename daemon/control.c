@@ -261,7 +261,7 @@ static json_t *status_of(struct control *c) {
                  "queued", (json_int_t) turns_n_waiting(c->turns),
                  "dropped_clients", (json_int_t) counters.n_dropped,
                  "refused_frames", (json_int_t) spsc_refused(&c->config.sounds->queue),
-                 "cut_turns", (json_int_t) pipeline_n_cut(c->config.pipeline));
+                 "cut_turns", (json_int_t) turns_n_cut(c->turns));
         /* clang-format on */
         if (status)
                 live_add_status(&c->live, status);

@@ -15,6 +15,11 @@ static_assert(FRAME_SAMPLES == SESSION_FRAME_SAMPLES, "audio/ and model/ disagre
 #define CONVERSATION_IDLE_MS        1000
 #define CONVERSATION_MAX_TRANSCRIPT 256
 
+/* Positions for the end of the user's turn and the first words of an answer: a text that leaves less
+ * is refused, a sound is cut where there still is room for a sentence. */
+#define CONVERSATION_TEXT_TAIL  16
+#define CONVERSATION_SOUND_TAIL 64
+
 /* A turn that went well and in which there was nothing to answer. */
 #define NOBODY_SPOKE 1
 
@@ -146,8 +151,8 @@ static int hear_text(struct conversation *c) {
         const struct request *request = &c->request;
         int r;
 
-        /* Room for the end of the user's turn and the first words of an answer. */
-        r = dialogue_open_text(c->dialogue, request->text, request->text_size, 16);
+        r = dialogue_open_text(c->dialogue, request->text, request->text_size,
+                               CONVERSATION_TEXT_TAIL);
         if (r == -EFBIG) {
                 c->fault = FAULT_TEXT;
                 return because(&c->why, r, "the text is too long for the context of %u positions",
@@ -214,6 +219,29 @@ static int append(struct conversation *c, unsigned *n) {
         return r;
 }
 
+/* What was heard behind the pause at which the turn was cut is taken back: so many frames count, the
+ * last n of them are not appended. */
+static int cut(struct conversation *c, unsigned n_kept, unsigned n) {
+        unsigned n_surplus = c->timings.n_frames > n_kept ? c->timings.n_frames - n_kept : 0;
+        unsigned n_dropped = n_surplus < n ? n_surplus : n;
+        int r;
+
+        c->is_cut = true;
+        c->timings.n_frames -= n_surplus;
+        c->timings.audio -= (double) n_surplus * FRAME_SAMPLES * 1000 / FRAME_RATE;
+        n -= n_dropped;
+        r = append(c, &n);
+        if (r < 0 || n_surplus == n_dropped)
+                return r;
+        return dialogue_take_back(c->dialogue, n_surplus - n_dropped);
+}
+
+/* The frames that are to be appended would leave no room to answer them. */
+static bool is_context_full(const struct conversation *c, unsigned n) {
+        return dialogue_position(c->dialogue) + n + CONVERSATION_SOUND_TAIL >
+               dialogue_max_positions(c->dialogue);
+}
+
 /* Frames up to the last one, appended in micro-batches as they come. */
 static int hear_frames(struct conversation *c) {
         enum fault fault = is_live(c) ? FAULT_MICROPHONE : FAULT_AUDIO;
@@ -227,8 +255,12 @@ static int hear_frames(struct conversation *c) {
                         return r;
                 if (sound.kind == SOUND_FAILED)
                         return fail(c, fault, -EBADMSG, sound.why.text);
+                if (sound.kind == SOUND_END && sound.n_kept > 0)
+                        return cut(c, sound.n_kept, n);
                 if (sound.kind == SOUND_END)
                         return append(c, &n);
+                if (is_context_full(c, n + 1))
+                        return cut(c, c->timings.n_frames, n);
 
                 note_frame(c, &sound.frame);
                 memcpy(c->samples + (size_t) n * FRAME_SAMPLES, sound.frame.samples,
@@ -418,6 +450,7 @@ static void end_turn(struct conversation *c, int r) {
 
         c->timings.done = since_request(c, clock_now_ns());
         event.done.timings = c->timings;
+        event.done.is_cut = c->is_cut;
         event_push_always(c->events, &event);
 }
 
@@ -505,6 +538,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->why = (struct why){};
         c->has_heard = false;
         c->is_doubted = false;
+        c->is_cut = false;
         text_clear(&c->heard);
         text_clear(&c->answered);
         if (c->request.origin == ORIGIN_TEXT)

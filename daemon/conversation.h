@@ -53,6 +53,7 @@ struct conversation {
         struct why why;
         bool has_heard;  /* the transcript has been sent completely */
         bool is_doubted; /* the model was not sure of it: nothing was heard */
+        bool is_cut;     /* not all of the sound was heard */
 
         enum afterwards afterwards;
         unsigned n_transcript;

@@ -239,6 +239,13 @@ int dialogue_append_frames(struct dialogue *d, const float *samples, size_t n) {
         return session_append_frames(d->session, samples, n);
 }
 
+int dialogue_take_back(struct dialogue *d, unsigned n) {
+        int r;
+
+        r = session_rewind(d->session, session_position(d->session) - n);
+        return r == -ERANGE ? 0 : r;
+}
+
 int dialogue_close_audio(struct dialogue *d) {
         int r;
 

@@ -40,6 +40,10 @@ int dialogue_open_audio(struct dialogue *d);
 /* Frames of an opened audio, as many as are appended at once. */
 int dialogue_append_frames(struct dialogue *d, const float *samples, size_t n);
 
+/* Forgets the last n frames again, which were appended since dialogue_open_audio(); not when the
+ * session can no longer go back so far. */
+int dialogue_take_back(struct dialogue *d, unsigned n);
+
 /* Ends the audio; the place is kept for dialogue_reopen_audio(). */
 int dialogue_close_audio(struct dialogue *d);
 

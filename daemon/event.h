@@ -46,6 +46,7 @@ struct event_loaded {
 struct event_done {
         enum outcome outcome;
         enum fault fault;
+        bool is_cut;
         struct timings timings;
         struct why why;
 };

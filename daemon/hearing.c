@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "daemon/limit.h"
+
 #define FRAME_MS 40
 
 /* Room for the backlog and for what may have to be looked back on. */
@@ -25,9 +27,8 @@ struct hearing {
 
         bool is_listening, is_held, has_begun, has_ended, is_speaking;
         unsigned n_listened; /* frames pushed in this turn */
-        unsigned n_spoken;   /* ... since it has begun */
-        unsigned max_frames;
-        unsigned long n_cut;
+        struct limit limit;  /* ... since it has begun */
+        unsigned n_kept;     /* of a turn that was cut, 0: it was not */
 };
 
 static unsigned frames_of(unsigned ms) {
@@ -79,12 +80,12 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
         h->has_begun = is_held;
         h->has_ended = false;
         h->n_listened = 0;
-        h->n_spoken = 0;
-        h->max_frames = max_frames;
+        h->limit = limit_of(max_frames);
+        h->n_kept = 0;
         h->next = h->ready = h->head;
         if (is_held) {
                 h->next = back(h, h->head, frames_of(h->config.preroll_ms));
-                h->n_spoken = (unsigned) (h->head - h->next);
+                h->limit.n_frames = (unsigned) (h->head - h->next);
         }
         endpoint_abandon(h->endpoint);
 }
@@ -102,24 +103,22 @@ static void begin_speech(struct hearing *h) {
         h->has_begun = true;
         h->next = back(h, h->head - 1, onset > preroll ? onset : preroll);
         h->ready = h->head;
-        h->n_spoken = (unsigned) (h->head - h->next);
+        h->limit.n_frames = (unsigned) (h->head - h->next) - 1;
 }
 
-/* Too long, for the model's ear or for its speed. */
+/* Too long, for the model's ear or for its speed.  Nothing is lost when nobody speaks just then. */
 static bool is_full(struct hearing *h, enum endpoint_verdict verdict) {
-        if (h->head - h->next >= HEARING_BACKLOG) {
-                h->n_cut++;
-                return true;
-        }
-        if (verdict == ENDPOINT_PAUSE && h->n_spoken >= h->max_frames / 5 * 4)
-                return true;
-        return h->n_spoken >= h->max_frames;
+        bool is_too_long = limit_push(&h->limit, verdict);
+
+        if (!is_too_long && h->head - h->next < HEARING_BACKLOG)
+                return false;
+        if (verdict == ENDPOINT_START || verdict == ENDPOINT_SPEECH)
+                h->n_kept = limit_kept(&h->limit);
+        return true;
 }
 
 static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         h->n_listened++;
-        if (h->has_begun)
-                h->n_spoken++;
         if (h->is_held)
                 h->ready = h->head;
         else if (verdict == ENDPOINT_START && !h->has_begun)
@@ -127,8 +126,7 @@ static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         else if (verdict == ENDPOINT_SPEECH && h->has_begun)
                 h->ready = h->head;
 
-        if (h->has_begun ? is_full(h, h->is_held ? ENDPOINT_SPEECH : verdict)
-                         : h->n_listened >= frames_of(h->config.patience_ms))
+        if (h->has_begun ? is_full(h, verdict) : h->n_listened >= frames_of(h->config.patience_ms))
                 end(h);
         else if (!h->is_held && verdict == ENDPOINT_END)
                 end(h);
@@ -196,6 +194,6 @@ float hearing_noise_db(const struct hearing *h) {
         return endpoint_noise_db(h->endpoint);
 }
 
-unsigned long hearing_n_cut(const struct hearing *h) {
-        return h->n_cut;
+unsigned hearing_n_kept(const struct hearing *h) {
+        return h->n_kept;
 }

@@ -33,7 +33,7 @@ int hearing_new(struct hearing **ret, const struct hearing_config *config);
 struct hearing *hearing_free(struct hearing *h);
 DEFINE_CLEANUP(struct hearing *, hearing_free)
 
-/* A turn begins.  max_frames: it is ended there, or from four fifths of it on at a pause. */
+/* A turn begins.  max_frames: it is ended there. */
 void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames);
 
 /* The next frame of the microphone, within a turn or not. */
@@ -59,7 +59,8 @@ bool hearing_is_speaking(const struct hearing *h);
 /* In dB below full scale. */
 float hearing_noise_db(const struct hearing *h);
 
-/* Turns that were cut because the model was too slow for them. */
-unsigned long hearing_n_cut(const struct hearing *h);
+/* How many of its first frames count of a turn that was ended although somebody spoke, because it
+ * was too long, or the model too slow for it; 0: it was not. */
+unsigned hearing_n_kept(const struct hearing *h);
 
 #endif

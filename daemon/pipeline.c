@@ -13,6 +13,7 @@
 #include "base/wake.h"
 #include "daemon/command.h"
 #include "daemon/hearing.h"
+#include "daemon/limit.h"
 #include "daemon/thread.h"
 
 #define PIPELINE_MAX_JOBS 4
@@ -36,6 +37,7 @@
 #define PIPELINE_LEVEL_FRAMES 3
 
 DEFINE_CLEANUP(struct source *, source_close)
+DEFINE_CLEANUP(struct endpoint *, endpoint_free)
 
 struct pipeline {
         const struct config *config; /* not owned */
@@ -51,8 +53,6 @@ struct pipeline {
         _Atomic uint64_t finished; /* the newest turn that is to listen no longer */
         atomic_bool is_muted, has_meter;
         atomic_uint n_lists; /* how often the devices were asked for */
-
-        atomic_ulong n_cut; /* written by the thread only */
 
         /* The thread's own. */
         uint64_t turn;
@@ -192,16 +192,30 @@ static int pace(struct pipeline *p, uint64_t due_ns) {
         return 0;
 }
 
+static int push_end(struct pipeline *p, unsigned n_kept) {
+        const struct sound end = { .kind = SOUND_END, .turn = p->turn, .n_kept = n_kept };
+
+        return push(p, &end);
+}
+
 /* Frame k of speech that begins now is complete (k + 1) * 40 ms from now. */
 static int
 play(struct pipeline *p, const struct pipeline_job *job, struct source *source, struct why *why) {
+        struct limit limit = limit_of(p->config->max_seconds * FRAME_RATE / FRAME_SAMPLES);
+        _cleanup_(endpoint_freep) struct endpoint *endpoint = NULL;
         uint64_t began = clock_now_ns();
+        bool is_full;
         struct sound sound = {
                 .kind = SOUND_FRAME,
                 .turn = job->turn,
                 .is_live = job->realtime || source_is_live(source),
         };
         int r;
+
+        /* A new one, so that where a sound is cut does not depend on the one before. */
+        r = endpoint_new(&endpoint, &ENDPOINT_DEFAULTS);
+        if (r < 0)
+                return r;
 
         for (;;) {
                 r = source_read(source, &sound.frame, why);
@@ -217,6 +231,9 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
                 r = push(p, &sound);
                 if (r < 0)
                         return r;
+                is_full = limit_push(&limit, endpoint_push(endpoint, &sound.frame));
+                if (is_full && !sound.frame.is_last)
+                        return push_end(p, limit_kept(&limit));
         }
 }
 
@@ -233,7 +250,6 @@ static int open_source(struct pipeline *p, int fd, struct source **ret, struct w
                         .userdata = p,
                 },
                 .max_spooled = limit > PIPELINE_MIN_SPOOL ? limit : PIPELINE_MIN_SPOOL,
-                .max_ms = max_ms,
         };
 
         return source_open(ret, fd, &config, why);
@@ -278,7 +294,6 @@ static int check_microphone(struct pipeline *p, uint64_t began_ns, struct why *w
 }
 
 static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
-        const struct sound end = { .kind = SOUND_END, .turn = job->turn };
         uint64_t began = clock_now_ns();
         int r;
 
@@ -289,9 +304,8 @@ static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, 
                         hearing_finish(p->hearing);
 
                 hand_over(p, job->turn);
-                atomic_store_explicit(&p->n_cut, hearing_n_cut(p->hearing), memory_order_relaxed);
                 if (hearing_has_ended(p->hearing) && hearing_n_ready(p->hearing) == 0)
-                        return push(p, &end);
+                        return push_end(p, hearing_n_kept(p->hearing));
                 if (!hearing_has_ended(p->hearing)) {
                         r = check_microphone(p, began, why);
                         if (r < 0)
@@ -477,10 +491,6 @@ int pipeline_events_fd(const struct pipeline *p) {
 
 bool pipeline_next_event(struct pipeline *p, struct pipeline_event *ret) {
         return spsc_pop(&p->events, ret, 1) == 1;
-}
-
-unsigned long pipeline_n_cut(const struct pipeline *p) {
-        return atomic_load_explicit(&p->n_cut, memory_order_relaxed);
 }
 
 void pipeline_end_turn(struct pipeline *p, uint64_t turn) {

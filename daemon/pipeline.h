@@ -82,9 +82,6 @@ void pipeline_list(struct pipeline *p);
 int pipeline_events_fd(const struct pipeline *p);
 bool pipeline_next_event(struct pipeline *p, struct pipeline_event *ret);
 
-/* Turns that were cut because the model was too slow for them. */
-unsigned long pipeline_n_cut(const struct pipeline *p);
-
 /* Nobody listens to this turn and those before it any more. */
 void pipeline_end_turn(struct pipeline *p, uint64_t turn);
 

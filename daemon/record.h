@@ -2,6 +2,7 @@
 #ifndef DAEMON_RECORD_H
 #define DAEMON_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,7 @@ struct record {
         size_t answered_size;
         const char *calls_json; /* an array of {name, arguments} */
         const char *error;      /* NULL unless it failed */
+        bool is_cut;            /* the store does not keep it */
         const char *model;
         struct timings timings;
 };

@@ -81,6 +81,8 @@ json_t *reply_turn(const struct record *turn) {
         /* clang-format on */
         if (object && turn->error)
                 (void) json_object_set_new(object, "error", reply_string(turn->error));
+        if (object && turn->is_cut)
+                (void) json_object_set_new(object, "cut", json_true());
         return object;
 }
 

@@ -38,6 +38,7 @@ struct turn {
         enum fault fault;
         struct why why; /* empty unless it failed */
         struct timings timings;
+        bool is_cut; /* the sound was longer than what was heard of it */
 
         bool has_run;
         bool is_cancelled;

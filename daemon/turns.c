@@ -20,7 +20,7 @@ struct turns {
         struct event_loaded loaded;
         unsigned position;
         uint64_t last_id;
-        uint64_t n_done;
+        uint64_t n_done, n_cut;
         bool is_stopping;
         bool has_store_failed; /* ... and that has been said */
 
@@ -73,6 +73,7 @@ int turns_record(const struct turns *t,
                 .answered_size = turn->answered.size,
                 .calls_json = calls,
                 .error = turn->why.text[0] ? turn->why.text : NULL,
+                .is_cut = turn->is_cut,
                 .model = t->loaded.model,
                 .timings = turn->timings,
         };
@@ -107,9 +108,10 @@ static void store_turn(struct turns *t, const struct turn *turn) {
 static void log_turn(const struct turn *turn) {
         const struct timings *times = &turn->timings;
 
-        log_info("Turn %llu: %s by %s after %.0f ms, %u frames, %u tokens%s%s",
+        log_info("Turn %llu: %s by %s after %.0f ms, %u frames%s, %u tokens%s%s",
                  (unsigned long long) turn->id, outcome_name(turn->outcome),
-                 origin_name(turn->origin), times->done, times->n_frames, times->n_tokens,
+                 origin_name(turn->origin), times->done, times->n_frames,
+                 turn->is_cut ? " and cut there" : "", times->n_tokens,
                  turn->why.text[0] ? ": " : "", turn->why.text);
         log_debug("Turn %llu: heard \"%s\", answered \"%s\"", (unsigned long long) turn->id,
                   text_data(&turn->heard), text_data(&turn->answered));
@@ -457,6 +459,8 @@ static void on_done(struct turns *t, const struct event_done *done) {
         struct turn *turn = t->running;
 
         turn->timings = done->timings;
+        turn->is_cut = done->is_cut;
+        t->n_cut += done->is_cut;
         turn->outcome = done->outcome;
         if (done->outcome == OUTCOME_FAILED) {
                 turn->fault = done->fault;
@@ -561,6 +565,10 @@ unsigned turns_n_waiting(const struct turns *t) {
 
 uint64_t turns_n_done(const struct turns *t) {
         return t->n_done;
+}
+
+uint64_t turns_n_cut(const struct turns *t) {
+        return t->n_cut;
 }
 
 unsigned turns_position(const struct turns *t) {

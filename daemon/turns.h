@@ -90,6 +90,7 @@ void turns_stop(struct turns *t);
 enum activity turns_activity(const struct turns *t);
 unsigned turns_n_waiting(const struct turns *t);
 uint64_t turns_n_done(const struct turns *t);
+uint64_t turns_n_cut(const struct turns *t); /* of which not all was heard */
 unsigned turns_position(const struct turns *t);
 
 /* The turn as it is now; points into it and to calls_json, which the caller frees. */

@@ -21,11 +21,10 @@
 
 DEFINE_CLEANUP(struct source *, source_close)
 
-static inline struct source_config config_with(uint64_t max_ms) {
+static inline struct source_config patient(void) {
         return (struct source_config){
                 .input = { .stall_ms = 10000, .total_ms = 60000, .bell_fd = -1 },
                 .max_spooled = 1024 * 1024,
-                .max_ms = max_ms,
         };
 }
 
@@ -131,9 +130,9 @@ static inline void hear_frames(struct heard *h, struct source *s) {
 }
 
 /* Opens, closes the descriptor and reads all. */
-static inline struct heard hear(int fd, uint64_t max_ms) {
+static inline struct heard hear(int fd) {
         _cleanup_(source_closep) struct source *s = NULL;
-        struct source_config config = config_with(max_ms);
+        struct source_config config = patient();
         struct heard h = { .in_order = true, .in_range = true };
 
         h.r = source_open(&s, fd, &config, &h.why);
@@ -197,8 +196,7 @@ static inline void *pour(void *userdata) {
 }
 
 /* Hears the bytes through a stream socket, which the reader may give up early. */
-static inline struct heard
-hear_stream(const unsigned char *bytes, size_t size, uint64_t max_ms, bool block) {
+static inline struct heard hear_stream(const unsigned char *bytes, size_t size, bool block) {
         int type = SOCK_STREAM | SOCK_CLOEXEC, fds[2];
         struct heard h = { 0 };
         struct pour p;
@@ -209,7 +207,7 @@ hear_stream(const unsigned char *bytes, size_t size, uint64_t max_ms, bool block
                 expect(fcntl(fds[0], F_SETFL, O_NONBLOCK) == 0);
         p = (struct pour){ fds[1], bytes, size };
         expect(pthread_create(&t, NULL, pour, &p) == 0);
-        h = hear(fds[0], max_ms);
+        h = hear(fds[0]);
         expect(pthread_join(t, NULL) == 0);
         return h;
 }

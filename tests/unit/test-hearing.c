@@ -172,14 +172,33 @@ static void a_long_turn_is_cut(void) {
         push(true, 50);
         expect(hearing_has_ended(h) && take(&first) == 100);
 
+        expect(hearing_n_kept(h) == 100);
+
         /* ... rather at a pause. */
         push(false, 100);
         hearing_begin(h, false, 100);
         push(true, 85);
+        push(false, 8);
         expect(!hearing_has_ended(h));
-        push(false, 10);
-        expect(hearing_has_ended(h));
-        expect(hearing_n_cut(h) == 0);
+        push(true, 20);
+        expect(hearing_has_ended(h) && hearing_n_kept(h) >= 85 && hearing_n_kept(h) < 99);
+        expect(take(&first) == 100);
+        hearing_free(h);
+}
+
+static void who_has_done_before_the_limit_is_not_cut(void) {
+        open_world(8000);
+        hearing_begin(h, false, 100);
+        push(true, 85);
+        push(false, 30);
+        expect(hearing_has_ended(h) && hearing_n_kept(h) == 0);
+
+        /* Nor is a key that is held for longer than anybody speaks. */
+        push(false, 100);
+        hearing_begin(h, true, 100);
+        push(true, 50);
+        push(false, 60);
+        expect(hearing_has_ended(h) && hearing_n_kept(h) == 0);
         hearing_free(h);
 }
 
@@ -188,8 +207,8 @@ static void what_a_slow_model_leaves_is_bounded(void) {
 
         open_world(8000);
         hearing_begin(h, true, 100000);
-        push(false, HEARING_BACKLOG + 10);
-        expect(hearing_has_ended(h) && hearing_n_cut(h) == 1);
+        push(true, HEARING_BACKLOG + 10);
+        expect(hearing_has_ended(h) && hearing_n_kept(h) == HEARING_BACKLOG);
         push(false, 2000);
         expect(take(&first) == HEARING_BACKLOG && first == 0);
 
@@ -227,6 +246,7 @@ int main(void) {
         rule("finish ends speech at once", finish_ends_speech_at_once);
         rule("no pre-roll from before a gap", no_preroll_from_before_a_gap);
         rule("a long turn is cut", a_long_turn_is_cut);
+        rule("who has done before the limit is not cut", who_has_done_before_the_limit_is_not_cut);
         rule("what a slow model leaves is bounded", what_a_slow_model_leaves_is_bounded);
         rule("a second turn begins anew", a_second_turn_begins_anew);
         return tap_done();

@@ -23,7 +23,7 @@ static void exact_frames(void) {
 
                         if (formats[f] == FLAC && sound.rate > 96000)
                                 continue; /* more than the writer takes */
-                        h = hear(new_sound(&sound), 0);
+                        h = hear(new_sound(&sound));
                         expect(h.r == 0);
                         expect(h.n_valid == n);
                         expect(h.n_frames == (n + FRAME_SAMPLES - 1) / FRAME_SAMPLES);
@@ -63,7 +63,7 @@ static void same_sound(void) {
 
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 size_t n = samples_of(&rows[i].sound);
-                _cleanup_(heard_done) struct heard h = hear(new_sound(&rows[i].sound), 0);
+                _cleanup_(heard_done) struct heard h = hear(new_sound(&rows[i].sound));
 
                 expect(h.r == 0 && h.in_order && h.in_range);
                 expect(h.n_valid + FRAME_SAMPLES >= n && h.n_valid <= n + FRAME_SAMPLES);
@@ -76,7 +76,7 @@ static void mono_is_the_mean(void) {
         static const float means[] = { 0, 2.0f / 3, 0.25f, 1 };
         unsigned char bytes[256];
         size_t size = float_wav(bytes, 3, FRAME_RATE, samples, 12);
-        _cleanup_(heard_done) struct heard h = hear(new_file(bytes, size), 0);
+        _cleanup_(heard_done) struct heard h = hear(new_file(bytes, size));
 
         expect(h.n_valid == 4);
         for (size_t i = 0; i < 4 && i < h.n_valid; i++)
@@ -91,7 +91,7 @@ static void sane_samples(void) {
 
         for (size_t i = 0; i < 3; i++) {
                 size_t size = float_wav(bytes, 1, rates[i], samples, 6);
-                _cleanup_(heard_done) struct heard h = hear(new_file(bytes, size), 0);
+                _cleanup_(heard_done) struct heard h = hear(new_file(bytes, size));
 
                 expect(h.r == 0 && h.in_range && h.n_frames == 1);
                 for (size_t k = 0; rates[i] == FRAME_RATE && k < 6 && k < h.n_valid; k++)
@@ -104,14 +104,14 @@ static void own_offset(void) {
         static const off_t offsets[] = { 0, 13, 44, 1000000 };
 
         for (size_t i = 0; i < 4; i++) {
-                const struct source_config config = config_with(0);
+                const struct source_config config = patient();
                 _cleanup_(source_closep) struct source *s = NULL;
                 int fd = new_sound(&sound), other = dup(fd);
                 struct heard h = { .in_order = true, .in_range = true };
 
                 expect(lseek(fd, offsets[i], SEEK_SET) == offsets[i]);
                 expect(source_open(&s, fd, &config, NULL) == 0);
-                expect(source_length_ms(s) == 125 && !source_is_live(s));
+                expect(!source_is_live(s));
                 (void) close(fd);
                 expect(lseek(other, 0, SEEK_CUR) == offsets[i]);
                 expect(lseek(other, 7, SEEK_SET) == 7);
@@ -119,36 +119,6 @@ static void own_offset(void) {
                 expect(h.r == 0 && h.n_valid == 2000);
                 heard_done(&h);
                 (void) close(other);
-        }
-}
-
-static void limit(void) {
-        static const int formats[] = { WAV_16, FLAC, VORBIS };
-        static unsigned char bytes[100000];
-
-        for (size_t i = 0; i < 3; i++) {
-                struct sound sound = { formats[i], 16000, 1, 16000, 440 };
-                struct heard h;
-                size_t size;
-                int fd;
-
-                h = hear(new_sound(&sound), 1000);
-                expect(h.r == 0 && h.n_valid == 16000);
-                heard_done(&h);
-
-                sound.n++;
-                fd = new_sound(&sound);
-                size = file_bytes(fd, bytes, sizeof(bytes));
-                h = hear(fd, 1000);
-                expect(h.r == -EFBIG && h.n_frames == 0);
-                expect(strstr(h.why.text, "1.0 s"));
-                heard_done(&h);
-
-                if (i > 0)
-                        continue;
-                h = hear_stream(bytes, size, 1000, true);
-                expect(h.r == -EFBIG);
-                heard_done(&h);
         }
 }
 
@@ -166,7 +136,7 @@ static void false_claims(void) {
         size = file_bytes(fd, bytes, sizeof(bytes));
         memcpy(bytes + 40, &huge, 4);
         (void) close(fd);
-        h = hear(new_file(bytes, size), 1000);
+        h = hear(new_file(bytes, size));
         expect(h.r == 0 && h.n_valid == 6000);
         heard_done(&h);
 
@@ -176,10 +146,7 @@ static void false_claims(void) {
         bytes[21] |= 0x0f;
         memcpy(bytes + 22, &huge, 4);
         (void) close(fd);
-        h = hear(new_file(bytes, size), 1000);
-        expect(h.r == -EFBIG);
-        heard_done(&h);
-        h = hear(new_file(bytes, size), 0);
+        h = hear(new_file(bytes, size));
         expect(h.r == 0 && h.n_valid == 3000);
         heard_done(&h);
 }
@@ -196,7 +163,7 @@ static void cut_off(void) {
 
                 (void) close(fd);
                 for (size_t n = 1; n < size; n += 1 + n / 6) {
-                        struct heard h = hear(new_file(bytes, n), 0);
+                        struct heard h = hear(new_file(bytes, n));
 
                         expect(h.r == 0 || h.r == -EBADMSG || h.r == -ENODATA);
                         expect(h.n_valid <= 8000 + FRAME_SAMPLES);
@@ -227,11 +194,11 @@ static void not_sound(void) {
 
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 const unsigned char *bytes = (const unsigned char *) rows[i].bytes;
-                struct heard h = hear(new_file(bytes, rows[i].size), 0);
+                struct heard h = hear(new_file(bytes, rows[i].size));
 
                 expect(h.r == rows[i].r);
                 heard_done(&h);
-                h = hear_stream(bytes, rows[i].size, 0, true);
+                h = hear_stream(bytes, rows[i].size, true);
                 expect(h.r == rows[i].r);
                 heard_done(&h);
         }
@@ -244,7 +211,7 @@ static void other_kinds(void) {
 
         for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
                 struct sound sound = { formats[i] | SF_FORMAT_PCM_16, 16000, 1, 1000, 440 };
-                _cleanup_(heard_done) struct heard h = hear(new_sound(&sound), 0);
+                _cleanup_(heard_done) struct heard h = hear(new_sound(&sound));
 
                 expect(h.r == -EBADMSG && strstr(h.why.text, "WAV, FLAC"));
         }
@@ -264,7 +231,7 @@ static void strange_shapes(void) {
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 size_t size = float_wav(bytes, (unsigned) rows[i].channels, (unsigned) rows[i].rate,
                                         samples, 1024);
-                struct heard h = hear(new_file(bytes, size), 0);
+                struct heard h = hear(new_file(bytes, size));
 
                 expect(h.r == -EBADMSG && strstr(h.why.text, rows[i].reason));
                 heard_done(&h);
@@ -274,11 +241,11 @@ static void strange_shapes(void) {
 static void no_samples(void) {
         unsigned char bytes[64];
         size_t size = float_wav(bytes, 1, 16000, NULL, 0);
-        struct heard h = hear(new_file(bytes, size), 0);
+        struct heard h = hear(new_file(bytes, size));
 
         expect(h.r == -ENODATA);
         heard_done(&h);
-        h = hear_stream(bytes, size, 0, true);
+        h = hear_stream(bytes, size, true);
         expect(h.r == -ENODATA);
         heard_done(&h);
 }
@@ -295,7 +262,7 @@ static void no_files(void) {
         };
 
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-                struct heard h = hear(open(rows[i].path, O_RDONLY | O_CLOEXEC), 0);
+                struct heard h = hear(open(rows[i].path, O_RDONLY | O_CLOEXEC));
 
                 expect(h.r == rows[i].r && strstr(h.why.text, rows[i].reason));
                 heard_done(&h);
@@ -309,7 +276,6 @@ int main(void) {
         rule("mono is the mean of the channels", mono_is_the_mean);
         rule("NaN and infinity become silence, the loud is clamped", sane_samples);
         rule("the client's offset neither matters nor moves", own_offset);
-        rule("longer than the limit is refused, exactly the limit is not", limit);
         rule("a header that claims too much is not believed", false_claims);
         rule("of a file that was cut off, what is there is heard", cut_off);
         rule("what is not a sound is said to be none", not_sound);

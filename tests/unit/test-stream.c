@@ -22,8 +22,8 @@ static void streams(void) {
                 struct sound sound = { formats[i], 22050, 2, 20000, 440 };
                 int fd = new_sound(&sound);
                 size_t size = file_bytes(fd, bytes, sizeof(bytes));
-                _cleanup_(heard_done) struct heard file = hear(fd, 0);
-                _cleanup_(heard_done) struct heard stream = hear_stream(bytes, size, 0, i % 2);
+                _cleanup_(heard_done) struct heard file = hear(fd);
+                _cleanup_(heard_done) struct heard stream = hear_stream(bytes, size, i % 2);
 
                 expect(file.r == 0 && stream.r == 0);
                 expect(stream.in_order && stream.n_valid == file.n_valid);
@@ -47,12 +47,12 @@ static void unknown_size(void) {
 
                 memcpy(bytes + 4, &sizes[i], 4);
                 memcpy(bytes + 40, &sizes[i], 4);
-                h = hear_stream(bytes, size, 600, true);
+                h = hear_stream(bytes, size, true);
                 expect(h.r == 0 && h.n_valid == 9000);
                 heard_done(&h);
                 if (sizes[i] == 0)
                         continue; /* in a file this means no samples */
-                h = hear(new_file(bytes, size), 600);
+                h = hear(new_file(bytes, size));
                 expect(h.r == 0 && h.n_valid == 9000);
                 heard_done(&h);
         }
@@ -77,7 +77,7 @@ int __wrap_poll(struct pollfd *p, nfds_t n, int ms) {
 
 /* A blocking read after a poll that told nothing could wait for ever. */
 static void interrupted(void) {
-        const struct source_config config = config_with(0);
+        const struct source_config config = patient();
         struct input in;
         struct why why;
         char text[4];
@@ -125,7 +125,7 @@ static void bad_heads(void) {
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 memcpy(bytes, good, size);
                 memcpy(bytes + rows[i].at, &rows[i].value, 4);
-                h = hear_stream(bytes, size, 0, true);
+                h = hear_stream(bytes, size, true);
                 expect(h.r == -EBADMSG);
                 if (!strstr(h.why.text, rows[i].reason))
                         printf("# row %zu: %s\n", i, h.why.text);
@@ -134,7 +134,7 @@ static void bad_heads(void) {
         }
 
         for (size_t n = 0; n < 46; n++) {
-                h = hear_stream(good, n, 0, true);
+                h = hear_stream(good, n, true);
                 expect(h.r == (n == 0 || n >= 44 ? -ENODATA : -EBADMSG));
                 heard_done(&h);
         }
@@ -150,8 +150,8 @@ static void other_kinds(void) {
                 struct sound sound = { formats[i], 16000, 1, 20000, 440 };
                 int fd = new_sound(&sound);
                 size_t size = file_bytes(fd, bytes, sizeof(bytes));
-                _cleanup_(heard_done) struct heard file = hear(fd, 0);
-                _cleanup_(heard_done) struct heard stream = hear_stream(bytes, size, 0, i % 2);
+                _cleanup_(heard_done) struct heard file = hear(fd);
+                _cleanup_(heard_done) struct heard stream = hear_stream(bytes, size, i % 2);
 
                 expect(file.r == 0 && stream.r == 0 && stream.n_valid == file.n_valid);
         }
@@ -161,7 +161,7 @@ static void other_kinds(void) {
 static void live(void) {
         static const struct sound sound = { WAV_16, 16000, 1, 640 * 8, 440 };
         static unsigned char bytes[20000];
-        const struct source_config config = config_with(0);
+        const struct source_config config = patient();
         _cleanup_(source_closep) struct source *s = NULL;
         int fd = new_sound(&sound), fds[2];
         struct frame frame;
@@ -189,7 +189,7 @@ static void endless_head(void) {
         struct heard h;
 
         memcpy(bytes, "RIFF\0\0\0\0WAVE", 12);
-        h = hear_stream(bytes, sizeof(bytes), 0, true);
+        h = hear_stream(bytes, sizeof(bytes), true);
         expect(h.r == -EBADMSG && strstr(h.why.text, "too long"));
         heard_done(&h);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,7 +36,7 @@ struct owner {
         enum outcome outcome;
         enum fault fault;
         struct timings timings;
-        bool is_done;
+        bool is_done, is_cut;
 };
 
 struct world {
@@ -87,6 +88,7 @@ static void on_news(const struct news *news, void *userdata) {
         o->outcome = news->turn->outcome;
         o->fault = news->turn->fault;
         o->timings = news->turn->timings;
+        o->is_cut = news->turn->is_cut;
         (void) snprintf(o->why, sizeof(o->why), "%s", news->turn->why.text);
         (void) snprintf(o->heard, sizeof(o->heard), "%s", text_data(&news->turn->heard));
         (void) snprintf(o->answered, sizeof(o->answered), "%s", text_data(&news->turn->answered));
@@ -295,6 +297,30 @@ static int wav(unsigned n_samples, int16_t level) {
         return fd;
 }
 
+/* A buzz with a formant and four syllables a second, in a room with a little noise. */
+static int16_t speech_sample(unsigned i, bool is_voice) {
+        double t = (double) i / 16000, s = 0;
+
+        for (int k = 1; is_voice && k <= 20; k++)
+                s += sin(2 * M_PI * 130 * k * t) / (1 + abs(k - 5));
+        s *= 0.08 * (0.6 + 0.4 * sin(2 * M_PI * 4 * t));
+        return (int16_t) (s * 32767 + (double) (i * 2654435761u >> 27) - 16);
+}
+
+/* Silence of 0.8 s, speech, a pause, speech. */
+static int talk(unsigned n_first, unsigned n_pause, unsigned n_second) {
+        unsigned n = 12800 + n_first + n_pause + n_second;
+        int16_t *samples = calloc(n, sizeof(*samples));
+        int fd = wav(n, 0);
+
+        for (unsigned i = 0; i < n; i++)
+                samples[i] =
+                        speech_sample(i, i >= 12800 && (i < 12800 + n_first || i >= n - n_second));
+        expect(pwrite(fd, samples, n * 2, 44) == (ssize_t) n * 2);
+        free(samples);
+        return fd;
+}
+
 static void a_text_is_answered(void) {
         struct owner *o;
 
@@ -446,18 +472,6 @@ static void a_text_longer_than_the_context_is_refused(void) {
         close_world();
 }
 
-static void sound_longer_than_the_context_fails(void) {
-        struct owner *o;
-
-        open_loaded("fake:small", "[Prompt]\nSystem=be brief\nHistoryPositions=50\n");
-        expect(ask_sound(0, wav(640 * 300, 8000), false) == 0);
-        o = wait_done(0);
-        expect(o->outcome == OUTCOME_FAILED && strstr(o->why, "context of 200 positions"));
-        expect(ask_sound(1, wav(640 * 9, 8000), false) == 0);
-        expect(strcmp(wait_done(1)->answered, "9 frames") == 0);
-        close_world();
-}
-
 static void an_answer_ends_at_max_tokens(void) {
         open_loaded("fake:", "[Model]\nMaxTokens=9\n");
         expect(strcmp(answer_to(0, "endless")->answered, "aaaaaaaaa") == 0);
@@ -486,12 +500,60 @@ static void sound_that_is_none_is_bad_audio(void) {
         close_world();
 }
 
-static void sound_longer_than_max_seconds_is_bad_audio(void) {
+/* The whole file is less than a pipe holds. */
+static void fill(int to, int from) {
+        char buffer[1 << 18];
+        ssize_t n = read(from, buffer, sizeof(buffer));
+
+        expect(n > 0 && (size_t) n < sizeof(buffer) && write(to, buffer, (size_t) n) == n);
+        (void) close(from);
+        (void) close(to);
+}
+
+/* A tone is speech to the endpoint, or nothing is: without a pause the limit is where it is cut. */
+static void sound_longer_than_max_seconds_is_cut(void) {
         open_loaded("fake:", "[Audio]\nMaxSeconds=1\n");
         expect(ask_sound(0, wav(16001, 8000), false) == 0);
-        expect(wait_done(0)->fault == FAULT_AUDIO);
+        expect(strcmp(wait_done(0)->answered, "25 frames") == 0 && world.owners[0].is_cut);
+        expect(world.owners[0].timings.n_frames == 25);
         expect(ask_sound(1, wav(16000, 8000), false) == 0);
-        expect(strcmp(wait_done(1)->answered, "25 frames") == 0);
+        expect(strcmp(wait_done(1)->answered, "25 frames") == 0 && !world.owners[1].is_cut);
+        expect(turns_n_cut(world.turns) == 1);
+        close_world();
+}
+
+/* Speech up to 4.6 s, then a pause of half a second, and speech again. */
+static void sound_is_cut_at_its_last_pause(void) {
+        int fd = talk(640 * 95, 640 * 12, 640 * 60), fds[2];
+
+        open_loaded("fake:", "[Audio]\nMaxSeconds=5\n");
+        expect(ask_sound(0, fd, false) == 0);
+        expect(wait_done(0)->outcome == OUTCOME_ANSWERED && world.owners[0].is_cut);
+        expect(world.owners[0].timings.n_frames > 115 && world.owners[0].timings.n_frames < 125);
+        expect(atoi(world.owners[0].answered) == (int) world.owners[0].timings.n_frames);
+        expect(world.owners[0].timings.audio < 4990);
+
+        /* A pipe has its limit too, and its writer is not waited for beyond it. */
+        expect(pipe2(fds, O_CLOEXEC) == 0);
+        expect(fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) > 0);
+        fill(dup(fds[1]), talk(640 * 95, 640 * 12, 640 * 60));
+        expect(ask_sound(1, fds[0], false) == 0);
+        expect(wait_done(1)->is_cut);
+        expect(strcmp(world.owners[1].answered, world.owners[0].answered) == 0);
+        (void) close(fds[1]);
+        close_world();
+}
+
+static void sound_that_fills_the_context_is_cut(void) {
+        const struct owner *o;
+
+        open_loaded("fake:small", "[Prompt]\nSystem=be brief\nHistoryPositions=50\n");
+        expect(ask_sound(0, wav(640 * 300, 8000), false) == 0);
+        o = wait_done(0);
+        expect(o->outcome == OUTCOME_ANSWERED && o->is_cut);
+        expect(atoi(o->answered) > 50 && atoi(o->answered) < 136);
+        expect(ask_sound(1, wav(640 * 9, 8000), false) == 0);
+        expect(strcmp(wait_done(1)->answered, "9 frames") == 0 && !world.owners[1].is_cut);
         close_world();
 }
 
@@ -501,16 +563,6 @@ static void a_deaf_model_says_so(void) {
         expect(wait_done(0)->fault == FAULT_DEAF);
         expect(strcmp(answer_to(1, "say fine")->answered, "fine") == 0);
         close_world();
-}
-
-/* The whole file is less than a pipe holds. */
-static void fill(int to, int from) {
-        char buffer[32768];
-        ssize_t n = read(from, buffer, sizeof(buffer));
-
-        expect(n > 0 && write(to, buffer, (size_t) n) == n);
-        (void) close(from);
-        (void) close(to);
 }
 
 static void pipes_and_sockets_bring_sound(void) {
@@ -907,11 +959,11 @@ int main(void) {
         rule("failures of the model are told", failures_of_the_model_are_told);
         rule("a text longer than the context is refused",
              a_text_longer_than_the_context_is_refused);
-        rule("sound longer than the context fails", sound_longer_than_the_context_fails);
         rule("an answer ends at MaxTokens", an_answer_ends_at_max_tokens);
         rule("sound that is none is bad audio", sound_that_is_none_is_bad_audio);
-        rule("sound longer than MaxSeconds is bad audio",
-             sound_longer_than_max_seconds_is_bad_audio);
+        rule("sound longer than MaxSeconds is cut", sound_longer_than_max_seconds_is_cut);
+        rule("sound is cut at its last pause", sound_is_cut_at_its_last_pause);
+        rule("sound that fills the context is cut", sound_that_fills_the_context_is_cut);
         rule("a deaf model says so", a_deaf_model_says_so);
         rule("pipes and sockets bring sound", pipes_and_sockets_bring_sound);
         rule("a pipe without an end can be cancelled", a_pipe_without_an_end_can_be_cancelled);
