@@ -21,9 +21,9 @@ void answer_done(struct answer *a) {
         a->piece = NULL;
 }
 
-void answer_begin(struct answer *a) {
+void answer_begin(struct answer *a, bool in_thought) {
         a->stream = (struct text_stream){};
-        a->where = ANSWER_IN_TEXT;
+        a->where = in_thought ? ANSWER_IN_THOUGHT : ANSWER_IN_TEXT;
         a->piece_size = 0;
         text_clear(&a->call);
 }

@@ -33,8 +33,8 @@ struct answer {
 int answer_init(struct answer *a, const struct tokenizer *tokenizer);
 void answer_done(struct answer *a);
 
-/* Before the first token of a turn. */
-void answer_begin(struct answer *a);
+/* Before the first token of a turn, or the next one after what was appended to it. */
+void answer_begin(struct answer *a, bool in_thought);
 
 /* One token.  An enum answer_part, or -EFBIG when a call is too long, -ENOMEM. */
 int answer_push(struct answer *a, int32_t token);

@@ -48,6 +48,7 @@ static const struct option_row options[] = {
         { "Model",  "Seed",             KIND_U64,      AT(seed),              0, 0,       "0" },
         { "Prompt", "System",           KIND_STRING,   AT(system_text),       0, 0,
           "You are the voice assistant of this desktop. Answer briefly, in plain spoken words." },
+        { "Prompt", "Tools",            KIND_BOOL,     AT(tools),             0, 0,       "yes" },
         { "Prompt", "HistoryPositions", KIND_UNSIGNED, AT(history_positions), 0, 32768,   "256" },
         { "Audio",  "MaxSeconds",       KIND_UNSIGNED, AT(max_seconds),       1, 3600,    "30" },
         { "Audio",  "StallSeconds",     KIND_UNSIGNED, AT(stall_seconds),     1, 3600,    "10" },

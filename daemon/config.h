@@ -25,6 +25,7 @@ struct config {
         uint64_t seed;
 
         char *system_text;
+        bool tools;
         unsigned history_positions;
 
         unsigned max_seconds;

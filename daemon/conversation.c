@@ -378,6 +378,9 @@ static int say(struct conversation *c, int part) {
         r = end_heard(c);
         if (r < 0 || c->is_doubted)
                 return r;
+        if (dialogue_has_tools(c->dialogue) &&
+            calls_keep(&c->calls, text_data(&c->answer.call), c->answer.call.size))
+                return 0;
         return emit_text(c, EVENT_CALL, text_data(&c->answer.call), c->answer.call.size, true);
 }
 
@@ -399,20 +402,59 @@ static int speak_once(struct conversation *c) {
         return r < 0 ? r : 1;
 }
 
-static int speak(struct conversation *c) {
+/* Until the model has finished, or waits for the results of its calls. */
+static int speak_on(struct conversation *c) {
         int r;
 
-        answer_begin(&c->answer);
         do
                 r = speak_once(c);
         while (r > 0 && c->timings.n_tokens < c->request.max_tokens);
-        if (r < 0)
-                return r;
+        return r < 0 ? r : say(c, answer_end(&c->answer));
+}
 
-        r = say(c, answer_end(&c->answer));
-        if (r < 0)
-                return r;
-        return end_heard(c);
+/* What the model said before its calls and what it says after them are not one word. */
+static int separate(struct conversation *c) {
+        if (c->answered.size == 0 || c->answered.data[c->answered.size - 1] == ' ')
+                return 0;
+        c->answer.piece[0] = ' ';
+        c->answer.piece_size = 1;
+        return say_text(c);
+}
+
+/* 1: the model has got the results that it waited for and goes on. */
+static int respond(struct conversation *c) {
+        char call[64];
+        size_t size;
+        int r;
+
+        if (calls_can_respond(&c->calls) && c->timings.n_tokens < c->request.max_tokens) {
+                r = separate(c);
+                if (r >= 0)
+                        r = calls_respond(&c->calls, c->dialogue, c->request.thinking);
+                if (r >= 0)
+                        r = feed(c);
+                answer_begin(&c->answer, c->request.thinking);
+                return r < 0 ? r : 1;
+        }
+        while ((size = calls_take(&c->calls, call, sizeof(call))) > 0) {
+                r = emit_text(c, EVENT_CALL, call, size, true);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int speak(struct conversation *c) {
+        int r;
+
+        c->calls = (struct calls){};
+        answer_begin(&c->answer, false);
+        do {
+                r = speak_on(c);
+                if (r >= 0)
+                        r = respond(c);
+        } while (r > 0);
+        return r < 0 ? r : end_heard(c);
 }
 
 /* A reason for what came without one from below. */
@@ -463,7 +505,7 @@ static int ask_for_transcript(struct conversation *c) {
         r = dialogue_reopen_audio(c->dialogue);
         if (r >= 0)
                 r = dialogue_feed(c->dialogue);
-        answer_begin(&c->answer);
+        answer_begin(&c->answer, false);
         return r;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/why.h"
 #include "daemon/answer.h"
+#include "daemon/calls.h"
 #include "daemon/command.h"
 #include "daemon/config.h"
 #include "daemon/dialogue.h"
@@ -45,7 +46,8 @@ struct conversation {
 
         struct dialogue *dialogue; /* owned; NULL before the model is loaded */
         struct answer answer;
-        float *samples; /* owned, [BatchFrames][FRAME_SAMPLES] */
+        struct calls calls; /* of the turn */
+        float *samples;     /* owned, [BatchFrames][FRAME_SAMPLES] */
 
         struct request request; /* the turn at hand, or the last one */
         struct timings timings;

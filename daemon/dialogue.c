@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/tools.h"
+
 #define DIALOGUE_MAX_EXCHANGES 32
 
 /* The words of a question that the user never asked, so they are ours. */
@@ -142,12 +144,25 @@ static int append_ids(struct prompt *p, const int32_t *ids, size_t n) {
         return 0;
 }
 
+bool dialogue_has_tools(const struct dialogue *d) {
+        const struct special_tokens *s = tokenizer_special(d->tokenizer);
+
+        return d->config->tools && !d->is_plain && s->tool_begin >= 0 && s->tool_end >= 0 &&
+               s->call_begin >= 0 && s->call_end >= 0 && s->response_begin >= 0 &&
+               s->response_end >= 0 && s->quote >= 0;
+}
+
 static int build_prefix(struct dialogue *d, bool thinking) {
         const char *system = d->is_plain ? NULL : path_or_null(d->config->system_text);
+        size_t n_tools;
+        const struct tool *tools = tools_declared(&n_tools);
         int r;
 
+        if (!dialogue_has_tools(d))
+                n_tools = 0;
         prompt_clear(&d->wanted);
-        r = prompt_begin(&d->wanted, d->tokenizer, system, NULL, 0, thinking && !d->is_plain, NULL);
+        r = prompt_begin(&d->wanted, d->tokenizer, system, tools, n_tools, thinking && !d->is_plain,
+                         NULL);
         for (unsigned i = 0; r >= 0 && i < d->n_exchanges; i++)
                 r = append_ids(&d->wanted, d->exchanges[i].ids, d->exchanges[i].n_ids);
         return r;
@@ -260,6 +275,14 @@ int dialogue_close_audio(struct dialogue *d) {
 int dialogue_close_user(struct dialogue *d, bool thinking) {
         session_constrain(d->session, true);
         return prompt_close_user(&d->turn, d->tokenizer, thinking && !d->is_plain);
+}
+
+int dialogue_respond(struct dialogue *d, const char *name, const char *result_json) {
+        return prompt_add_tool_response(&d->turn, d->tokenizer, name, result_json, NULL);
+}
+
+int dialogue_reopen_model(struct dialogue *d, bool thinking) {
+        return thinking && !d->is_plain ? prompt_open_thought(&d->turn, d->tokenizer) : 0;
 }
 
 int dialogue_feed(struct dialogue *d) {

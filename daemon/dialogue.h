@@ -50,6 +50,14 @@ int dialogue_close_audio(struct dialogue *d);
 /* Ends the user's turn: the model is next. */
 int dialogue_close_user(struct dialogue *d, bool thinking);
 
+/* Whether the model has been told of our tools. */
+bool dialogue_has_tools(const struct dialogue *d);
+
+/* The result of a call, a JSON object, where the model has stopped to wait for it; after the last of
+ * them the model's turn goes on, with a thought if it is to think. */
+int dialogue_respond(struct dialogue *d, const char *name, const char *result_json);
+int dialogue_reopen_model(struct dialogue *d, bool thinking);
+
 /* One step of appending what the functions above have put together.  1: more to do, 0: all is
  * appended. */
 int dialogue_feed(struct dialogue *d);

@@ -410,7 +410,7 @@ static void answer_call(struct turns *t, const char *name) {
         char sentence[128];
 
         if (t->running->answered.size == 0 &&
-            tools_answer(name, time(NULL), sentence, sizeof(sentence)))
+            tools_answer(name, TOOLS_SENTENCE, time(NULL), sentence, sizeof(sentence)))
                 on_token(t, sentence, strlen(sentence));
 }
 

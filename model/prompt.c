@@ -92,6 +92,11 @@ static void put_turn_end(struct writer *w) {
         put_text(w, "\n");
 }
 
+static void put_thought(struct writer *w) {
+        put_marker(w, w->special->channel_begin);
+        put_text(w, "thought\n");
+}
+
 static void put_trimmed(struct writer *w, const char *text, size_t size) {
         trim(&text, &size);
         put_run(w, text, size);
@@ -253,8 +258,7 @@ int prompt_close_user(struct prompt *p, const struct tokenizer *t, bool thinking
         put_turn_end(&w);
         put_turn(&w, "model\n");
         if (!thinking) {
-                put_marker(&w, w.special->channel_begin);
-                put_text(&w, "thought\n");
+                put_thought(&w);
                 put_marker(&w, w.special->channel_end);
         }
         return writer_end(&w);
@@ -282,4 +286,11 @@ int prompt_add_tool_response(struct prompt *p,
         put_notation(&w, text);
         put_marker(&w, w.special->response_end);
         return missing_marker(writer_end(&w), why);
+}
+
+int prompt_open_thought(struct prompt *p, const struct tokenizer *t) {
+        struct writer w = writer_begin(p, t);
+
+        put_thought(&w);
+        return writer_end(&w);
 }

@@ -75,4 +75,7 @@ int prompt_add_tool_response(struct prompt *p,
                              const char *result_json,
                              struct why *why);
 
+/* The beginning of a thought, with which a model that thinks goes on after its last response. */
+int prompt_open_thought(struct prompt *p, const struct tokenizer *t);
+
 #endif

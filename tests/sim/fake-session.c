@@ -29,14 +29,18 @@ enum {
         FAKE_CALL_BEGIN,
         FAKE_CALL_END,
         FAKE_RESPONSE,
+        FAKE_RESPONSE_END,
+        FAKE_TOOL_BEGIN,
+        FAKE_TOOL_END,
         FAKE_QUOTE,
         FAKE_THINK,
         FAKE_N_TOKENS,
 };
 
 static const char *const fake_names[] = {
-        "[bos]",     "[turn]",     "[end]",  "[audio]", "[frame]",    "[quiet]", "[/audio]",
-        "[thought]", "[/thought]", "[call]", "[/call]", "[response]", "<|\"|>",  "[think]",
+        "[bos]",       "[turn]",    "[end]",      "[audio]", "[frame]", "[quiet]",
+        "[/audio]",    "[thought]", "[/thought]", "[call]",  "[/call]", "[response]",
+        "[/response]", "[tool]",    "[/tool]",    "<|\"|>",  "[think]",
 };
 
 static const struct special_tokens fake_special = {
@@ -64,6 +68,7 @@ static const struct special_tokens fake_special = {
 
 struct engine {
         char path[256];
+        struct special_tokens special;
 };
 
 struct sampler {
@@ -144,6 +149,12 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
                 free(e);
                 return because(why, -EBADMSG, "no tensor 'token_embd.weight'");
         }
+        e->special = fake_special;
+        if (is_kind(e, "tools")) {
+                e->special.response_end = FAKE_RESPONSE_END;
+                e->special.tool_begin = FAKE_TOOL_BEGIN;
+                e->special.tool_end = FAKE_TOOL_END;
+        }
         *ret = e;
         return 0;
 }
@@ -190,8 +201,9 @@ size_t tokenizer_n_tokens(const struct tokenizer *t) {
 }
 
 const struct special_tokens *tokenizer_special(const struct tokenizer *t) {
-        (void) t;
-        return &fake_special;
+        const struct engine *e = (const struct engine *) t;
+
+        return &e->special;
 }
 
 struct gguf_string tokenizer_piece(const struct tokenizer *t, int32_t id) {
@@ -288,13 +300,41 @@ int prompt_begin(struct prompt *p,
         int r;
 
         (void) t;
-        (void) tools;
-        (void) n_tools;
         (void) why;
         r = add(p, FAKE_BOS);
         if (r >= 0 && thinking)
                 r = add(p, FAKE_THINK);
-        return r >= 0 && system_text ? add_turn(p, "system:", system_text) : r;
+        if (r >= 0 && system_text)
+                r = add_turn(p, "system:", system_text);
+        for (size_t i = 0; r >= 0 && i < n_tools; i++) {
+                r = add(p, FAKE_TOOL_BEGIN);
+                if (r >= 0)
+                        r = add_text(p, tools[i].name, strlen(tools[i].name));
+                if (r >= 0)
+                        r = add(p, FAKE_TOOL_END);
+        }
+        return r;
+}
+
+int prompt_add_tool_response(struct prompt *p,
+                             const struct tokenizer *t,
+                             const char *name,
+                             const char *result_json,
+                             struct why *why) {
+        int r;
+
+        (void) t;
+        (void) name;
+        (void) why;
+        r = add(p, FAKE_RESPONSE);
+        if (r >= 0)
+                r = add_text(p, result_json, strlen(result_json));
+        return r < 0 ? r : add(p, FAKE_RESPONSE_END);
+}
+
+int prompt_open_thought(struct prompt *p, const struct tokenizer *t) {
+        (void) t;
+        return add(p, FAKE_CHANNEL_BEGIN);
 }
 
 int prompt_add_exchange(struct prompt *p,
@@ -442,7 +482,16 @@ static void script_text(struct session *s, const char *text) {
         }
 }
 
+/* Several calls have a + between them. */
 static void script_call(struct session *s, const char *call) {
+        const char *end;
+
+        for (; (end = strchr(call, '+')); call = end + 1) {
+                script_token(s, FAKE_CALL_BEGIN);
+                for (; call < end; call++)
+                        script_token(s, (unsigned char) *call);
+                script_token(s, FAKE_CALL_END);
+        }
         script_token(s, FAKE_CALL_BEGIN);
         script_text(s, call);
         script_token(s, FAKE_CALL_END);
@@ -509,6 +558,11 @@ static bool script_simple(struct session *s, const char *text) {
                 script_answer(s, text + 6);
         } else if (strncmp(text, "call ", 5) == 0) {
                 script_call(s, text + 5);
+        } else if (strncmp(text, "insist ", 7) == 0) {
+                script_call(s, text + 7);
+        } else if (strncmp(text, "first ", 6) == 0) {
+                script_text(s, "Well.");
+                script_call(s, text + 6);
         } else if (strcmp(text, "badcall") == 0) {
                 script_call(s, "nonsense");
         } else if (strcmp(text, "halfcall") == 0) {
@@ -522,8 +576,31 @@ static bool script_simple(struct session *s, const char *text) {
         return true;
 }
 
+/* The model has got results: their first one is the answer. */
+static bool script_response(struct session *s, const char *text) {
+        unsigned at = s->n_ids, n = 0, begin = 0;
+
+        while (at > 0 && s->ids[at - 1] != FAKE_TURN_BEGIN) {
+                at--;
+                n += s->ids[at] == FAKE_RESPONSE;
+                begin = s->ids[at] == FAKE_RESPONSE ? at : begin;
+        }
+        if (n == 0 || memcmp(text, "insist", 6) == 0)
+                return false;
+
+        if (s->ids[s->n_ids - 1] == FAKE_CHANNEL_BEGIN) {
+                script_text(s, "secret");
+                script_token(s, FAKE_CHANNEL_END);
+        }
+        script_text(s, n == 2 ? "two: " : "");
+        for (at = begin + 1; s->ids[at] != FAKE_RESPONSE_END; at++)
+                script_token(s, s->ids[at]);
+        script_token(s, FAKE_TURN_END);
+        return true;
+}
+
 static void write_script(struct session *s) {
-        char text[1024];
+        char text[1024] = "";
         bool quiet;
         unsigned n_frames;
 
@@ -531,6 +608,8 @@ static void write_script(struct session *s) {
         s->result = 0;
         s->is_gated = s->is_endless = s->is_ticking = s->hangs = false;
         n_frames = last_user_turn(s, text, sizeof(text), &quiet);
+        if (script_response(s, text))
+                return;
         if (n_frames > 0) {
                 script_sound(s, n_frames, quiet, *text);
         } else if (script_simple(s, text)) {

@@ -10,13 +10,15 @@
  *   think TEXT     thinks, then answers TEXT     full       runs into the end of the context
  *   call X         calls X                       fail       fails with -EIO
  *   badcall        calls nonsense                hang       never returns
+ *   first X        says "Well." and calls X      insist X   calls X, whatever it is given
  *   halfcall       stops inside a call           gate TEXT  answers TEXT, a token per fake_allow()
  *   context        answers what is in its cache, markers as [name]
  *   ticking        never stops, a thousand tokens a second
  *
  * and answers sound with the number of frames.  The path of the model chooses what it is:
  * "fake:" with any of the words transcript, unsure (of everything), deaf, broken, slow (loads after
- * fake_allow()), small (a context of 200 positions) in it. */
+ * fake_allow()), small (a context of 200 positions), tools (its vocabulary can
+ * declare tools; results are its answer) in it. */
 
 /* Forgets what was allowed and who arrived; before an engine is opened. */
 void fake_reset(void);

@@ -395,6 +395,83 @@ static void a_transcriber_tells_what_it_heard(void) {
         close_world();
 }
 
+/* A free model gets the results of our tools and goes on; the client sees its answer only. */
+static void our_tools_are_answered_to_the_model(void) {
+        static const struct {
+                const char *question, *begin, *end;
+        } rows[] = {
+                { "call call:get_time{}", "{\"time\":\"", "\"}" },
+                { "first call:get_date{}", "Well. {\"date\":\"", "day\"}" },
+                { "call call:get_time{}+call:get_date{}", "two: {\"time\":\"", "\"}" },
+        };
+
+        open_loaded("fake:tools", "");
+        for (unsigned i = 0; i < 3; i++) {
+                const struct owner *o = answer_to(i, rows[i].question);
+                size_t size = strlen(o->answered), n = strlen(rows[i].end);
+
+                expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->calls, "[]") == 0);
+                expect(strncmp(o->answered, rows[i].begin, strlen(rows[i].begin)) == 0);
+                expect(size > n && strcmp(o->answered + size - n, rows[i].end) == 0);
+                expect(strcmp(o->story, "started token done") == 0);
+        }
+        expect(strstr(answer_to(3, "context")->answered,
+                      "[tool]get_time[/tool][tool]get_date[/tool]"));
+        close_world();
+}
+
+/* A thought after the result is a thought. */
+static void a_model_that_thinks_goes_on_thinking(void) {
+        open_loaded("fake:tools", "[Model]\nThinking=yes\n");
+        expect(strncmp(answer_to(0, "call call:get_time{}")->answered, "{\"time\":\"", 9) == 0);
+        expect(!strstr(world.owners[0].answered, "secret"));
+        close_world();
+}
+
+static void other_calls_are_for_the_client(void) {
+        open_loaded("fake:tools", "");
+        expect(strcmp(answer_to(0, "call call:open{}")->calls,
+                      "[{\"name\":\"open\",\"arguments\":{}}]") == 0);
+        expect(strcmp(world.owners[0].answered, "") == 0);
+        /* Along with one of ours, which is told in words then. */
+        answer_to(1, "call call:get_time{}+call:open{}");
+        expect(strcmp(world.owners[1].calls, "[{\"name\":\"open\",\"arguments\":{}},"
+                                             "{\"name\":\"get_time\",\"arguments\":{}}]") == 0);
+        expect(strncmp(world.owners[1].answered, "It is ", 6) == 0);
+        close_world();
+}
+
+static void calls_come_to_an_end(void) {
+        open_loaded("fake:tools", "");
+        answer_to(0, "insist call:get_time{}");
+        expect(world.owners[0].outcome == OUTCOME_ANSWERED);
+        expect(strcmp(world.owners[0].calls, "[{\"name\":\"get_time\",\"arguments\":{}}]") == 0);
+        expect(strncmp(world.owners[0].answered, "It is ", 6) == 0);
+        expect(world.owners[0].timings.n_tokens > 4 * 18 && world.owners[0].timings.n_tokens < 200);
+        expect(strcmp(answer_to(1, "say fine")->answered, "fine") == 0);
+        close_world();
+}
+
+/* Neither one of ours nor one whose user does not want it is told of tools. */
+static void who_is_not_told_of_tools(void) {
+        unsigned n;
+
+        open_loaded("fake:transcript", "");
+        expect(ask_sound(0, wav(640 * 2, 8000), false) == 0);
+        n = wait_done(0)->timings.n_prompt_positions;
+        close_world();
+        open_loaded("fake:tools transcript", "");
+        expect(ask_sound(0, wav(640 * 2, 8000), false) == 0);
+        expect(strncmp(wait_done(0)->answered, "It is ", 6) == 0);
+        expect(strcmp(world.owners[0].story, "started heard:2 frames call token done") == 0);
+        expect(world.owners[0].timings.n_prompt_positions == n);
+        close_world();
+        open_loaded("fake:tools", "[Prompt]\nTools=no\n");
+        expect(!strstr(answer_to(0, "context")->answered, "[tool]"));
+        expect(strncmp(answer_to(1, "call call:get_time{}")->answered, "It is ", 6) == 0);
+        close_world();
+}
+
 static void what_is_not_for_us_is_heard_as_nothing(void) {
         struct owner *o;
 
@@ -953,6 +1030,11 @@ int main(void) {
              longer_sound_than_the_queue_loses_nothing);
         rule("a transcript follows in idle time", a_transcript_follows_in_idle_time);
         rule("a transcriber tells what it heard", a_transcriber_tells_what_it_heard);
+        rule("our tools are answered to the model", our_tools_are_answered_to_the_model);
+        rule("a model that thinks goes on thinking", a_model_that_thinks_goes_on_thinking);
+        rule("other calls are for the client", other_calls_are_for_the_client);
+        rule("calls come to an end", calls_come_to_an_end);
+        rule("neither our model nor a user who says so is told of tools", who_is_not_told_of_tools);
         rule("what is not for us is heard as nothing", what_is_not_for_us_is_heard_as_nothing);
         rule("calls of others are told", calls_of_others_are_told);
         rule("bad calls fail", bad_calls_fail);
