@@ -227,11 +227,19 @@ static void show_event(struct ask *a, json_t *parameters) {
         (void) fflush(stdout);
 }
 
-static int open_interrupt(void) {
+static sigset_t interrupts(void) {
         sigset_t mask;
 
         (void) sigemptyset(&mask);
         (void) sigaddset(&mask, SIGINT);
+        return mask;
+}
+
+/* From here on Ctrl-C only wakes, so nothing may be done that waits for the daemon without waiting
+ * for this as well. */
+static int open_interrupt(void) {
+        sigset_t mask = interrupts();
+
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -1;
         return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -251,6 +259,19 @@ static int open_wake(struct ask *a) {
         return 0;
 }
 
+/* Connecting and sending wait for the daemon alone, so Ctrl-C ends the program meanwhile: with its
+ * client the daemon gives up the turn. */
+static bool send_aside(struct ask *a, const struct client_call *call, struct client **ret) {
+        sigset_t mask = interrupts();
+        struct why why;
+        bool is_sent;
+
+        (void) sigprocmask(SIG_UNBLOCK, &mask, NULL);
+        is_sent = ctl_connect(a->ctl, ret) == CTL_EXIT_OK && client_send(*ret, call, &why) >= 0;
+        (void) sigprocmask(SIG_BLOCK, &mask, NULL);
+        return is_sent;
+}
+
 /* A call from a connection of its own, because the other one is waiting for the answer.  What it
  * brings does not matter.  False when there is no answer, or Ctrl-C came first. */
 static bool call_aside(struct ask *a, const char *method, json_t *parameters) {
@@ -259,9 +280,7 @@ static bool call_aside(struct ask *a, const char *method, json_t *parameters) {
         struct varlink_reply reply;
         struct why why;
 
-        if (ctl_connect(a->ctl, &client) != CTL_EXIT_OK)
-                return false;
-        if (client_send(client, &call, &why) < 0)
+        if (!send_aside(a, &call, &client))
                 return false;
         if (client_next(client, a->interrupt_fd, &reply, &why) <= 0)
                 return false;
@@ -354,13 +373,13 @@ static enum ctl_exit run_turn(struct ask *a, const char *method, json_t *paramet
         e = ctl_connect(a->ctl, &a->client);
         if (e != CTL_EXIT_OK)
                 return e;
+        if (client_send(a->client, &call, &why) < 0)
+                return ctl_lost(&why);
         r = open_wake(a);
         if (r < 0) {
                 print_error("waiting for keys: %s", strerror(-r));
                 return CTL_EXIT_FAILED;
         }
-        if (client_send(a->client, &call, &why) < 0)
-                return ctl_lost(&why);
         return receive_answer(a);
 }
 

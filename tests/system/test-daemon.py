@@ -5,9 +5,11 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -331,6 +333,51 @@ def interrupted():
     assert p.returncode == 130, p.returncode
 
 
+def stuck():
+    """Ctrl-C ends gemmactl at once, also while a daemon that does not move is being asked or told to cancel."""
+    folder = tempfile.mkdtemp()
+    path = os.path.join(folder, "socket")
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(path)
+        deaf.listen(8)
+
+        def ask(text):
+            p = subprocess.Popen(["gemmactl", "--socket", path, "ask"], stdin=subprocess.PIPE,
+                                 executable=os.path.join(os.path.dirname(GEMMAD), "gemmactl"),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            p.stdin.write(text)
+            p.stdin.close()
+            return p, deaf.accept()[0]
+
+        def sleeps(p):
+            with open(f"/proc/{p.pid}/stat") as f:
+                return f.read().rsplit(")", 1)[1].split()[0] == "S"
+
+        # More than the socket holds: it is sending.
+        p, connection = ask(b"a" * 900000)
+        connection.recv(1)
+        wait_until(lambda: sleeps(p), "gemmactl to wait for room")
+        p.send_signal(signal.SIGINT)
+        assert p.wait(timeout=30) in (-signal.SIGINT, 130), p.returncode
+        connection.close()
+
+        # The turn has begun, but nobody takes the connection on which it is to be cancelled.
+        p, connection = ask(b"a")
+        connection.recv(4096)
+        connection.sendall(b'{"parameters":{"event":{"kind":"started","id":1}},"continues":true}\0')
+        wait_until(lambda: sleeps(p), "gemmactl to wait for the answer")
+        time.sleep(0.2)
+        p.send_signal(signal.SIGINT)
+        aside = deaf.accept()[0]
+        assert b"Cancel" in aside.recv(4096)
+        p.send_signal(signal.SIGINT)
+        assert p.wait(timeout=30) in (-signal.SIGINT, 130), p.returncode
+        connection.close()
+        aside.close()
+    os.unlink(path)
+    os.rmdir(folder)
+
+
 def third_party():
     """The reference implementation of Varlink for Python talks to us."""
     python = os.environ.get("GEMMAD_TEST_PYTHON", sys.executable)
@@ -380,5 +427,6 @@ with daemon:
     tap.rule("a bad start says why and where", bad_starts)
     tap.rule("gemmactl works and its exit codes are as documented", ctl)
     tap.rule("Ctrl-C cancels the turn", interrupted)
+    tap.rule("Ctrl-C always ends gemmactl", stuck)
     tap.rule("a third-party Varlink client works", third_party)
 tap.done()
