@@ -14,6 +14,10 @@
 
 #define HASH_START 0x811c9dc5u
 
+/* Steps from where an entry belongs to where it is.  In tables that are at most half full a quarter
+ * of it does not happen by chance, but a crafted file could make every look-up walk the table. */
+#define MAX_PROBES 256
+
 /* FNV-1a, which can go on where an earlier part of a text ended. */
 static uint32_t hash_more(uint32_t hash, const char *text, size_t size) {
         for (size_t i = 0; i < size; i++)
@@ -56,32 +60,40 @@ static bool has_text(const struct tokenizer *t,
                memcmp(text + a->size, b->text, b->size) == 0;
 }
 
-/* The slot where the text a followed by b is, or the free one where it belongs. */
+/* The slot where the text a followed by b is, or the free one where it belongs; NULL when neither is
+ * within MAX_PROBES. */
 static uint32_t *
 text_slot(const struct tokenizer *t, const struct gguf_string *a, const struct gguf_string *b) {
         uint32_t hash = hash_more(hash_more(HASH_START, a->text, a->size), b->text, b->size);
         uint32_t i = hash_end(hash) & t->by_text.mask;
 
-        while (t->by_text.slots[i] != 0 && !has_text(t, t->by_text.slots[i] - 1, a, b))
-                i = (i + 1) & t->by_text.mask;
-        return &t->by_text.slots[i];
+        for (unsigned n = 0; n < MAX_PROBES; n++, i = (i + 1) & t->by_text.mask) {
+                uint32_t *slot = &t->by_text.slots[i];
+
+                if (*slot == 0 || has_text(t, *slot - 1, a, b))
+                        return slot;
+        }
+        return NULL;
 }
 
 static uint32_t *pair_slot(const struct tokenizer *t, int32_t left, int32_t right) {
         uint32_t i = hash_pair(left, right) & t->by_pair.mask;
-        const struct merge *m;
 
-        for (; t->by_pair.slots[i] != 0; i = (i + 1) & t->by_pair.mask) {
-                m = &t->merges[t->by_pair.slots[i] - 1];
-                if (m->left == left && m->right == right)
-                        break;
+        for (unsigned n = 0; n < MAX_PROBES; n++, i = (i + 1) & t->by_pair.mask) {
+                uint32_t *slot = &t->by_pair.slots[i];
+                const struct merge *m = &t->merges[*slot - (*slot > 0)];
+
+                if (*slot == 0 || (m->left == left && m->right == right))
+                        return slot;
         }
-        return &t->by_pair.slots[i];
+        return NULL;
 }
 
 static int32_t
 find_joined(const struct tokenizer *t, const struct gguf_string *a, const struct gguf_string *b) {
-        return (int32_t) *text_slot(t, a, b) - 1;
+        const uint32_t *slot = text_slot(t, a, b);
+
+        return slot ? (int32_t) *slot - 1 : -1;
 }
 
 int32_t tokenizer_find(const struct tokenizer *t, const char *text, size_t size) {
@@ -91,9 +103,12 @@ int32_t tokenizer_find(const struct tokenizer *t, const char *text, size_t size)
 }
 
 uint32_t tokenizer_find_merge(const struct tokenizer *t, int32_t left, int32_t right) {
+        const uint32_t *slot;
+
         if (left < 0 || right < 0)
                 return NO_MERGE;
-        return *pair_slot(t, left, right) - 1; /* a free slot's 0 becomes NO_MERGE */
+        slot = pair_slot(t, left, right);
+        return slot ? *slot - 1 : NO_MERGE; /* a free slot's 0 becomes NO_MERGE */
 }
 
 /* Names the key in front of what is wrong with it. */
@@ -148,6 +163,8 @@ static int load_pieces(struct tokenizer *t, const struct gguf *g, struct why *wh
                         t->longest_piece = s.size;
 
                 slot = text_slot(t, &s, &empty);
+                if (!slot)
+                        return bad_key(g, key, "was made to be slow to search", why);
                 if (*slot == 0)
                         *slot = id + 1;
         }
@@ -279,9 +296,9 @@ static int find_markers(struct tokenizer *t, const struct gguf *g, struct why *w
         return 0;
 }
 
-/* One line "left right".  A merge that would make anything but text, or that needs or makes a piece
+/* One line "left right"; what is wrong with it, or NULL.  A merge that would make anything but text, or that needs or makes a piece
  * that the vocabulary lacks, stays in the list to keep the ranks but can not be found. */
-static bool load_merge(struct tokenizer *t, uint32_t rank, const struct gguf_string *line) {
+static const char *load_merge(struct tokenizer *t, uint32_t rank, const struct gguf_string *line) {
         const struct gguf_string empty = { .text = "", .size = 0 };
         const char *space = memchr(line->text, ' ', line->size);
         struct merge *m = &t->merges[rank];
@@ -289,7 +306,7 @@ static bool load_merge(struct tokenizer *t, uint32_t rank, const struct gguf_str
         uint32_t *slot;
 
         if (!space)
-                return false;
+                return "is not two pieces";
 
         left.text = line->text;
         left.size = (size_t) (space - line->text);
@@ -299,21 +316,24 @@ static bool load_merge(struct tokenizer *t, uint32_t rank, const struct gguf_str
         m->right = find_joined(t, &right, &empty);
         m->result = find_joined(t, &left, &right);
         if (left.size == 0 || right.size == 0)
-                return false;
+                return "is not two pieces";
         if (m->left < 0 || m->right < 0 || m->result < 0)
-                return true;
+                return NULL;
         if (!token_is_text(t, m->left) || !token_is_text(t, m->right) ||
             !token_is_text(t, m->result))
-                return true;
+                return NULL;
 
         slot = pair_slot(t, m->left, m->right);
+        if (!slot)
+                return "and those before it were made to be slow to search";
         if (*slot == 0)
                 *slot = rank + 1;
-        return true;
+        return NULL;
 }
 
 static int load_merges(struct tokenizer *t, const struct gguf *g, struct why *why) {
         static const char key[] = "tokenizer.ggml.merges";
+        const char *complaint;
         struct gguf_string line;
         struct gguf_array a;
         size_t cursor = 0;
@@ -328,10 +348,12 @@ static int load_merges(struct tokenizer *t, const struct gguf *g, struct why *wh
         if (!t->merges || index_init(&t->by_pair, a.n) < 0)
                 return -ENOMEM;
 
-        for (uint32_t rank = 0; rank < a.n && gguf_array_string(&a, &cursor, &line) > 0; rank++)
-                if (!load_merge(t, rank, &line))
-                        return because(why, -EBADMSG, "%s: key '%s': line %u is not two pieces",
-                                       gguf_name(g), key, rank);
+        for (uint32_t rank = 0; rank < a.n && gguf_array_string(&a, &cursor, &line) > 0; rank++) {
+                complaint = load_merge(t, rank, &line);
+                if (complaint)
+                        return because(why, -EBADMSG, "%s: key '%s': line %u %s", gguf_name(g), key,
+                                       rank, complaint);
+        }
         return 0;
 }
 

@@ -518,6 +518,22 @@ static void bad_id(struct vocabulary *v, struct gguf_builder *b) {
         builder_add_u32(b, "tokenizer.ggml.padding_token_id", (uint32_t) v->n_tokens);
 }
 
+/* Texts that all belong into slot 0 of the 2048 that so many tokens have. */
+static void one_slot(struct vocabulary *v, struct gguf_builder *b) {
+        static char texts[300][8];
+
+        for (unsigned i = 0, n = 0; n < 300; i++) {
+                uint32_t hash = 0x811c9dc5u;
+
+                (void) snprintf(texts[n], sizeof(texts[n]), "%x", i);
+                for (const char *c = texts[n]; *c; c++)
+                        hash = (hash ^ (unsigned char) *c) * 0x01000193u;
+                if (((hash ^ hash >> 15) & 2047) == 0)
+                        vocabulary_add(v, texts[n++], VOCABULARY_NORMAL);
+        }
+        vocabulary_write(v, b);
+}
+
 static void test_damage(void) {
         static const struct {
                 void (*damage)(struct vocabulary *v, struct gguf_builder *b);
@@ -538,6 +554,7 @@ static void test_damage(void) {
                 { empty_tokens, -EBADMSG, "tokens' is empty" },
                 { tokens_of_numbers, -EBADMSG, "tokens' is not an array of strings" },
                 { short_types, -EBADMSG, "token_type' is not as long" },
+                { one_slot, -EBADMSG, "tokens' was made to be slow" },
                 { bad_id, -EBADMSG, "padding_token_id' is not a token's id" },
         };
 
