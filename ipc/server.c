@@ -465,6 +465,8 @@ static int server_add_interfaces(struct server *s, struct why *why) {
         for (size_t i = 0; i < n; i++) {
                 r = interface_parse(&s->interfaces[i], i == 0 ? service_interface : texts[i - 1],
                                     why);
+                if (r == -ENOMEM)
+                        return because(why, r, "interface description: out of memory");
                 if (r < 0)
                         return because_in(why, r, "interface description");
                 s->n_interfaces++;

@@ -146,6 +146,10 @@ static void put_tool(struct writer *w, const struct tool *tool, struct why *why)
                 }
         }
         w->r = toolcall_write_declaration(&text, tool->name, tool->description, parameters, why);
+        if (w->r == -ENOMEM) {
+                (void) because(why, w->r, "%s: out of memory", tool->name);
+                return;
+        }
         if (w->r < 0) {
                 (void) because_in(why, w->r, tool->name);
                 return;
