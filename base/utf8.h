@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef MODEL_UTF8_H
-#define MODEL_UTF8_H
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The first character of n >= 1 bytes: its length (1 to 4); 0 when the bytes are only the beginning
  * of one; -1 when they begin no character.  Overlong forms, surrogates and values above U+10FFFF
@@ -37,6 +38,17 @@ static inline int utf8_character(const char *text, size_t n) {
                 high = 0xbf;
         }
         return (int) length;
+}
+
+/* The code point of a character that is so many bytes long, as utf8_character() says. */
+static inline uint32_t utf8_code(const char *text, int length) {
+        static const unsigned char first_bits[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+        const unsigned char *p = (const unsigned char *) text;
+        uint32_t code = p[0] & first_bits[length];
+
+        for (int i = 1; i < length; i++)
+                code = code << 6 | (p[i] & 0x3fu);
+        return code;
 }
 
 #endif

@@ -8,24 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-
-/* The bytes of the next character of UTF-8; 1 too when it is none. */
-static size_t next_character(const char *text, uint32_t *ret) {
-        static const unsigned char first_bits[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
-        const unsigned char *t = (const unsigned char *) text;
-        size_t size = t[0] < 0xc2 ? 1 : t[0] < 0xe0 ? 2 : t[0] < 0xf0 ? 3 : t[0] < 0xf5 ? 4 : 1;
-        uint32_t c = t[0] & first_bits[size];
-
-        for (size_t i = 1; i < size; i++) {
-                if ((t[i] & 0xc0) != 0x80) {
-                        size = 1;
-                        break;
-                }
-                c = c << 6 | (t[i] & 0x3fu);
-        }
-        *ret = size == 1 ? t[0] : c;
-        return size;
-}
+#include "base/utf8.h"
 
 /* C0 and C1 controls drive the terminal; the others reorder or hide what is written. */
 static bool is_dangerous(uint32_t c) {
@@ -41,15 +24,27 @@ void print_text(FILE *to, bool to_terminal, const char *text) {
                 return;
         }
         while (*text) {
-                uint32_t c;
-                size_t size = next_character(text, &c);
+                /* The zero at the end begins and continues no character. */
+                int size = utf8_character(text, 4);
+                uint32_t c = size > 0 ? utf8_code(text, size) : (unsigned char) *text;
 
-                if (is_dangerous(c) || (size == 1 && c >= 0x80))
+                if (size <= 0 || is_dangerous(c))
                         (void) fprintf(to, c < 0x100 ? "\\x%02x" : "\\u%04x", c);
                 else
-                        (void) fwrite(text, 1, size, to);
-                text += size;
+                        (void) fwrite(text, 1, (size_t) size, to);
+                text += size > 0 ? size : 1;
         }
+}
+
+size_t print_key(FILE *to, bool to_terminal, const char *key) {
+        _cleanup_(freep) char *words = strdup(key);
+
+        if (!words)
+                return 0;
+        for (char *w = words; (w = strchr(w, '_')); w++)
+                *w = ' ';
+        print_text(to, to_terminal, words);
+        return strlen(words);
 }
 
 void print_indented(const struct ctl *c, int indent, const char *text) {

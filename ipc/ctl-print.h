@@ -15,7 +15,10 @@
  * changes of direction) is written as an escape, except line ends and tabulators. */
 void print_text(FILE *to, bool to_terminal, const char *text);
 
-/* The same on standard output; lines behind the first begin with so many spaces. */
+/* The key of a field as words, like a text; how long it is. */
+size_t print_key(FILE *to, bool to_terminal, const char *key);
+
+/* A text on standard output; lines behind the first begin with so many spaces. */
 void print_indented(const struct ctl *c, int indent, const char *text);
 
 /* gemmactl: MESSAGE on standard error, escaped when that is a terminal. */

@@ -39,11 +39,9 @@ static void show_status(const struct ctl *c, json_t *status) {
         json_t *value;
 
         json_object_foreach(status, key, value) {
-                int width = 0;
+                size_t width = print_key(stdout, c->to_terminal, key);
 
-                for (const char *k = key; *k; k++, width++)
-                        (void) putchar(*k == '_' ? ' ' : *k);
-                (void) printf(":%*s", width < 16 ? 17 - width : 1, "");
+                (void) printf(":%*s", width < 16 ? 17 - (int) width : 1, "");
                 print_value(c, key, value);
                 (void) putchar('\n');
         }

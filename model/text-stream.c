@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "model/tokenizer-tables.h"
-#include "model/utf8.h"
 
 #define SPACE       "\xe2\x96\x81"
 #define REPLACEMENT "\xef\xbf\xbd"

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "model/tokenizer-tables.h"
-#include "model/utf8.h"
 
 #define NONE UINT32_MAX
 

@@ -41,12 +41,24 @@ static void test_terminal(void) {
                 { "\xe2\x80\xae\xe2\x81\xa6\xe2\x80\xa8", "\\u202e\\u2066\\u2028" },
                 { "\xe2\x80\x9cquoted\xe2\x80\x9d", "\xe2\x80\x9cquoted\xe2\x80\x9d" },
                 { "\xe2\x80", "\\xe2\\x80" },
+                { "\xed\xa0\x80", "\\xed\\xa0\\x80" },
                 { "\xc3(", "\\xc3(" },
                 { "\xff\x9b", "\\xff\\x9b" },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
                 expect(prints(true, cases[i].text, cases[i].expected));
+}
+
+static void test_key(void) {
+        char *result;
+        size_t size;
+        FILE *f = open_memstream(&result, &size);
+
+        expect(print_key(f, true, "cut_turns_\x1b[2J") == 14);
+        (void) fclose(f);
+        expect(strcmp(result, "cut turns \\x1b[2J") == 0);
+        free(result);
 }
 
 static void test_elsewhere(void) {
@@ -68,6 +80,7 @@ static void test_fields(void) {
 
 int main(void) {
         rule("no text drives the terminal, and readable text stays readable", test_terminal);
+        rule("nor does a key that the daemon names", test_key);
         rule("elsewhere text is printed as it is", test_elsewhere);
         rule("fields that are missing or of another type are empty", test_fields);
         return tap_done();
