@@ -9,11 +9,11 @@
 
 #include "base/clock.h"
 #include "base/wake.h"
+#include "daemon/conversation-internal.h"
 
 static_assert(FRAME_SAMPLES == SESSION_FRAME_SAMPLES, "audio/ and model/ disagree about a frame");
 
-#define CONVERSATION_IDLE_MS        1000
-#define CONVERSATION_MAX_TRANSCRIPT 256
+#define CONVERSATION_IDLE_MS 1000
 
 /* Positions for the end of the user's turn and the first words of an answer: a text that leaves less
  * is refused, a sound is cut where there still is room for a sentence. */
@@ -22,9 +22,6 @@ static_assert(FRAME_SAMPLES == SESSION_FRAME_SAMPLES, "audio/ and model/ disagre
 
 /* A turn that went well and in which there was nothing to answer. */
 #define NOBODY_SPOKE 1
-
-/* What the user said in the prefix of later turns, when it was not written down in time. */
-#define CONVERSATION_UNHEARD "(spoken)"
 
 void conversation_wait(struct conversation *c) {
         struct pollfd bell = { .fd = c->sounds->filled_fd, .events = POLLIN };
@@ -100,6 +97,10 @@ static int emit_text(
 
         like.is_last = is_last;
         return refused(c, event_push_text(c->events, &like, text, size));
+}
+
+int conversation_tell_transcript(struct conversation *c) {
+        return emit_text(c, EVENT_TRANSCRIPT, text_data(&c->heard), c->heard.size, true);
 }
 
 static int feed(struct conversation *c) {
@@ -496,84 +497,11 @@ static void end_turn(struct conversation *c, int r) {
         event_push_always(c->events, &event);
 }
 
-/* The first steps of the question for the transcript.  1: more to do. */
-static int ask_for_transcript(struct conversation *c) {
-        int r;
-
-        text_clear(&c->heard);
-        c->n_transcript = 0;
-        r = dialogue_reopen_audio(c->dialogue);
-        if (r >= 0)
-                r = dialogue_feed(c->dialogue);
-        answer_begin(&c->answer, false);
-        return r;
-}
-
-/* One token of the transcript.  1: more to do, 0: it is complete. */
-static int transcribe(struct conversation *c) {
-        int32_t token;
-        int r;
-
-        r = dialogue_feed(c->dialogue);
-        if (r != 0)
-                return r;
-        r = dialogue_next(c->dialogue, true, &token);
-        if (r <= 0)
-                return r;
-        if (++c->n_transcript > CONVERSATION_MAX_TRANSCRIPT)
-                return -EFBIG;
-
-        r = answer_push(&c->answer, token);
-        if (r == ANSWER_TEXT)
-                r = keep(c, &c->heard);
-        return r < 0 ? r : 1;
-}
-
-static void remember(struct conversation *c) {
-        if (c->answered.size > 0)
-                (void) dialogue_remember(c->dialogue,
-                                         c->heard.size > 0 ? c->heard.data : CONVERSATION_UNHEARD,
-                                         c->answered.data);
-}
-
-static void give_up_transcript(struct conversation *c) {
-        text_clear(&c->heard);
-        c->afterwards = AFTERWARDS_REMEMBER;
-}
-
-static void send_transcript(struct conversation *c) {
-        text_trim(&c->heard);
-        (void) emit_text(c, EVENT_TRANSCRIPT, text_data(&c->heard), c->heard.size, true);
-        c->afterwards = AFTERWARDS_REMEMBER;
-}
-
-/* Somebody asks: what takes the model is dropped, what does not is done. */
-static void interrupt_work(struct conversation *c) {
-        if (c->afterwards == AFTERWARDS_ASK || c->afterwards == AFTERWARDS_TRANSCRIBE)
-                give_up_transcript(c);
-        if (c->afterwards == AFTERWARDS_REMEMBER)
-                remember(c);
-        c->afterwards = AFTERWARDS_REST;
-}
-
-/* What the user wants forgotten may be in the prefix, and be about to be put there. */
-static void forget(struct conversation *c) {
-        unsigned forgotten = command_forgotten(c->command);
-
-        if (forgotten == c->forgotten)
-                return;
-        c->forgotten = forgotten;
-        text_clear(&c->heard);
-        text_clear(&c->answered);
-        dialogue_forget(c->dialogue);
-        c->afterwards = AFTERWARDS_WARM;
-}
-
 void conversation_run(struct conversation *c, const struct request *request) {
         int r;
 
-        forget(c);
-        interrupt_work(c);
+        conversation_forget_exchanges(c);
+        conversation_interrupt_work(c);
         c->request = *request;
         c->timings = timings_none();
         c->fault = FAULT_NONE;
@@ -594,39 +522,4 @@ void conversation_run(struct conversation *c, const struct request *request) {
 
         free(c->request.text);
         c->request.text = NULL;
-}
-
-bool conversation_work_ahead(struct conversation *c) {
-        int r;
-
-        forget(c);
-        switch (c->afterwards) {
-        case AFTERWARDS_ASK:
-                r = ask_for_transcript(c);
-                if (r < 0)
-                        give_up_transcript(c);
-                else
-                        c->afterwards = AFTERWARDS_TRANSCRIBE;
-                return true;
-        case AFTERWARDS_TRANSCRIBE:
-                r = transcribe(c);
-                if (r < 0)
-                        give_up_transcript(c);
-                else if (r == 0)
-                        send_transcript(c);
-                return true;
-        case AFTERWARDS_REMEMBER:
-                remember(c);
-                c->afterwards = AFTERWARDS_WARM;
-                return true;
-        case AFTERWARDS_WARM:
-                /* Should it fail, the next turn finds out, and has somebody to tell. */
-                r = dialogue_warm(c->dialogue, c->config->thinking);
-                if (r <= 0)
-                        c->afterwards = AFTERWARDS_REST;
-                return true;
-        case AFTERWARDS_REST:
-                return false;
-        }
-        return false;
 }
