@@ -8,6 +8,7 @@
 /* AVX2, FMA and F16C: 8 weight rows in the 32-bit lanes of a 256-bit vector. */
 
 #define PANEL_ROWS      8
+#define PANEL_GROUPS    2
 #define PANEL_Q8_SIGNED 1
 
 typedef __m256 vec_f;
@@ -141,28 +142,49 @@ INLINE vec_b broadcast4(const int8_t *x) {
         return _mm256_set1_epi32(four);
 }
 
+/* Keeps a running sum in one register: gcc would otherwise make trees of the sums, which need more
+ * registers than there are. */
+INLINE vec_i in_order(vec_i v) {
+        __asm__("" : "+x"(v));
+        return v;
+}
+
 /* 16-bit sums of products of weights below 2^bits with inputs of |x| <= 127: a pair makes at most
  * 2 * 127 * (2^bits - 1), so 8 additions of 4-bit, 4 of 5-bit and 2 of 6-bit weights fit. */
 INLINE void dot_narrow(vec_i *ret,
                        const vec_b *w,
+                       size_t w_stride,
+                       const unsigned n_groups,
                        const int8_t *x,
                        size_t x_stride,
                        const unsigned n,
                        const unsigned n_vectors,
                        const unsigned n_additions) {
         vec_i ones = _mm256_set1_epi16(1);
+        const unsigned step = n_additions < n_vectors ? n_additions : n_vectors;
 
-        for (unsigned j0 = 0; j0 < n_vectors; j0 += n_additions) {
-                vec_i narrow[8];
+#pragma GCC unroll 8
+        for (unsigned j0 = 0; j0 < n_vectors; j0 += step) {
+                vec_i narrow[2 * 4];
 
-                for (unsigned j = j0; j < j0 + n_additions; j++)
+#pragma GCC unroll 8
+                for (unsigned j = j0; j < j0 + step; j++)
+#pragma GCC unroll 4
                         for (unsigned i = 0; i < n; i++) {
-                                vec_i pairs = _mm256_maddubs_epi16(
-                                        w[j], broadcast4(x + i * x_stride + 4 * j));
+                                vec_b four = broadcast4(x + i * x_stride + 4 * j);
 
-                                narrow[i] = j == j0 ? pairs : _mm256_add_epi16(narrow[i], pairs);
+#pragma GCC unroll 2
+                                for (unsigned g = 0; g < n_groups; g++) {
+                                        vec_i *sum = &narrow[g * n + i];
+                                        vec_i pairs =
+                                                _mm256_maddubs_epi16(w[g * w_stride + j], four);
+
+                                        *sum = in_order(j == j0 ? pairs
+                                                                : _mm256_add_epi16(*sum, pairs));
+                                }
                         }
-                for (unsigned i = 0; i < n; i++) {
+#pragma GCC unroll 8
+                for (unsigned i = 0; i < n_groups * n; i++) {
                         vec_i wide = _mm256_madd_epi16(narrow[i], ones);
 
                         ret[i] = j0 == 0 ? wide : _mm256_add_epi32(ret[i], wide);
@@ -170,52 +192,47 @@ INLINE void dot_narrow(vec_i *ret,
         }
 }
 
-INLINE void dot_u4(vec_i *ret,
-                   const vec_b *w,
-                   const int8_t *x,
-                   size_t x_stride,
-                   const unsigned n,
-                   const unsigned n_vectors) {
-        dot_narrow(ret, w, x, x_stride, n, n_vectors, 8);
-}
+#define DEFINE_DOT(name, n_additions)                                                              \
+        INLINE void name(vec_i *ret, const vec_b *w, size_t w_stride, const unsigned n_groups,     \
+                         const int8_t *x, size_t x_stride, const unsigned n,                       \
+                         const unsigned n_vectors) {                                               \
+                dot_narrow(ret, w, w_stride, n_groups, x, x_stride, n, n_vectors, n_additions);    \
+        }
 
-INLINE void dot_u5(vec_i *ret,
-                   const vec_b *w,
-                   const int8_t *x,
-                   size_t x_stride,
-                   const unsigned n,
-                   const unsigned n_vectors) {
-        dot_narrow(ret, w, x, x_stride, n, n_vectors, 4);
-}
-
-INLINE void dot_u6(vec_i *ret,
-                   const vec_b *w,
-                   const int8_t *x,
-                   size_t x_stride,
-                   const unsigned n,
-                   const unsigned n_vectors) {
-        dot_narrow(ret, w, x, x_stride, n, n_vectors, 2);
-}
+DEFINE_DOT(dot_u4, 8)
+DEFINE_DOT(dot_u5, 4)
+DEFINE_DOT(dot_u6, 2)
 
 /* Signed weights: |w| times x with the sign of w; a pair makes at most 2 * 128 * 127. */
 INLINE void dot_q8(vec_i *ret,
                    const vec_b *w,
+                   size_t w_stride,
+                   const unsigned n_groups,
                    const int8_t *x,
                    size_t x_stride,
                    const unsigned n,
                    const unsigned n_vectors) {
         vec_i ones = _mm256_set1_epi16(1);
 
+#pragma GCC unroll 8
         for (unsigned j = 0; j < n_vectors; j++) {
-                vec_b magnitude = _mm256_abs_epi8(w[j]);
+                vec_b magnitude[2];
 
+                for (unsigned g = 0; g < n_groups; g++)
+                        magnitude[g] = _mm256_abs_epi8(w[g * w_stride + j]);
+#pragma GCC unroll 4
                 for (unsigned i = 0; i < n; i++) {
-                        vec_b signed_x =
-                                _mm256_sign_epi8(broadcast4(x + i * x_stride + 4 * j), w[j]);
-                        vec_i wide =
-                                _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, signed_x), ones);
+                        vec_b four = broadcast4(x + i * x_stride + 4 * j);
 
-                        ret[i] = j == 0 ? wide : _mm256_add_epi32(ret[i], wide);
+#pragma GCC unroll 2
+                        for (unsigned g = 0; g < n_groups; g++) {
+                                vec_b signed_x = _mm256_sign_epi8(four, w[g * w_stride + j]);
+                                vec_i wide = _mm256_madd_epi16(
+                                        _mm256_maddubs_epi16(magnitude[g], signed_x), ones);
+                                vec_i *sum = &ret[g * n + i];
+
+                                *sum = in_order(j == 0 ? wide : _mm256_add_epi32(*sum, wide));
+                        }
                 }
         }
 }

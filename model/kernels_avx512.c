@@ -10,6 +10,7 @@
  * intermediate rounding, so all widths of weights take the same path. */
 
 #define PANEL_ROWS      16
+#define PANEL_GROUPS    1
 #define PANEL_Q8_SIGNED 0
 
 typedef __m512 vec_f;
@@ -146,10 +147,14 @@ INLINE void b_transpose(vec_b v[4]) {
 
 INLINE void dot(vec_i *ret,
                 const vec_b *w,
+                size_t w_stride,
+                const unsigned n_groups,
                 const int8_t *x,
                 size_t x_stride,
                 const unsigned n,
                 const unsigned n_vectors) {
+        (void) w_stride;
+        (void) n_groups;
         for (unsigned i = 0; i < n; i++)
                 ret[i] = _mm512_setzero_si512();
         for (unsigned j = 0; j < n_vectors; j++)

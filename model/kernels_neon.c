@@ -9,6 +9,7 @@
  * sdot takes signed bytes on both sides; weights of 4 to 6 bits are the same signed or not. */
 
 #define PANEL_ROWS      4
+#define PANEL_GROUPS    1
 #define PANEL_Q8_SIGNED 1
 
 typedef float32x4_t vec_f;
@@ -131,10 +132,14 @@ INLINE void b_transpose(vec_b v[4]) {
 
 INLINE void dot(vec_i *ret,
                 const vec_b *w,
+                size_t w_stride,
+                const unsigned n_groups,
                 const int8_t *x,
                 size_t x_stride,
                 const unsigned n,
                 const unsigned n_vectors) {
+        (void) w_stride;
+        (void) n_groups;
         for (unsigned i = 0; i < n; i++)
                 ret[i] = vdupq_n_s32(0);
         for (unsigned j = 0; j < n_vectors; j++)

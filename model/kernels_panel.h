@@ -25,8 +25,12 @@
  *   b_shift_left4(b), b_shift_right(b, 1|2|4): within 16-bit pairs; the caller masks
  *   b_load_rows(p, stride)       vector of 16-byte pieces: lane group g holds row 4 g + i of p's rows
  *   b_transpose(v[4]): 4x4 of 32 bits inside each group of 16 bytes, in place
- *   dot_u4, dot_u5, dot_u6, dot_q8 (ret, w, x, x_stride, n, n_vectors): 4 n_vectors columns of
- *                                n input rows; the weights have 4, 5, 6 and 8 bits
+ *   dot_u4, dot_u5, dot_u6, dot_q8 (ret, w, w_stride, n_groups, x, x_stride, n, n_vectors): sums
+ *                                over 4 n_vectors columns of n input rows with the weights of each
+ *                                of n_groups groups of rows, w_stride vectors apart, into
+ *                                ret[group * n + input]; the weights have 4, 5, 6 and 8 bits
+ *   PANEL_GROUPS                 panels that are multiplied together, 1 or 2: with two, every four
+ *                                inputs that are broadcast serve two vectors of weights
  *   PANEL_Q8_SIGNED              1 when dot_q8 takes signed bytes, 0 when it takes byte + 128 */
 
 #include <string.h>
@@ -45,7 +49,8 @@ struct panel {
         int32_t products[PANEL_BLOCKS][2][PANEL_ROWS]; /* with a single input, instead of bytes */
 };
 
-_Static_assert(sizeof(struct panel) <= KERNELS_PANEL_SIZE, "panel");
+_Static_assert(PANEL_GROUPS * sizeof(struct panel) <= KERNELS_PANEL_SIZE, "panels");
+_Static_assert(sizeof(struct panel) % (4 * PANEL_ROWS) == 0, "a panel is whole vectors");
 
 /* Sixteen bytes of each row from p on, as four vectors: vector j holds bytes 4 j .. 4 j + 3 of every
  * row. */
@@ -81,26 +86,40 @@ put(struct sink *s, enum gguf_type type, unsigned block, unsigned half, const ve
                 return;
         }
         if (type == GGUF_Q8_0)
-                dot_q8(&products, w, s->x + block * QUANT_BLOCK + 16 * half, 0, 1, 4);
+                dot_q8(&products, w, 0, 1, s->x + block * QUANT_BLOCK + 16 * half, 0, 1, 4);
+        else if (type == GGUF_Q6_K)
+                dot_u6(&products, w, 0, 1, s->x + block * QUANT_BLOCK + 16 * half, 0, 1, 4);
         else
-                dot_u6(&products, w, s->x + block * QUANT_BLOCK + 16 * half, 0, 1, 4);
+                dot_u5(&products, w, 0, 1, s->x + block * QUANT_BLOCK + 16 * half, 0, 1, 4);
         i_store(s->panel->products[block][half], products);
+}
+
+/* Takes all columns of a block of 4 bits. */
+static ALWAYS_INLINE void put_block(struct sink *s, unsigned block, const vec_b w[8]) {
+        vec_i products;
+
+        if (!s->x) {
+                for (unsigned j = 0; j < 8; j++)
+                        b_store(s->panel->bytes[block][j], w[j]);
+                return;
+        }
+        dot_u4(&products, w, 0, 1, s->x + block * QUANT_BLOCK, 0, 1, 8);
+        i_store(s->panel->products[block][0], products);
 }
 
 static ALWAYS_INLINE void
 unpack_q4_0(struct sink *s, unsigned b, const unsigned char *at, size_t stride) {
-        vec_b v[4], low[4], high[4];
+        vec_b v[4], w[8];
         vec_f d = f_gather_half(at, stride);
 
         f_store(s->panel->scale[b][0], d);
         f_store(s->panel->offset[b][0], f_mul(d, f_set1(-8.0f)));
         load_columns(v, at + Q4_0_QUANTS, stride);
         for (unsigned j = 0; j < 4; j++) {
-                low[j] = low_nibbles(v[j]);
-                high[j] = high_nibbles(v[j]);
+                w[j] = low_nibbles(v[j]);
+                w[4 + j] = high_nibbles(v[j]);
         }
-        put(s, GGUF_Q4_0, b, 0, low);
-        put(s, GGUF_Q4_0, b, 1, high);
+        put_block(s, b, w);
 }
 
 static ALWAYS_INLINE void
@@ -273,53 +292,62 @@ static ALWAYS_INLINE vec_f add_block(vec_f sums,
         return f_fma(f_load(p->offset[block][half]), f_set1(x_sum), sums);
 }
 
-/* sums[i] += panel times input rows row .. row + n - 1, over n_blocks blocks from first_block on. n
- * and the type are constants at every call, so that the sums stay in registers. */
+/* The sums of one input with the rows of every panel. */
+typedef float panel_sums[PANEL_GROUPS][PANEL_ROWS];
+
+/* sums[i] += panels times input rows row .. row + n - 1, over n_blocks blocks from first_block on. n,
+ * n_groups and the type are constants at every call, so that what is summed stays in registers. */
 static ALWAYS_INLINE void multiply_tile(const struct panel *p,
+                                        const unsigned n_groups,
                                         enum gguf_type type,
                                         const struct activations *x,
                                         unsigned row,
                                         const unsigned n,
                                         size_t first_block,
                                         unsigned n_blocks,
-                                        float (*sums)[PANEL_ROWS]) {
+                                        panel_sums *sums) {
         size_t row_blocks = x->n_cols / QUANT_BLOCK;
         const int8_t *q = x->q + (row * row_blocks + first_block) * QUANT_BLOCK;
         const float *scale = x->scale + row * row_blocks + first_block;
         const float *sum = x->sum + row * row_blocks + first_block;
         const float *half_sums = x->half_sums + 2 * (row * row_blocks + first_block);
-        vec_f acc[PANEL_TILE];
+        const size_t panel_stride = sizeof(*p) / sizeof(vec_b);
+        vec_f acc[PANEL_GROUPS * PANEL_TILE];
 
         for (unsigned i = 0; i < n; i++)
-                acc[i] = f_load(sums[i]);
+                for (unsigned g = 0; g < n_groups; g++)
+                        acc[g * n + i] = f_load(sums[i][g]);
 
         for (unsigned b = 0; b < n_blocks; b++)
                 for (unsigned half = 0; half < (type == GGUF_Q6_K ? 2 : 1); half++) {
                         const vec_b *w = (const vec_b *) (const void *) p->bytes[b][4 * half];
                         const int8_t *at = q + b * QUANT_BLOCK + 16 * half;
-                        vec_i products[PANEL_TILE];
+                        vec_i products[PANEL_GROUPS * PANEL_TILE];
 
                         if (type == GGUF_Q6_K)
-                                dot_u6(products, w, at, x->n_cols, n, 4);
+                                dot_u6(products, w, panel_stride, n_groups, at, x->n_cols, n, 4);
                         else if (type == GGUF_Q5_K)
-                                dot_u5(products, w, at, x->n_cols, n, 8);
+                                dot_u5(products, w, panel_stride, n_groups, at, x->n_cols, n, 8);
                         else if (type == GGUF_Q8_0)
-                                dot_q8(products, w, at, x->n_cols, n, 8);
+                                dot_q8(products, w, panel_stride, n_groups, at, x->n_cols, n, 8);
                         else
-                                dot_u4(products, w, at, x->n_cols, n, 8);
+                                dot_u4(products, w, panel_stride, n_groups, at, x->n_cols, n, 8);
 
                         for (unsigned i = 0; i < n; i++) {
                                 size_t at_block = i * row_blocks + b;
 
-                                acc[i] = add_block(
-                                        acc[i], type, p, b, half, products[i], scale[at_block],
-                                        type == GGUF_Q6_K ? half_sums[2 * at_block + half]
-                                                          : sum[at_block]);
+                                for (unsigned g = 0; g < n_groups; g++)
+                                        acc[g * n + i] = add_block(
+                                                acc[g * n + i], type, p + g, b, half,
+                                                products[g * n + i], scale[at_block],
+                                                type == GGUF_Q6_K ? half_sums[2 * at_block + half]
+                                                                  : sum[at_block]);
                         }
                 }
 
         for (unsigned i = 0; i < n; i++)
-                f_store(sums[i], acc[i]);
+                for (unsigned g = 0; g < n_groups; g++)
+                        f_store(sums[i][g], acc[g * n + i]);
 }
 
 /* Inputs whose sums are kept beside the panel; more of them take the panel's rows once more. */
@@ -348,7 +376,7 @@ prefetch_next(const struct matrix *w, enum gguf_type type, unsigned first, size_
         size_t end = (size_t) (blocks_at(w, type, 0, b + n) - w->data) * PANEL_ROWS;
 
         for (size_t at = from; at < end; at += 64)
-                __builtin_prefetch(next + at, 0, 1);
+                __builtin_prefetch(next + at, 0, 3);
 }
 
 /* PANEL_ROWS rows times one input.  Every sum is made in the order of multiply_tile(), so that an
@@ -371,6 +399,8 @@ static ALWAYS_INLINE void multiply_single(const struct matrix *w,
                 for (unsigned i = 0; i < n; i++) {
                         vec_i first_half = i_load(p->products[i][0]),
                               second_half = i_load(p->products[i][1]);
+                        vec_i both =
+                                type == GGUF_Q4_0 ? first_half : i_add(first_half, second_half);
                         const float *half_sums = x->half_sums + 2 * (b + i);
 
                         if (type == GGUF_Q6_K) {
@@ -379,46 +409,72 @@ static ALWAYS_INLINE void multiply_single(const struct matrix *w,
                                 sums = add_block(sums, type, p, i, 1, second_half, x->scale[b + i],
                                                  half_sums[1]);
                         } else
-                                sums = add_block(sums, type, p, i, 0,
-                                                 i_add(first_half, second_half), x->scale[b + i],
+                                sums = add_block(sums, type, p, i, 0, both, x->scale[b + i],
                                                  x->sum[b + i]);
                 }
         }
         f_store(y, sums);
 }
 
-/* PANEL_ROWS rows times input rows row .. row + n_inputs - 1. */
+/* n_groups times PANEL_ROWS rows times input rows row .. row + n_inputs - 1. */
 static ALWAYS_INLINE void multiply_group(const struct matrix *w,
                                          enum gguf_type type,
                                          unsigned first,
+                                         const unsigned n_groups,
                                          const struct activations *x,
                                          unsigned row,
                                          unsigned n_inputs,
                                          struct panel *p,
-                                         float (*sums)[PANEL_ROWS]) {
+                                         panel_sums *sums) {
         size_t n_blocks = w->n_cols / QUANT_BLOCK;
 
         memset(sums, 0, n_inputs * sizeof(sums[0]));
         for (size_t b = 0; b < n_blocks; b += PANEL_BLOCKS) {
                 unsigned n = (unsigned) (n_blocks - b < PANEL_BLOCKS ? n_blocks - b : PANEL_BLOCKS);
-                struct sink s = { p, NULL };
                 unsigned i;
 
-                prefetch_next(w, type, first, b, n);
-                unpack(&s, type, blocks_at(w, type, first, b), w->row_size, n);
+                for (unsigned g = 0; g < n_groups; g++) {
+                        struct sink s = { p + g, NULL };
+                        unsigned at = first + g * PANEL_ROWS;
+
+                        prefetch_next(w, type, at + (n_groups - 1) * PANEL_ROWS, b, n);
+                        unpack(&s, type, blocks_at(w, type, at, b), w->row_size, n);
+                }
                 for (i = 0; i + PANEL_TILE <= n_inputs; i += PANEL_TILE)
-                        multiply_tile(p, type, x, row + i, PANEL_TILE, b, n, sums + i);
+                        multiply_tile(p, n_groups, type, x, row + i, PANEL_TILE, b, n, sums + i);
                 switch (n_inputs - i) {
                 case 3:
-                        multiply_tile(p, type, x, row + i, 3, b, n, sums + i);
+                        multiply_tile(p, n_groups, type, x, row + i, 3, b, n, sums + i);
                         break;
                 case 2:
-                        multiply_tile(p, type, x, row + i, 2, b, n, sums + i);
+                        multiply_tile(p, n_groups, type, x, row + i, 2, b, n, sums + i);
                         break;
                 case 1:
-                        multiply_tile(p, type, x, row + i, 1, b, n, sums + i);
+                        multiply_tile(p, n_groups, type, x, row + i, 1, b, n, sums + i);
                         break;
                 }
+        }
+}
+
+/* The same rows times all inputs. */
+static ALWAYS_INLINE void multiply_inputs(const struct matrix *w,
+                                          enum gguf_type type,
+                                          unsigned first,
+                                          const unsigned n_groups,
+                                          const struct activations *x,
+                                          float *y,
+                                          size_t y_stride,
+                                          struct panel *panel) {
+        panel_sums sums[PANEL_INPUTS];
+
+        for (unsigned row = 0; row < x->n_rows; row += PANEL_INPUTS) {
+                unsigned n = x->n_rows - row < PANEL_INPUTS ? x->n_rows - row : PANEL_INPUTS;
+
+                multiply_group(w, type, first, n_groups, x, row, n, panel, sums);
+                for (unsigned i = 0; i < n; i++)
+                        for (unsigned g = 0; g < n_groups; g++)
+                                f_store(y + (row + i) * y_stride + first + g * PANEL_ROWS,
+                                        f_load(sums[i][g]));
         }
 }
 
@@ -430,21 +486,18 @@ static ALWAYS_INLINE void multiply_type(const struct matrix *w,
                                         float *y,
                                         size_t y_stride,
                                         struct panel *panel) {
-        float sums[PANEL_INPUTS][PANEL_ROWS];
-        unsigned r;
+        const unsigned together = PANEL_GROUPS * PANEL_ROWS;
+        unsigned r = first;
 
-        for (r = first; r + PANEL_ROWS <= end; r += PANEL_ROWS) {
-                if (x->n_rows == 1) {
+        if (x->n_rows == 1) {
+                for (; r + PANEL_ROWS <= end; r += PANEL_ROWS)
                         multiply_single(w, type, r, x, panel, y + r);
-                        continue;
-                }
-                for (unsigned row = 0; row < x->n_rows; row += PANEL_INPUTS) {
-                        unsigned n =
-                                x->n_rows - row < PANEL_INPUTS ? x->n_rows - row : PANEL_INPUTS;
-
-                        multiply_group(w, type, r, x, row, n, panel, sums);
-                        for (unsigned i = 0; i < n; i++)
-                                f_store(y + (row + i) * y_stride + r, f_load(sums[i]));
+        } else {
+                for (; r + together <= end; r += together)
+                        multiply_inputs(w, type, r, PANEL_GROUPS, x, y, y_stride, panel);
+                if (PANEL_GROUPS > 1 && r + PANEL_ROWS <= end) {
+                        multiply_inputs(w, type, r, 1, x, y, y_stride, panel);
+                        r += PANEL_ROWS;
                 }
         }
         if (r < end)
