@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/limits.h"
+
+#include <immintrin.h>
+
+/* Eight chains of sums hide the latency of an addition. */
+#define N_CHAINS 8
+
+/* What 4-bit weights allow at best without a dot-product instruction: eight vectors of products are
+ * summed in 16 bits, then widened once. */
+__attribute__((target("avx2"), optimize("O3"))) static double run_avx2(unsigned n) {
+        __m256i ones = _mm256_set1_epi16(1), a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-2);
+        __m256i wide[N_CHAINS], narrow[N_CHAINS], sum = _mm256_setzero_si256();
+
+        for (unsigned i = 0; i < N_CHAINS; i++)
+                wide[i] = sum;
+        for (unsigned turn = 0; turn < n / 8; turn++) {
+#pragma GCC unroll 8
+                for (unsigned i = 0; i < N_CHAINS; i++)
+                        narrow[i] = _mm256_setzero_si256();
+#pragma GCC unroll 8
+                for (unsigned j = 0; j < 8; j++)
+#pragma GCC unroll 8
+                        for (unsigned i = 0; i < N_CHAINS / 2; i++) {
+                                __asm__ volatile("" : "+x"(a));
+                                narrow[i] = _mm256_add_epi16(narrow[i], _mm256_maddubs_epi16(a, b));
+                                __asm__ volatile("" : "+x"(narrow[i]));
+                        }
+#pragma GCC unroll 8
+                for (unsigned i = 0; i < N_CHAINS / 2; i++)
+                        wide[i] = _mm256_add_epi32(wide[i], _mm256_madd_epi16(narrow[i], ones));
+        }
+        for (unsigned i = 0; i < N_CHAINS; i++)
+                sum = _mm256_add_epi32(sum, wide[i]);
+        __asm__ volatile("" : : "x"(sum));
+        return (double) (n / 8) * 8 * (N_CHAINS / 2) * 32;
+}
+
+__attribute__((target("avx512f,avx512vnni"), optimize("O3"))) static double run_vnni(unsigned n) {
+        __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-2);
+        __m512i sums[N_CHAINS];
+
+        for (unsigned i = 0; i < N_CHAINS; i++)
+                sums[i] = _mm512_setzero_si512();
+        for (unsigned turn = 0; turn < n; turn++)
+#pragma GCC unroll 8
+                for (unsigned i = 0; i < N_CHAINS; i++) {
+                        sums[i] = _mm512_dpbusd_epi32(sums[i], a, b);
+                        __asm__ volatile("" : "+v"(sums[i]));
+                }
+        return (double) n * N_CHAINS * 64;
+}
+
+double limits_run_products(unsigned n) {
+        if (__builtin_cpu_supports("avx512vnni"))
+                return run_vnni(n);
+        if (__builtin_cpu_supports("avx2"))
+                return run_avx2(n);
+        return 0;
+}
