@@ -16,10 +16,30 @@
  *   gemmad.grammar.tokens   [n_edges]       rising within a state
  *   gemmad.grammar.targets  [n_edges]       the state after that token
  *
+ * An answer repeats in its call what was said in its transcript, in another order; states that
+ * remember that would be the product of all slots.  So edges can write values into registers, and
+ * a token -1 - r stands for the value of register r, which its state has to spell and which nothing
+ * else can replace.  If a file has registers, it has all five of
+ *
+ *   gemmad.grammar.write_edges      [n_writes]      the edge that writes, not falling
+ *   gemmad.grammar.write_registers  [n_writes]      below GRAMMAR_N_REGISTERS
+ *   gemmad.grammar.write_values     [n_writes]
+ *   gemmad.grammar.value_first      [n_values + 1]  index of a value's first token
+ *   gemmad.grammar.value_tokens                     at least one for each value
+ *
  * and gemmad.grammar.least_log_probability says which answers are to be believed (engine.h).
  *
  * An answer ends with a token that ends a turn.  Immutable: any thread. */
 struct grammar;
+
+#define GRAMMAR_N_REGISTERS 32
+
+/* A place in an answer.  All zero: its beginning. */
+struct grammar_place {
+        uint32_t state;
+        uint32_t spelled; /* tokens of the register's value that are said already */
+        uint32_t registers[GRAMMAR_N_REGISTERS]; /* 1 + value; 0: not written */
+};
 
 /* 0; -ENOENT when the file has none; -EBADMSG naming the key. */
 int grammar_read(struct grammar **ret, const struct gguf *g, size_t n_vocab, struct why *why);
@@ -27,11 +47,12 @@ struct grammar *grammar_free(struct grammar *g);
 
 size_t grammar_n_states(const struct grammar *g);
 
-/* The likeliest of the tokens that can follow in a state (ties: the lowest id), -1 if all of them
- * have logits of -infinity. */
-int32_t grammar_choose(const struct grammar *g, uint32_t state, const float *logits);
+/* The likeliest of the tokens that can follow (ties: the lowest id); -1 if all of them have logits
+ * of -infinity, or if a register should be spelled that was not written. */
+int32_t
+grammar_choose(const struct grammar *g, const struct grammar_place *place, const float *logits);
 
-/* Follows a token.  0 and *state, or -ENOENT when it can not follow. */
-int grammar_follow(const struct grammar *g, uint32_t *state, int32_t token);
+/* Follows a token.  0 and *place, or -ENOENT when it can not follow. */
+int grammar_follow(const struct grammar *g, struct grammar_place *place, int32_t token);
 
 #endif

@@ -23,8 +23,8 @@ struct session {
         unsigned last_row;
         int32_t pending; /* sampled and returned, not yet in the cache; -1: none */
         bool is_constrained;
-        uint32_t grammar_state;
-        float log_probability; /* of the constrained answer so far */
+        struct grammar_place place; /* in the constrained answer */
+        float log_probability;      /* of the constrained answer so far */
 };
 
 DEFINE_CLEANUP(struct session *, session_free)
@@ -190,7 +190,7 @@ static bool is_stop(const struct engine *e, int32_t id) {
 
 void session_constrain(struct session *s, bool constrained) {
         s->is_constrained = constrained && s->engine->grammar;
-        s->grammar_state = 0;
+        s->place = (struct grammar_place){ 0 };
         s->log_probability = 0;
 }
 
@@ -215,12 +215,12 @@ static int choose_constrained(struct session *s, const float *logits, int32_t *r
         const struct grammar *g = s->engine->grammar;
         int32_t id;
 
-        id = grammar_choose(g, s->grammar_state, logits);
+        id = grammar_choose(g, &s->place, logits);
         if (id < 0)
                 return -EINVAL;
 
         s->log_probability += log_softmax_at(logits, s->engine->params.n_vocab, (size_t) id);
-        (void) grammar_follow(g, &s->grammar_state, id);
+        (void) grammar_follow(g, &s->place, id);
         *ret = id;
         return 0;
 }

@@ -22,19 +22,14 @@ import pocket_file
 import train
 import vocabulary as vocabularies
 
-LONGEST_ANSWER = 40
+LONGEST_ANSWER = 80
 LIMITS = (-0.3, -0.5, -0.7, -1.0, -1.5, -2.0, -3.0, -1e9)
 
 
-class Automaton:
-    def __init__(self, vocabulary, context):
-        first, tokens, targets = grammar.build(vocabulary, context)
-        self.edges = [dict(zip(tokens[a:b], targets[a:b])) for a, b in zip(first, first[1:])]
-
-    def choose(self, state, log_probabilities):
-        """The likeliest token that can follow, its log probability and the state after it."""
-        token = max(self.edges[state], key=lambda t: log_probabilities[t])
-        return token, float(log_probabilities[token]), self.edges[state][token]
+def choose(automaton, position, log_probabilities):
+    """The likeliest token that can follow, its log probability and the position after it."""
+    token = max(automaton.allowed(position), key=lambda t: log_probabilities[t])
+    return token, float(log_probabilities[token]), automaton.follow(position, token)
 
 
 @torch.no_grad()
@@ -45,7 +40,7 @@ def answers(network, maker, automaton, framed):
     stops = {vocabulary.ids[t] for t in ("<turn|>", "<|tool_response>")}
     batch = maker.audio(framed, ["<turn|>"] * len(framed), [""] * len(framed))
     said = [[] for _ in framed]
-    states, totals = [0] * len(framed), [0.0] * len(framed)
+    positions, totals = [automaton.start] * len(framed), [0.0] * len(framed)
     for _ in range(LONGEST_ANSWER):
         logits, _ = train.run(network, batch)
         logits[..., forbidden] = -np.inf
@@ -54,7 +49,8 @@ def answers(network, maker, automaton, framed):
         for i, row in enumerate(said):
             if row and row[-1] in stops:
                 continue
-            best[i], gained, states[i] = automaton.choose(states[i], log_probabilities[i])
+            best[i], gained, positions[i] = choose(automaton, positions[i],
+                                                   log_probabilities[i])
             totals[i] += gained
             row.append(int(best[i]))
         if all(row[-1] in stops for row in said):
@@ -85,7 +81,8 @@ def main():
     options.add_argument("--corpus", required=True)
     args = options.parse_args()
     network, vocabulary, context = pocket_file.read(args.model)
-    maker, automaton = batches.Maker(vocabulary), Automaton(vocabulary, context)
+    maker = batches.Maker(vocabulary)
+    automaton = grammar.Automaton(grammar.build(vocabulary, context))
     rows = []
     for part in ("valid", "others"):
         lines, clips = load(args.corpus, part)

@@ -110,15 +110,25 @@ def parse_expression(text):
     return _Parser(text).whole()
 
 
-def _slot_kinds(tree):
+def _slots(tree):
+    """(type, name) of every slot in a tree."""
     if tree[0] == "slot":
-        yield tree[1]
+        yield tree[1], tree[2]
     elif tree[0] != "word":
         for part in tree[1]:
-            yield from _slot_kinds(part)
+            yield from _slots(part)
 
 
 # ---- the whole file ----------------------------------------------------------------
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which `on`, `off`, `yes` and `no` are words, as people say them."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+
 
 def load(path):
     with open(path, encoding="utf-8") as file:
@@ -126,20 +136,25 @@ def load(path):
 
 
 def parse(source):
-    data = yaml.safe_load(source)
+    data = yaml.load(source, Loader=_Loader)
+    if not isinstance(data, dict):
+        raise ContextError("this is no context file: context: is missing")
     body = data.get("context") or {}
     if body.get("macros"):
         raise ContextError("macros are not supported; write the choices out")
-    slots = {kind: [str(v).lower() for v in values]
+    slots = {kind: [" ".join(str(v).lower().split()) for v in values]
              for kind, values in (body.get("slots") or {}).items()}
     expressions = {intent: [parse_expression(text) for text in texts]
                    for intent, texts in (body.get("expressions") or {}).items()}
     if not expressions:
         raise ContextError("context: expressions: is empty")
     for intent, trees in expressions.items():
-        for kind in {k for tree in trees for k in _slot_kinds(tree)}:
+        for kind in {kind for tree in trees for kind, _ in _slots(tree)}:
             if kind not in slots:
                 raise ContextError(f"intent {intent}: slot type {kind!r} is not defined")
+    for kind, values in slots.items():
+        if not values or "" in values:
+            raise ContextError(f"slot type {kind!r} has no values, or an empty one")
     around = data.get("around") or {}
     return Context(expressions, slots, data.get("calls") or {}, data.get("values") or {},
                    parse_expression(around.get("before", "")),
@@ -176,17 +191,38 @@ def core_sentences(context):
 
 
 def all_sentences(context):
-    """Every sentence that can be said, with and without what may stand around it."""
-    before = [" ".join(w) for w, _ in _expand(context, context.before)]
-    after = [" ".join(w) for w, _ in _expand(context, context.after)]
+    """Every sentence that can be said, with and without what may stand around it. Of two
+    readings of a sentence the one that is written first counts. Use only on small contexts."""
     found = {}
-    for intent, cores in core_sentences(context).items():
+    for intent, trees in context.expressions.items():
         plain = intent in context.not_for
-        for core in cores:
-            for b in [""] if plain else before:
-                for a in [""] if plain else after:
-                    text = " ".join(p for p in (b, core.text, a) if p)
-                    found.setdefault(text, Sentence(text, intent, core.slots))
+        before = [w for w, _ in _expand(context, context.before)] if not plain else [()]
+        after = [w for w, _ in _expand(context, context.after)] if not plain else [()]
+        for tree in trees:
+            cores = _expand(context, tree)
+            for said, slots in ((b + w + a, slots) for b in before for w, slots in cores
+                                for a in after):
+                text = " ".join(said)
+                if text not in found:
+                    found[text] = Sentence(text, intent, slots)
+    return list(found.values())
+
+
+def count(context):
+    """How many readings all_sentences() would have to go through."""
+    around = _count(context, context.before) * _count(context, context.after)
+    return sum((1 if intent in context.not_for else around) * _count(context, tree)
+               for intent, trees in context.expressions.items() for tree in trees)
+
+
+def some_sentences(context, most=50_000, seed=0):
+    """all_sentences() where they are not too many, else as many as that, drawn."""
+    if count(context) <= most:
+        return all_sentences(context)
+    rng, sampler, found = random.Random(seed), Sampler(context), {}
+    for _ in range(most):
+        sentence = sampler.draw(rng)
+        found.setdefault(sentence.text, sentence)
     return list(found.values())
 
 
@@ -274,17 +310,79 @@ def argument(value, kind):
     return f"{QUOTE}{value}{QUOTE}"
 
 
+def kinds(context, intent):
+    """{argument: "number" or "string"} of an intent's tool; None for a plain Rhino context,
+    in which every slot is a string argument."""
+    return context.calls.get(intent)
+
+
+def meaning(context, kind, value):
+    """What a spoken slot value is in the call, as text."""
+    return str(context.values.get(kind, {}).get(value, value))
+
+
+def _slot_names(tree):
+    """The sets of slots that a sentence of a tree can fill."""
+    if tree[0] == "word":
+        return {frozenset()}
+    if tree[0] == "slot":
+        return {frozenset([tree[2]])}
+    if tree[0] == "choice":
+        return set().union(*(_slot_names(part) for part in tree[1]))
+    found = {frozenset()}
+    for part in tree[1]:
+        found = {a | b for a in found for b in _slot_names(part)}
+    return found
+
+
+def slot_names(context, intent):
+    """The names of all arguments that sentences of an intent can give, sorted."""
+    return sorted(set().union(*(names for tree in context.expressions[intent]
+                                for names in _slot_names(tree) if _known(context, intent, names))))
+
+
+def _known(context, intent, names):
+    arguments = kinds(context, intent)
+    return names if arguments is None else names & arguments.keys()
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The place of an argument's value in a call."""
+    name: str
+
+
+def call_parts(context, intent, names):
+    """A call as texts with gaps between them: call:NAME{key:value,...}, keys sorted."""
+    arguments = kinds(context, intent) or {}
+    parts, before = [], f"call:{intent}{{"
+    for name in sorted(_known(context, intent, frozenset(names)), key=lambda n: (n.lower(), n)):
+        quote = "" if arguments.get(name) == "number" else QUOTE
+        parts += [f"{before}{name}:{quote}", Gap(name)]
+        before = f"{quote},"
+    return [*parts, before.removesuffix(",") + "}"]
+
+
+def call_shapes(context):
+    """call_parts() of every call that sentences can mean."""
+    for intent, trees in context.expressions.items():
+        for names in sorted(set().union(*(_slot_names(tree) for tree in trees)), key=sorted):
+            yield call_parts(context, intent, names)
+
+
+def call_values(context):
+    """Every value that a call can hold, as text."""
+    used = {(intent, part) for intent, trees in context.expressions.items()
+            for tree in trees for part in _slots(tree)}
+    return {meaning(context, kind, value) for intent, (kind, name) in used
+            if _known(context, intent, frozenset([name])) for value in context.slots[kind]}
+
+
 def call(context, sentence):
-    """The tool call of a sentence: call:NAME{key:value,...}, keys sorted."""
-    kinds = context.calls.get(sentence.intent)
-    said = {}
-    for name, kind, value in sentence.slots:
-        said[name] = context.values.get(kind, {}).get(value, value)
-    if kinds is None:                      # a plain Rhino context: every slot is a string
-        kinds = {name: "string" for name in said}
-    parts = [f"{name}:{argument(said[name], kinds[name])}"
-             for name in sorted(kinds, key=str.lower) if name in said]
-    return f"call:{sentence.intent}{{{','.join(parts)}}}"
+    """The tool call of a sentence."""
+    said = {name: meaning(context, kind, value) for name, kind, value in sentence.slots}
+    return "".join(part if isinstance(part, str) else said[part.name]
+                   for part in call_parts(context, sentence.intent, said))
 
 
 def answer(context, sentence):
@@ -296,8 +394,7 @@ def answer(context, sentence):
 def main():
     context = load(sys.argv[1])
     rng, sampler = random.Random(0), Sampler(context)
-    total = sum(sampler._size(i) for i in sampler.intents)
-    print(f"{len(context.expressions)} intents, {total} sentences without what stands around,"
+    print(f"{len(context.expressions)} intents, {count(context)} sentences,"
           f" {len(words(context))} words")
     for _ in range(12):
         print("  ", answer(context, sampler.draw(rng)))

@@ -2,66 +2,389 @@
 """The answers of a context as a deterministic automaton over tokens, for the engine's
 constrained decoding: in each state only the listed tokens can follow.
 
-All answers go into a tree of tokens; then equal subtrees become one, from the leaves up.
-"""
-import context as contexts
+    python grammar.py contexts/desktop.yaml      sizes, and sentences that mean two things
 
-# A context with more sentences than this has too many answers to list one by one.
-MOST_SENTENCES = 200_000
+An answer is a transcript and the call that follows from it. The call names the slot values
+in an order of its own, and an automaton that remembered all combinations of them would be
+their product: hundreds of thousands of states for a cup of coffee. So edges of the
+transcript *write* a value into a register as soon as it is certain, and in the call there
+are edges that *spell* a register. The call is thus derived from what was heard; the two can
+not disagree, and the automaton stays as small as the sentences.
+
+How: the expression trees become a network of words and writes; its states are determinised
+in the manner of regular expressions with priorities (of two readings of a sentence the one
+written first in the context counts, as in context.all_sentences()); a write waits until all
+readings that are still possible agree on it ("medium" may be a size or the beginning of
+"medium roast"); at last equal states become one.
+"""
+import random
+import sys
+
+import context as contexts
 
 KEY = "gemmad.grammar."
 NOT_FOR_ME = "<turn|>"
+CALL = "<|tool_call>"
+END_OF_CALL = "<tool_call|><|tool_response>"
+MOST_STATES = 500_000       # before equal ones become one
+MOST_REGISTERS = 32         # the engine's limit
+SELF_CHECKS = 100
+ARRAYS = ("first", "tokens", "targets", "write_edges", "write_registers", "write_values",
+          "value_first", "value_tokens")
 
 
-def _count(context):
-    around = contexts._count(context, context.before) * contexts._count(context, context.after)
-    return around * sum(contexts._count(context, tree)
-                        for trees in context.expressions.values() for tree in trees)
+# ---- the context as a network --------------------------------------------------------
+
+class Network:
+    """Nodes with arcs in the order of priority. A label is None, a word, or a write
+    (slot name, value in the call)."""
+
+    def __init__(self, context):
+        self.context, self.arcs, self.intent = context, [], {}
+        self.start = self.node()
+        for intent, trees in context.expressions.items():
+            for tree in trees:
+                self.sentence(intent, tree)
+
+    def node(self):
+        self.arcs.append([])
+        return len(self.arcs) - 1
+
+    def sentence(self, intent, tree):
+        kinds, at = contexts.kinds(self.context, intent), self.node()
+        self.arcs[self.start].append((None, at))
+        if intent in self.context.not_for:
+            at = self.add(at, tree, kinds)
+        else:
+            at = self.add(at, self.context.before, {})
+            at = self.add(at, tree, kinds)
+            at = self.add(at, self.context.after, {})
+        self.intent[at] = intent
+
+    def add(self, at, tree, kinds):
+        """Append what a tree can say to a node; the node after it."""
+        if tree[0] == "word":
+            return self.words(at, (tree[1],))
+        if tree[0] == "sequence":
+            for part in tree[1]:
+                at = self.add(at, part, kinds)
+            return at
+        end = self.node()
+        if tree[0] == "choice":
+            for part in tree[1]:
+                branch = self.node()
+                self.arcs[at].append((None, branch))
+                self.arcs[self.add(branch, part, kinds)].append((None, end))
+            return end
+        for value in self.context.slots[tree[1]]:
+            branch = self.node()
+            self.arcs[at].append((None, branch))
+            write = None
+            if kinds is None or tree[2] in kinds:
+                write = (tree[2], contexts.meaning(self.context, tree[1], value))
+            self.arcs[self.words(branch, value.split())].append((write, end))
+        return end
+
+    def words(self, at, words):
+        for word in words:
+            after = self.node()
+            self.arcs[at].append((word, after))
+            at = after
+        return at
 
 
-def _tree(vocabulary, context):
-    """Nested dictionaries: token -> what can follow; an answer's last token leads to {}."""
-    root = {vocabulary.encode(NOT_FOR_ME)[0]: {}}
-    for sentence in contexts.all_sentences(context):
-        node = root
-        for token in vocabulary.encode(contexts.answer(context, sentence)):
-            node = node.setdefault(token, {})
-    return root
+# ---- determinising -------------------------------------------------------------------
+
+class Words:
+    """The network as a deterministic automaton over words.
+
+    A state is a tuple of threads (node, writes that wait, names of all slots written), the
+    one with priority first. edges[state] = {word: (writes, state)}; ends[state] = (writes,
+    intent, names), where a sentence can end."""
+
+    def __init__(self, network):
+        self.network, self.edges, self.ends, self.ambiguous = network, {}, {}, []
+        self.said = ()
+        writes, self.start = self.settle([(network.start, (), ())])
+        assert not writes, "nothing is certain before the first word"
+        waiting = [(self.start, ())]
+        while waiting:
+            state, self.said = waiting.pop()
+            if state in self.edges:
+                continue
+            self.edges[state] = self.follow(state)
+            self.end(state)
+            if len(self.edges) > MOST_STATES:
+                raise contexts.ContextError("the context is too large for an automaton")
+            waiting += [(after, self.said + (word,))
+                        for word, (_, after) in self.edges[state].items()]
+
+    def follow(self, state):
+        said, found = self.said, {}
+        for node, waits, names in state:
+            for label, after in self.network.arcs[node]:
+                if isinstance(label, str):
+                    found.setdefault(label, []).append((after, waits, names))
+        edges = {}
+        for word, threads in found.items():
+            self.said = said + (word,)
+            edges[word] = self.settle(threads)
+        self.said = said
+        return edges
+
+    def settle(self, threads):
+        """Follow all arcs without words; then take out the writes that all threads share."""
+        seen, resting, stack = {}, [], list(reversed(threads))
+        while stack:
+            node, waits, names = thread = stack.pop()
+            if node in seen:
+                if seen[node] != thread:
+                    self.note(" ".join(self.said) + " …")
+                continue
+            seen[node] = thread
+            arcs = self.network.arcs[node]
+            if node in self.network.intent or any(isinstance(label, str) for label, _ in arcs):
+                resting.append(thread)
+            stack += reversed([(after, *_written(waits, names, label)) for label, after in arcs
+                               if not isinstance(label, str)])
+        shared = set(resting[0][1]).intersection(*(waits for _, waits, _ in resting))
+        state = tuple((node, tuple(w for w in waits if w not in shared), names)
+                      for node, waits, names in resting)
+        return tuple(sorted(shared)), state
+
+    def end(self, state):
+        readings = [(waits, self.network.intent[node], names) for node, waits, names in state
+                    if node in self.network.intent]
+        if readings:
+            self.ends[state] = readings[0]
+        if len(set(readings)) > 1:
+            self.note(" ".join(self.said))
+
+    def note(self, text):
+        if text not in self.ambiguous:
+            self.ambiguous.append(text)
 
 
-def _share(node, known):
-    """The number of a node, equal nodes having the same; known: edges -> number."""
-    edges = tuple(sorted((token, _share(child, known)) for token, child in node.items()))
-    return known.setdefault(edges, len(known))
+def _written(waits, names, write):
+    """A thread's waiting writes and names after one more write; the last one counts."""
+    if write is None:
+        return waits, names
+    kept = [w for w in waits if w[0] != write[0]]
+    return tuple(sorted([*kept, write])), tuple(sorted({*names, write[0]}))
+
+
+# ---- from words to tokens, from states to numbers ------------------------------------
+
+class _Table:
+    """Numbered states, equal ones having one number, and registers and their values."""
+
+    def __init__(self, vocabulary, context):
+        self.vocabulary, self.context = vocabulary, context
+        self.states = {(): 0}                # edges -> number; () is where an answer is over
+        self.registers, self.values = {}, {}
+
+    def state(self, edges):
+        """edges: token -> (writes, number)."""
+        key = tuple(sorted((token, *edge) for token, edge in edges.items()))
+        return self.states.setdefault(key, len(self.states))
+
+    def write(self, name, text):
+        if not text:
+            raise contexts.ContextError(f"slot {name!r} has an empty value")
+        register = self.registers.setdefault(name, len(self.registers))
+        return register, self.values.setdefault(text, len(self.values))
+
+    def chain(self, tokens, after):
+        for token in reversed(tokens):
+            after = self.state({token: ((), after)})
+        return after
+
+    def call(self, intent, names):
+        """The state before the call of an intent with these slots."""
+        after = self.chain(self.vocabulary.encode(END_OF_CALL), 0)
+        for part in reversed(contexts.call_parts(self.context, intent, names)):
+            if isinstance(part, str):
+                after = self.chain(self.vocabulary.encode(part), after)
+            else:
+                after = self.chain([-1 - self.registers[part.name]], after)
+        return after
+
+    def token(self, word, is_first):
+        tokens = self.vocabulary.encode(word if is_first else " " + word)
+        if len(tokens) != 1:
+            raise contexts.ContextError(f"the word {word!r} is not one token")
+        return tokens[0]
+
+
+def _number(table, words):
+    """Give all states of the words' automaton their numbers, from the ends to the start."""
+    numbers, stack = {}, [words.start]
+    call = table.vocabulary.ids[CALL]
+    while stack:
+        state = stack[-1]
+        missing = [after for _, after in words.edges[state].values() if after not in numbers]
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        edges = {table.token(word, state == words.start):
+                 (tuple(table.write(*w) for w in writes), numbers[after])
+                 for word, (writes, after) in words.edges[state].items()}
+        if state in words.ends:
+            writes, intent, names = words.ends[state]
+            writes = tuple(table.write(*w) for w in writes)
+            edges[call] = writes, table.call(intent, names)
+        if state == words.start:
+            edges[table.vocabulary.encode(NOT_FOR_ME)[0]] = (), 0
+        numbers[state] = table.state(edges)
+    return numbers[words.start]
+
+
+def _arrays(table, start):
+    """The arrays of the file. State 0 is the start; what follows an answer's last token is
+    the start as well, where the next answer would begin."""
+    by_number = {number: edges for edges, number in table.states.items()}
+    order = [start] + [n for n in range(1, len(by_number)) if n != start]
+    place = {number: i for i, number in enumerate(order)} | {0: 0}
+    arrays = {name: [] for name in ARRAYS}
+    arrays["first"].append(0)
+    for number in order:
+        for token, writes, after in by_number[number]:
+            for register, value in writes:
+                arrays["write_edges"].append(len(arrays["tokens"]))
+                arrays["write_registers"].append(register)
+                arrays["write_values"].append(value)
+            arrays["tokens"].append(token)
+            arrays["targets"].append(place[after])
+        arrays["first"].append(len(arrays["tokens"]))
+    arrays["value_first"].append(0)
+    for text in table.values:
+        arrays["value_tokens"] += table.vocabulary.encode(text)
+        arrays["value_first"].append(len(arrays["value_tokens"]))
+    return arrays
+
+
+def compile_words(context):
+    return Words(Network(context))
 
 
 def build(vocabulary, context):
-    """(first, tokens, targets) as the engine reads them, or None for too large a context.
+    """The automaton as the arrays that the engine reads, by the names of ARRAYS."""
+    words, table = compile_words(context), _Table(vocabulary, context)
+    for intent in context.expressions:       # registers have numbers before they are spelled
+        for name in contexts.slot_names(context, intent):
+            table.registers.setdefault(name, len(table.registers))
+    if len(table.registers) > MOST_REGISTERS:
+        raise contexts.ContextError(f"more than {MOST_REGISTERS} names of slots")
+    arrays = _arrays(table, _number(table, words))
+    _check(Automaton(arrays), vocabulary, context)
+    return arrays
 
-    State 0 is the start. After its last token an answer is over, so that edge leads to the
-    start, where the next answer would begin.
-    """
-    if _count(context) > MOST_SENTENCES:
-        return None
-    known = {}
-    root = _share(_tree(vocabulary, context), known)
-    leaf = known[()]
-    order = [root] + [n for n in range(len(known)) if n not in (root, leaf)]
-    state = {number: i for i, number in enumerate(order)}
-    state[leaf] = 0
-    edges_of = {number: edges for edges, number in known.items()}
-    first, tokens, targets = [0], [], []
-    for number in order:
-        for token, child in edges_of[number]:
-            tokens.append(token)
-            targets.append(state[child])
-        first.append(len(tokens))
-    return first, tokens, targets
+
+def _check(automaton, vocabulary, context):
+    """What the sampler draws must be accepted, unless another reading takes precedence."""
+    rng, sampler = random.Random(0), contexts.Sampler(context)
+    for _ in range(SELF_CHECKS):
+        sentence = sampler.draw(rng)
+        heard = vocabulary.encode(sentence.text + CALL)
+        position = automaton.follow_all(automaton.start, heard)
+        if position is None:
+            raise contexts.ContextError(f"the automaton does not know {sentence.text!r}")
 
 
 def add(out, vocabulary, context):
     """Write the automaton's keys into a GGUF file that is being written."""
-    automaton = build(vocabulary, context)
-    if automaton:
-        for name, values in zip(("first", "tokens", "targets"), automaton):
-            out.add_array(KEY + name, values)
+    arrays = build(vocabulary, context)
+    for name in ARRAYS:
+        if arrays[name]:                     # a context without slots has no registers
+            out.add_array(KEY + name, arrays[name])
+
+
+# ---- reading it, as the engine does --------------------------------------------------
+
+class Automaton:
+    """A position is (state, what the registers hold, place within the register that is
+    being spelled); it is never changed, so a search can keep many."""
+
+    def __init__(self, arrays):
+        first, tokens, targets = arrays["first"], arrays["tokens"], arrays["targets"]
+        self.edges = [{tokens[i]: (i, targets[i]) for i in range(a, b)}
+                      for a, b in zip(first, first[1:])]
+        self.writes = {}
+        for edge, register, value in zip(arrays["write_edges"], arrays["write_registers"],
+                                         arrays["write_values"]):
+            self.writes.setdefault(edge, []).append((register, value))
+        begins = arrays["value_first"]
+        self.values = [arrays["value_tokens"][a:b] for a, b in zip(begins, begins[1:])]
+        self.start = 0, (), 0
+
+    def _spelled(self, position):
+        state, held, at = position
+        token = next(iter(self.edges[state]))
+        return None if token >= 0 else self.values[dict(held)[-1 - token]]
+
+    def allowed(self, position):
+        """The tokens that can follow."""
+        value = self._spelled(position)
+        return [value[position[2]]] if value else list(self.edges[position[0]])
+
+    def follow(self, position, token):
+        """The position after a token; None when it can not follow."""
+        state, held, at = position
+        value = self._spelled(position)
+        if value:
+            if value[at] != token:
+                return None
+            if at + 1 < len(value):
+                return state, held, at + 1
+            token = next(iter(self.edges[state]))
+        if token not in self.edges[state]:
+            return None
+        edge, state = self.edges[state][token]
+        if edge in self.writes:
+            held = tuple(sorted((dict(held) | dict(self.writes[edge])).items()))
+        return state, held, 0
+
+    def follow_all(self, position, tokens):
+        for token in tokens:
+            position = position and self.follow(position, token)
+        return position
+
+    def answers(self, position=None, said=()):
+        """Every answer as a tuple of tokens. Use only on small contexts."""
+        for token in self.allowed(position or self.start):
+            after = self.follow(position or self.start, token)
+            if after[0] == 0 and after[2] == 0:
+                yield said + (token,)
+            else:
+                yield from self.answers(after, said + (token,))
+
+    def count(self):
+        """How many answers there are; any number, without listing them."""
+        ways = {}
+
+        def of(state):
+            if state not in ways:
+                ways[state] = sum(of(after) if after else 1
+                                  for _, after in self.edges[state].values())
+            return ways[state]
+
+        return of(0)
+
+
+def main():
+    import vocabulary as vocabularies
+    context = contexts.load(sys.argv[1])
+    arrays = build(vocabularies.build(context), context)
+    print(f"{Automaton(arrays).count() - 1} sentences; {len(arrays['first']) - 1} states, "
+          f"{len(arrays['tokens'])} edges, {len(arrays['write_edges'])} writes of "
+          f"{max(0, len(arrays['value_first']) - 1)} values")
+    ambiguous = compile_words(context).ambiguous
+    if ambiguous:
+        print(f"{len(ambiguous)} sentences or beginnings mean two things; the first counts:")
+        for text in ambiguous[:20]:
+            print("  ", text)
+
+
+if __name__ == "__main__":
+    main()

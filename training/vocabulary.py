@@ -22,6 +22,7 @@ SHOWN = """<|channel> <channel|> <|tool_call> <tool_call|> <|tool_response> <too
 SUPPRESSED = ["<image|>", "<audio|>"]
 ASCII = [chr(c) for c in range(33, 127)]
 
+CHECKED = 5_000          # answers; a context can have millions
 PROMPT_WORDS = ["user", "model", "system", "thought"]
 TURN = "<|turn>user\n", "<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
 
@@ -38,8 +39,11 @@ def _wanted(context):
     """Words that must become one token: spoken words and pieces of calls."""
     spoken = set(contexts.words(context)) | set(PROMPT_WORDS)
     called = set()
-    for sentence in contexts.all_sentences(context):
-        called |= set(call_pieces(contexts.call(context, sentence)))
+    for shape in contexts.call_shapes(context):
+        for part in shape:
+            called |= set(call_pieces(part)) if isinstance(part, str) else set()
+    for value in contexts.call_values(context):
+        called |= set(call_pieces(value))
     return sorted(spoken), sorted(called - spoken)
 
 
@@ -138,7 +142,8 @@ def build(context):
     tokens += [f"<0x{byte:02X}>" for byte in range(256)]
     types += [BYTE] * 256
     known = set(tokens)
-    for piece in ["\n", "\n\n", SPACE, *ASCII, *(a + b for a, b in merges)]:
+    spoken_letters = [word for word in spoken if len(word) == 1]
+    for piece in ["\n", "\n\n", SPACE, *ASCII, *spoken_letters, *(a + b for a, b in merges)]:
         if piece not in known:
             known.add(piece)
             tokens.append(piece)
@@ -146,29 +151,31 @@ def build(context):
     return Vocabulary(tokens, types, merges)
 
 
-def expected_pieces(context, sentence):
+def expected_pieces(context, sentence, spoken):
     """The tokens an answer should have, worked out without merging."""
     first, *rest = sentence.text.split()
-    call_text = contexts.call(context, sentence)
     pieces = [first] + [SPACE + word for word in rest] + ["<|tool_call>"]
-    for part in re.split(r'(<\|"\|>)', call_text):
-        if part == '<|"|>':
-            pieces.append(part)
-        elif " " in part:                    # a string value of several words
-            head, *tail = part.split()
-            pieces += [head] + [SPACE + word for word in tail]
+    for number, part in enumerate(re.split(r'<\|"\|>', contexts.call(context, sentence))):
+        if number:
+            pieces.append('<|"|>')
+        if number % 2:                       # a string value
+            for place, word in enumerate(part.split()):
+                cut = [word] if word in spoken else call_pieces(word)
+                if place:
+                    cut = [SPACE + word] if word in spoken else [SPACE, *cut]
+                pieces += cut
         else:
             pieces += call_pieces(part)
     return pieces + ["<tool_call|>", "<|tool_response>"]
 
 
 def check(vocabulary, context):
-    """Every answer must come out as planned, and back again."""
-    lengths = []
-    for sentence in contexts.all_sentences(context):
+    """Every answer (of very many a part) must come out as planned, and back again."""
+    lengths, spoken = [], set(contexts.words(context)) | set(PROMPT_WORDS)
+    for sentence in contexts.some_sentences(context, CHECKED):
         answer = contexts.answer(context, sentence)
         ids = vocabulary.encode(answer)
-        assert ids == [vocabulary.ids[p] for p in expected_pieces(context, sentence)], answer
+        assert ids == [vocabulary.ids[p] for p in expected_pieces(context, sentence, spoken)], answer
         assert vocabulary.decode(ids) == answer
         lengths.append(len(ids))
     return lengths

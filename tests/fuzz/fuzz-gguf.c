@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes as a GGUF file: whatever opens can be walked to its last byte. */
+/* Bytes as a GGUF file: whatever opens can be walked to its last byte, and a grammar in it followed
+ * without leaving it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/gguf.h"
+#include "model/grammar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -66,6 +68,34 @@ static void walk_key(const struct gguf *g, const char *key) {
         check(gguf_array_integer(&a, a.n, &integer) < 0);
 }
 
+/* Along the likeliest answers for a few different wishes, and against them. */
+static void walk_grammar(const struct gguf *file) {
+        struct why why = { 0 };
+        float logits[6];
+        struct grammar *g;
+
+        if (grammar_read(&g, file, 6, &why) < 0)
+                return;
+        for (unsigned wish = 0; wish < 6; wish++) {
+                struct grammar_place place = { 0 };
+
+                for (unsigned step = 0; step < 40; step++) {
+                        int32_t token;
+
+                        for (unsigned i = 0; i < 6; i++)
+                                logits[i] = (float) ((i * (wish + 1) + step) % 7);
+                        token = grammar_choose(g, &place, logits);
+                        check(token >= -1 && token < 6);
+                        (void) grammar_follow(g, &place, -1 - (int32_t) step);
+                        check((grammar_follow(g, &place, token) == 0) == (token >= 0));
+                        check(place.state < grammar_n_states(g));
+                        if (token < 0)
+                                break;
+                }
+        }
+        grammar_free(g);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         static const char *const keys[] = { "a", "b", "c", "general.alignment", "absent" };
         struct why why = { 0 };
@@ -78,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         if (gguf_open_memory(&g, aligned, size, "fuzz", &why) == 0) {
                 walk_tensors(g);
+                walk_grammar(g);
                 for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
                         walk_key(g, keys[i]);
         } else
