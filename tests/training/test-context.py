@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a context file says, and what is refused in it."""
+import random
+import unittest
+
+import training_test
+
+import context as contexts
+
+LIGHTS = """
+context:
+  expressions:
+    setLight:
+      - "[turn, switch] $onoff:state the $room:room light (please)"
+      - "I'd like the $room:room light $onoff:state"
+    list: ["what's on"]
+  slots:
+    onoff: [on, off]
+    room: [kitchen, Living   Room]
+"""
+OURS = """
+around: {before: "(hey gemma)", after: "(now)", not_for: [list]}
+calls: {setLight: {room: string, state: number}, list: {}}
+values: {onoff: {on: 1, off: 0}, room: {living room: lounge}}
+"""
+
+
+def texts(source):
+    return {s.text for s in contexts.all_sentences(contexts.parse(source))}
+
+
+def one(words):
+    return "context: {expressions: {a: [" + repr(words) + "]}, slots: {s: [x, y]}}"
+
+
+class Reading(unittest.TestCase):
+    def test_sentences(self):
+        """choices, optional parts and slots give every sentence and no other"""
+        said = texts(LIGHTS)
+        self.assertEqual(len(said), 2 * 2 * 2 * 2 + 2 * 2 + 1)
+        self.assertIn("turn off the living room light please", said)
+        self.assertIn("i'd like the kitchen light on", said)
+        self.assertIn("what's on", said)
+
+    def test_nested(self):
+        """choices and optional parts nest, and an optional part may have choices"""
+        self.assertEqual(texts(one("a [b (c), [d, e] f] (g, h i)")),
+                         {f"a {x}{y}" for x in ("b", "b c", "d f", "e f")
+                          for y in ("", " g", " h i")})
+
+    def test_words_are_words(self):
+        """on, off, yes and no are words, not truth values"""
+        self.assertIn("turn on the kitchen light", texts(LIGHTS))
+        self.assertEqual(texts(one("$s:v").replace("x, y", "yes, no")), {"yes", "no"})
+
+    def test_around(self):
+        """what may stand around a sentence does, except where it must not"""
+        said = texts(LIGHTS + OURS)
+        self.assertIn("hey gemma turn off the kitchen light now", said)
+        self.assertNotIn("hey gemma what's on", said)
+
+    def test_count(self):
+        """the count is the number of readings"""
+        for source in (LIGHTS, LIGHTS + OURS):
+            context = contexts.parse(source)
+            self.assertEqual(contexts.count(context), len(contexts.all_sentences(context)))
+
+    def test_samples(self):
+        """what is drawn can be said, with the same call"""
+        context, rng = contexts.parse(LIGHTS + OURS), random.Random(1)
+        known = {s.text: contexts.call(context, s) for s in contexts.all_sentences(context)}
+        sampler = contexts.Sampler(context)
+        for _ in range(500):
+            sentence = sampler.draw(rng)
+            self.assertEqual(known[sentence.text], contexts.call(context, sentence))
+
+    def test_refusals(self):
+        """what can not be understood is refused"""
+        for words in ("[a, b", "a]", "(a", "$t:v", "$pv.Integer:v", "@macro a", "a $"):
+            with self.subTest(words), self.assertRaises(contexts.ContextError):
+                contexts.parse(one(words))
+        for source in ("a list", "context: {}", "context: {macros: {a: [b]}, expressions: {a: [b]}}",
+                       one("$s:v").replace("x, y", ""), one("$s:v").replace("x, y", "' '")):
+            with self.subTest(source), self.assertRaises(contexts.ContextError):
+                contexts.parse(source)
+
+
+class Calls(unittest.TestCase):
+    def call(self, source, text):
+        context = contexts.parse(source)
+        return next(contexts.call(context, s) for s in contexts.all_sentences(context)
+                    if s.text == text)
+
+    def test_plain(self):
+        """without calls: every slot is a string argument, keys sorted"""
+        self.assertEqual(self.call(LIGHTS, "turn off the living room light"),
+                         'call:setLight{room:<|"|>living room<|"|>,state:<|"|>off<|"|>}')
+        self.assertEqual(self.call(LIGHTS, "what's on"), "call:list{}")
+
+    def test_kinds_and_values(self):
+        """numbers have no quotes, and a value means what values: says"""
+        self.assertEqual(self.call(LIGHTS + OURS, "turn off the living room light"),
+                         'call:setLight{room:<|"|>lounge<|"|>,state:0}')
+
+    def test_unlisted(self):
+        """a slot that calls: does not list is heard and not passed on"""
+        source = LIGHTS + "calls: {setLight: {state: string}}"
+        self.assertEqual(self.call(source, "turn off the living room light"),
+                         'call:setLight{state:<|"|>off<|"|>}')
+
+
+if __name__ == "__main__":
+    training_test.main()

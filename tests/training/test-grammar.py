@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The automaton accepts the answers of its context and nothing else."""
+import os
+import random
+import unittest
+
+import training_test
+
+import context as contexts
+import grammar
+import vocabulary as vocabularies
+
+CUP = """
+context:
+  expressions:
+    order:
+      - "a ([$size:size ($roast:roast), $roast:roast ($size:size)]) $drink:drink"
+      - "$roast:roast for $count:count"
+  slots:
+    size: [small, medium, twenty ounce]
+    roast: [medium roast, dark roast, medium]
+    drink: [coffee, drip coffee, iced coffee]
+    count: [twenty, twenty five]
+calls: {order: {size: string, roast: string, drink: string, count: number}}
+values: {count: {twenty: 20, twenty five: 25}}
+"""
+
+
+def compiled(context):
+    vocabulary = vocabularies.build(context)
+    return vocabulary, grammar.Automaton(grammar.build(vocabulary, context))
+
+
+def expected(vocabulary, context):
+    answers = [contexts.answer(context, s) for s in contexts.all_sentences(context)]
+    return {tuple(vocabulary.encode(answer)) for answer in [*answers, grammar.NOT_FOR_ME]}
+
+
+def example(name):
+    return contexts.load(os.path.join(training_test.CONTEXTS, name))
+
+
+class Language(unittest.TestCase):
+    def test_small(self):
+        """every answer of a small context can be given, and no other"""
+        context = contexts.parse(CUP)
+        vocabulary, automaton = compiled(context)
+        answers = list(automaton.answers())
+        self.assertEqual(set(answers), expected(vocabulary, context))
+        self.assertEqual(len(answers), automaton.count())
+
+    def test_desktop(self):
+        """the desktop's automaton has exactly the answers of its sentences"""
+        context = example("desktop.yaml")
+        vocabulary, automaton = compiled(context)
+        sentences = contexts.all_sentences(context)
+        # As many as there are sentences, and these: then they are the same.
+        self.assertEqual(automaton.count(), 1 + len(sentences))
+        random.Random(0).shuffle(sentences)
+        for sentence in sentences[:5000]:
+            answer = contexts.answer(context, sentence)
+            end = automaton.follow_all(automaton.start, vocabulary.encode(answer))
+            self.assertEqual(end and end[0], 0, answer)
+
+    def test_large(self):
+        """a hundred million sentences fit into two thousand states"""
+        context = example("coffee_maker.yaml")
+        vocabulary, automaton = compiled(context)
+        self.assertEqual(automaton.count(), 1 + contexts.count(context))
+        self.assertGreater(automaton.count(), 100_000_000)
+        self.assertLess(len(automaton.edges), 2000)
+        sampler, rng = contexts.Sampler(context), random.Random(0)
+        for _ in range(300):
+            tokens = vocabulary.encode(contexts.answer(context, sampler.draw(rng)))
+            self.assertIsNotNone(automaton.follow_all(automaton.start, tokens))
+
+    def test_derived(self):
+        """after the transcript nothing is left to choose"""
+        context = example("coffee_maker.yaml")
+        vocabulary, automaton = compiled(context)
+        sentence = contexts.Sampler(context).draw(random.Random(5))
+        tokens = vocabulary.encode(contexts.answer(context, sentence))
+        call = tokens.index(vocabulary.ids[grammar.CALL])
+        position = automaton.follow_all(automaton.start, tokens[:call])
+        for token in tokens[call:]:
+            allowed = automaton.allowed(position)
+            self.assertIn(token, allowed)
+            self.assertTrue(len(allowed) == 1 or token == tokens[call])
+            position = automaton.follow(position, token)
+
+    def test_refuses(self):
+        """a call that was not said can not follow"""
+        context = contexts.parse(CUP)
+        vocabulary, automaton = compiled(context)
+        wrong = ('a small coffee<|tool_call>call:order{drink:<|"|>drip coffee<|"|>,'
+                 'size:<|"|>small<|"|>}<tool_call|><|tool_response>')
+        self.assertIsNone(automaton.follow_all(automaton.start, vocabulary.encode(wrong)))
+
+
+class Ambiguity(unittest.TestCase):
+    def test_first_counts(self):
+        """of two readings the first counts, and both are reported"""
+        context = contexts.parse("context: {expressions: {a: ['go $x:v'], b: ['go [up, down]']},"
+                                 " slots: {x: [down]}}")
+        vocabulary, automaton = compiled(context)
+        self.assertEqual(set(automaton.answers()), expected(vocabulary, context))
+        self.assertEqual(grammar.compile_words(context).ambiguous, ["go down"])
+
+    def test_none(self):
+        """the examples say nothing that means two things"""
+        for name in sorted(os.listdir(training_test.CONTEXTS)):
+            with self.subTest(name):
+                self.assertEqual(grammar.compile_words(example(name)).ambiguous, [])
+
+
+class File(unittest.TestCase):
+    def test_limits(self):
+        """the arrays are as the engine demands them"""
+        context = example("desktop.yaml")
+        vocabulary = vocabularies.build(context)
+        a = grammar.build(vocabulary, context)
+        self.assertEqual(a["first"][-1], len(a["tokens"]))
+        for begin, end in zip(a["first"], a["first"][1:]):
+            edges = a["tokens"][begin:end]
+            self.assertTrue(edges and edges == sorted(set(edges)))
+            self.assertTrue(edges[0] >= 0 or len(edges) == 1)
+        self.assertEqual(a["write_edges"], sorted(a["write_edges"]))
+        self.assertLess(max(a["write_registers"]), grammar.MOST_REGISTERS)
+        self.assertTrue(all(x < y for x, y in zip(a["value_first"], a["value_first"][1:])))
+
+    def test_refuses_empty(self):
+        """an empty value and too many slot names are refused"""
+        names = [f"n{i}" for i in range(grammar.MOST_REGISTERS + 1)]
+        many = " ".join(f"$s:{name}" for name in names)
+        for source in ("context: {expressions: {a: ['$s:v']}, slots: {s: [x]}}\n"
+                       "values: {s: {x: ''}}",
+                       f"context: {{expressions: {{a: ['{many}']}}, slots: {{s: [x]}}}}"):
+            context = contexts.parse(source)
+            with self.assertRaises(contexts.ContextError):
+                grammar.build(vocabularies.build(context), context)
+
+
+if __name__ == "__main__":
+    training_test.main()
