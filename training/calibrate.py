@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """How sure must the model be? Choose gemmad.grammar.least_log_probability.
 
-    python calibrate.py MODEL.gguf --corpus CORPUS
+    python calibrate.py MODEL.gguf --corpus CORPUS [--human FOLDER]
 
 Answers held-out commands and speech that is no command inside the grammar, as the engine
 does, and prints for some limits how many commands would be lost, how many wrong answers
-would be given and how much other speech would be obeyed.
+would be given and how much other speech would be obeyed; with human_speech.py's recordings
+also how often per hour a human would be who did not mean us.
 """
 import argparse
+import glob
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
+import soundfile
 import torch
 
+import augment
 import batches
 import corpus
 import grammar
@@ -23,7 +27,7 @@ import train
 import vocabulary as vocabularies
 
 LONGEST_ANSWER = 80
-LIMITS = (-0.3, -0.5, -0.7, -1.0, -1.5, -2.0, -3.0, -1e9)
+LIMITS = (-0.02, -0.05, -0.1, -0.2, -0.3, -0.5, -0.7, -1.0, -1.5, -2.0, -3.0, -1e9)
 
 
 def choose(automaton, position, log_probabilities):
@@ -75,10 +79,18 @@ def load(folder, part):
     return lines, [batches.plain_frames(audio[a:b]) for a, b in zip(offsets, offsets[1:])]
 
 
+def load_human(folder):
+    """Utterances that are no command, and their length in hours."""
+    clips = [soundfile.read(path, dtype="float32")[0]
+             for path in sorted(glob.glob(os.path.join(folder, "*.wav")))]
+    return [augment.to_frames(clip) for clip in clips], sum(map(len, clips)) / augment.RATE / 3600
+
+
 def main():
     options = argparse.ArgumentParser(description="choose how sure an answer must be")
     options.add_argument("model")
     options.add_argument("--corpus", required=True)
+    options.add_argument("--human", help="human_speech.py's folder of utterances")
     args = options.parse_args()
     network, vocabulary, context = pocket_file.read(args.model)
     maker = batches.Maker(vocabulary)
@@ -90,13 +102,18 @@ def main():
             rows.append((line["answer"], said, sure))
     commands = [r for r in rows if r[0] != grammar.NOT_FOR_ME]
     others = [r for r in rows if r[0] == grammar.NOT_FOR_ME]
-    print(f"{len(commands)} commands, {len(others)} clips that are none")
-    print("   limit  commands right  commands wrong  others obeyed")
+    clips, hours = load_human(args.human) if args.human else ([], 1)
+    human = [sure for said, sure in in_groups(network, maker, automaton, clips)
+             if said != grammar.NOT_FOR_ME]
+    print(f"{len(commands)} commands, {len(others)} clips that are none, "
+          f"{len(clips)} human utterances")
+    print("   limit  commands right  commands wrong  others obeyed  humans obeyed per hour")
     for limit in LIMITS:
         right = sum(want == said and sure >= limit for want, said, sure in commands)
         wrong = sum(want != said != grammar.NOT_FOR_ME and sure >= limit for want, said, sure in commands)
         obeyed = sum(said != grammar.NOT_FOR_ME and sure >= limit for _, said, sure in others)
-        print(f"{limit:8.1f}  {right:14d}  {wrong:14d}  {obeyed:13d}")
+        print(f"{limit:8.2f}  {right:14d}  {wrong:14d}  {obeyed:13d}"
+              f"  {sum(sure >= limit for sure in human) / hours:22.1f}")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,16 @@
     python evaluate.py MODEL.gguf --corpus CORPUS [--noise 20]     held-out voices, by engine
     python evaluate.py MODEL.gguf --corpus CORPUS --others         speech that is no command
     python evaluate.py MODEL.gguf --speech ../tests/speech         recordings with expected.tsv
+    python evaluate.py MODEL.gguf --human FOLDER           human_speech.py's, per hour
     python evaluate.py MODEL.gguf --typed                          all sentences (of many a part), typed
     ... --gemmactl PATH                                            through the running daemon
 
-Decoding is greedy and free-running, in PyTorch unless --gemmactl is given.
+Decoding is greedy and free-running, in PyTorch unless --gemmactl is given; --human always asks
+the daemon (whose model counts, not the one named), because what it obeys depends on its grammar
+and its limit.
 """
 import argparse
+import glob
 import json
 import os
 import subprocess
@@ -72,18 +76,44 @@ def call_text(call):
     return f"call:{call['name']}{{{','.join(parts)}}}"
 
 
+def ask_about(program, path):
+    """The daemon's turn about a sound file."""
+    # Exit code 1 also means that nothing was understood, which is an answer.
+    reply = subprocess.run([program, "--json", "ask", "--audio", path],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60).stdout
+    return json.loads(reply.splitlines()[-1])["event"]["turn"]
+
+
 def ask_daemon(program, samples):
     """The daemon's answer to a recording, in the form the model gives it."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         soundfile.write(file.name, samples, augment.RATE, subtype="PCM_16", format="WAV")
-        # Exit code 1 also means that nothing was understood, which is an answer.
-        reply = subprocess.run([program, "--json", "ask", "--audio", file.name],
-                               stdout=subprocess.PIPE, timeout=60).stdout
-    turn = json.loads(reply.splitlines()[-1])["event"]["turn"]
+        turn = ask_about(program, file.name)
     if not turn["calls"]:
         return turn["heard"] + "<turn|>"
     calls = "".join(f"<|tool_call>{call_text(call)}<tool_call|>" for call in turn["calls"])
     return f"{turn['heard']}{calls}<|tool_response>"
+
+
+def false_accepts(program, folder, wake, show):
+    """How much of speech that is no command is obeyed: per hour, by the first word of the files'
+    names (their language), with and without the demand that it begins with the wake phrase."""
+    table = {}
+    for path in sorted(glob.glob(os.path.join(folder, "*.wav"))):
+        name, turn = os.path.basename(path), ask_about(program, path)
+        row = table.setdefault(name.split("-")[0], {"hours": 0.0, "clips": 0, "obeyed": 0, "woken": 0})
+        row["hours"] += soundfile.info(path).duration / 3600
+        row["clips"] += 1
+        if turn["calls"]:
+            row["obeyed"] += 1
+            row["woken"] += (turn["heard"] + " ").startswith(wake + " ")
+            if show:
+                print(f"{name}: {turn['heard']!r}", flush=True)
+    table["all"] = {key: sum(row[key] for row in table.values()) for key in next(iter(table.values()))}
+    print(f"{'':10} utterances  minutes  obeyed  per hour  with '{wake}' required")
+    for name, row in table.items():
+        print(f"{name:10} {row['clips']:10} {60 * row['hours']:8.1f} {row['obeyed']:7} "
+              f"{row['obeyed'] / row['hours']:9.1f} {row['woken']:4} ({row['woken'] / row['hours']:.1f} per hour)")
 
 
 def corpus_clips(folder, split, decibel, seed=0):
@@ -128,6 +158,8 @@ def main():
     options.add_argument("--corpus")
     options.add_argument("--others", action="store_true")
     options.add_argument("--speech")
+    options.add_argument("--human", help="folder of speech that is no command")
+    options.add_argument("--wake", default="hey gemma", help="the wake phrase, for --human")
     options.add_argument("--typed", action="store_true")
     options.add_argument("--noise", type=float, help="decibel that the noise lies below the speech")
     options.add_argument("--gemmactl", help="program to ask instead of running the model here")
@@ -138,6 +170,11 @@ def main():
     if args.typed:
         network, vocabulary, context = pocket_file.read(args.model)
         print("typed: right %d of %d" % typed(network, batches.Maker(vocabulary), context))
+        return
+    if args.human:
+        if not args.gemmactl:
+            options.error("--human needs --gemmactl")
+        false_accepts(args.gemmactl, args.human, args.wake, args.show)
         return
     if args.speech:
         lines, clips = speech_clips(args.speech)
