@@ -209,6 +209,11 @@ static int on_listen(struct call *call, json_t *parameters, void *userdata) {
                 call_error(call, ASSISTANT ".Muted", NULL);
                 return 0;
         }
+        if (c->live.is_asleep) {
+                call_error(call, ASSISTANT ".NoMicrophone",
+                           reply_reason("the machine goes to sleep"));
+                return 0;
+        }
         return submit(c, call, &ask);
 }
 
@@ -558,6 +563,11 @@ void control_set_turns(struct control *c, struct turns *turns) {
 void control_set_loaded(struct control *c, const struct event_loaded *loaded) {
         c->loaded = *loaded;
         c->is_loaded = true;
+        control_changed(c);
+}
+
+void control_set_asleep(struct control *c, bool is_asleep) {
+        live_set_asleep(&c->live, is_asleep);
         control_changed(c);
 }
 

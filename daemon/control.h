@@ -55,6 +55,9 @@ void control_on_pipeline_event(struct control *c, const struct pipeline_event *e
 /* Something that Status tells may have changed. */
 void control_changed(struct control *c);
 
+/* The machine goes to sleep, or is awake again. */
+void control_set_asleep(struct control *c, bool is_asleep);
+
 bool control_is_muted(const struct control *c);
 
 /* No more clients; those that are there get their answers. */

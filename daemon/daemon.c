@@ -19,6 +19,7 @@
 #include "daemon/bus.h"
 #include "daemon/control.h"
 #include "daemon/inference.h"
+#include "daemon/logind.h"
 #include "daemon/paths.h"
 #include "daemon/pipeline.h"
 #include "daemon/replies.h"
@@ -44,6 +45,7 @@ struct daemon {
         struct store *store;         /* owned; NULL: no history */
         struct retention *retention; /* owned; NULL: turns are kept */
         struct bus *bus;             /* owned; NULL: no D-Bus */
+        struct logind *logind;       /* owned; NULL: no system bus */
         char *own_socket;            /* owned; NULL: it is systemd's */
         struct control *control;     /* owned */
         struct turns *turns;         /* owned */
@@ -124,8 +126,11 @@ static int on_ears(sd_event_source *source, int fd, uint32_t revents, void *user
         (void) source;
         (void) revents;
         wake_clear(fd);
-        while (pipeline_next_event(d->pipeline, &event))
+        while (pipeline_next_event(d->pipeline, &event)) {
+                if (event.kind == PIPELINE_ASLEEP)
+                        logind_rest(d->logind);
                 control_on_pipeline_event(d->control, &event);
+        }
         return 0;
 }
 
@@ -254,6 +259,25 @@ static void open_bus(struct daemon *d) {
                 log_info("No session bus (%s), going on without it", why.text);
 }
 
+static void on_sleep(bool is_asleep, void *userdata) {
+        struct daemon *d = userdata;
+
+        control_set_asleep(d->control, is_asleep);
+}
+
+/* Without it the microphone finds out by itself, a little later, that it was stopped. */
+static void open_logind(struct daemon *d) {
+        const struct logind_config config = {
+                .loop = d->loop,
+                .on_sleep = on_sleep,
+                .userdata = d,
+        };
+        struct why why = {};
+
+        if (logind_open(&d->logind, &config, &why) < 0)
+                log_debug("No system bus (%s), going on without it", why.text);
+}
+
 static void on_changed(void *userdata) {
         struct daemon *d = userdata;
 
@@ -365,6 +389,7 @@ static int start(struct daemon *d, struct why *why) {
         if (r < 0)
                 return r;
         open_bus(d);
+        open_logind(d);
         r = open_turns(d);
         if (r >= 0)
                 r = watch_events(d);
@@ -406,6 +431,7 @@ static bool stop(struct daemon *d) {
                 turns_stop(d->turns);
         if (d->own_socket)
                 (void) unlink(d->own_socket);
+        d->logind = logind_close(d->logind);
         d->control = control_free(d->control);
         d->bus = bus_close(d->bus);
         d->turns = turns_free(d->turns);

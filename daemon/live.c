@@ -111,6 +111,8 @@ void live_on_event(struct live *l, const struct pipeline_event *event) {
         case PIPELINE_DEVICES:
                 answer_devices(l, &event->devices);
                 break;
+        case PIPELINE_ASLEEP:
+                break;
         }
 }
 
@@ -121,6 +123,17 @@ int live_on_mute(struct live *l, struct call *call, json_t *parameters) {
         pipeline_set_muted(l->pipeline, l->is_muted);
         call_reply(call, NULL);
         return 0;
+}
+
+void live_set_asleep(struct live *l, bool is_asleep) {
+        l->is_asleep = is_asleep;
+        if (is_asleep) {
+                log_notice("The machine goes to sleep, and the microphone is closed");
+                turns_cancel_live(l->turns);
+        } else {
+                log_notice("The machine is awake");
+        }
+        pipeline_set_asleep(l->pipeline, is_asleep);
 }
 
 int live_on_devices(struct live *l, struct call *call) {

@@ -18,7 +18,7 @@ struct live {
         struct turns *turns;       /* not owned */
 
         struct pipeline_microphone microphone; /* as last told */
-        bool is_muted;
+        bool is_muted, is_asleep;
         struct listeners meters;   /* calls of Level */
         struct listeners listings; /* calls of Devices */
 };
@@ -27,6 +27,9 @@ struct live {
 void live_done(struct live *l);
 
 void live_on_event(struct live *l, const struct pipeline_event *event);
+
+/* The machine goes to sleep, or is awake again: as muting, but nobody has to take it back. */
+void live_set_asleep(struct live *l, bool is_asleep);
 
 /* Adds what Status tells of the microphone. */
 void live_add_status(const struct live *l, json_t *status);

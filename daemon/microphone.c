@@ -234,6 +234,10 @@ void microphone_step(struct microphone *m, uint64_t now_ns) {
         m->last_ns = now_ns;
 }
 
+bool microphone_has_device(const struct microphone *m) {
+        return m->is_busy || m->capture;
+}
+
 const char *microphone_state_name(enum microphone_state state) {
         static const char *const names[] = {
                 [MICROPHONE_CLOSED] = "closed", [MICROPHONE_OPENING] = "opening",

@@ -63,6 +63,9 @@ void microphone_done(struct microphone *m);
 /* To be called whenever the doorbell of the capture rang, and now and then. */
 void microphone_step(struct microphone *m, uint64_t now_ns);
 
+/* Whether a device is open, or about to be opened or closed. */
+bool microphone_has_device(const struct microphone *m);
+
 const char *microphone_state_name(enum microphone_state state);
 
 #endif

@@ -52,7 +52,8 @@ struct pipeline {
         /* Written by the main thread only. */
         _Atomic uint64_t finished; /* the newest turn that is to listen no longer */
         atomic_bool is_muted, has_meter;
-        atomic_uint n_lists; /* how often the devices were asked for */
+        atomic_uint n_lists;  /* how often the devices were asked for */
+        atomic_uint n_sleeps; /* of falling asleep and of waking, so odd while asleep */
 
         /* The thread's own. */
         uint64_t turn;
@@ -62,14 +63,17 @@ struct pipeline {
         uint64_t linger_ns; /* until then the microphone stays open */
         uint64_t frame_ns;  /* when a frame last came */
         unsigned n_listed;
+        unsigned n_slept;    /* the n_sleeps that was answered last */
         unsigned n_measured; /* frames in the level under way */
         float peak;
         double power;
 };
 
-static void send_event(struct pipeline *p, const struct pipeline_event *event) {
-        (void) spsc_push(&p->events, event, 1);
+static bool send_event(struct pipeline *p, const struct pipeline_event *event) {
+        bool is_sent = spsc_push(&p->events, event, 1) == 1;
+
         wake_ring(p->events_fd);
+        return is_sent;
 }
 
 static void on_state(void *userdata) {
@@ -81,13 +85,13 @@ static void on_state(void *userdata) {
 
         (void) snprintf(event.microphone.device, sizeof(event.microphone.device), "%s",
                         p->microphone.name);
-        send_event(p, &event);
+        (void) send_event(p, &event);
 }
 
 static void on_listed(const struct device_result *result, void *userdata) {
         struct pipeline_event event = { .kind = PIPELINE_DEVICES, .devices = *result };
 
-        send_event(userdata, &event);
+        (void) send_event(userdata, &event);
 }
 
 static float decibel(double power) {
@@ -116,7 +120,7 @@ static void measure(struct pipeline *p, const struct frame *frame) {
         p->peak = 0;
         p->power = 0;
         if (spsc_count(&p->events) < PIPELINE_LEVEL_EVENTS)
-                send_event(p, &event);
+                (void) send_event(p, &event);
 }
 
 static void on_frame(const struct frame *frame, void *userdata) {
@@ -128,16 +132,32 @@ static void on_frame(const struct frame *frame, void *userdata) {
                 measure(p, frame);
 }
 
+static bool sleeps(unsigned n_sleeps) {
+        return n_sleeps % 2 == 1;
+}
+
+/* Told once for each sleep, when the device is closed in truth and not only to be closed. */
+static void tell_asleep(struct pipeline *p, unsigned n_sleeps) {
+        const struct pipeline_event event = { .kind = PIPELINE_ASLEEP };
+
+        if (sleeps(n_sleeps) && n_sleeps != p->n_slept && !microphone_has_device(&p->microphone) &&
+            send_event(p, &event))
+                p->n_slept = n_sleeps;
+}
+
 static void look_after_microphone(struct pipeline *p) {
         uint64_t now = clock_now_ns();
         unsigned n_lists = atomic_load_explicit(&p->n_lists, memory_order_relaxed);
+        unsigned n_sleeps = atomic_load_explicit(&p->n_sleeps, memory_order_relaxed);
         bool has_meter = atomic_load_explicit(&p->has_meter, memory_order_relaxed);
 
         p->microphone.list_is_wanted |= n_lists != p->n_listed;
         p->n_listed = n_lists;
         p->microphone.is_wanted = (p->is_listening || has_meter || now < p->linger_ns) &&
-                                  !atomic_load_explicit(&p->is_muted, memory_order_relaxed);
+                                  !atomic_load_explicit(&p->is_muted, memory_order_relaxed) &&
+                                  !sleeps(n_sleeps);
         microphone_step(&p->microphone, now);
+        tell_asleep(p, n_sleeps);
 }
 
 /* To be asked between any two steps that take time, and whenever the bell rang: the bell is cleared
@@ -472,6 +492,13 @@ void pipeline_finish(struct pipeline *p, uint64_t turn) {
 
 void pipeline_set_muted(struct pipeline *p, bool muted) {
         atomic_store_explicit(&p->is_muted, muted, memory_order_relaxed);
+        wake_ring(p->sounds->room_fd);
+}
+
+void pipeline_set_asleep(struct pipeline *p, bool is_asleep) {
+        if (sleeps(atomic_load_explicit(&p->n_sleeps, memory_order_relaxed)) == is_asleep)
+                return;
+        atomic_fetch_add_explicit(&p->n_sleeps, 1, memory_order_relaxed);
         wake_ring(p->sounds->room_fd);
 }
 

@@ -15,7 +15,7 @@
 /* The audio thread: takes one sound after the other, from a file or from the microphone, and pushes
  * its frames into the sound queue, at the speed of the clock or as fast as there is room.  The
  * microphone is open while a turn listens, while somebody reads the meter, and for LingerSeconds
- * after that; never while muted.  All functions below are for the main thread. */
+ * after that; never while muted, nor while the machine sleeps.  All functions below are for the main thread. */
 struct pipeline;
 
 struct pipeline_job {
@@ -30,6 +30,7 @@ enum pipeline_event_kind {
         PIPELINE_MICROPHONE, /* its state has changed */
         PIPELINE_LEVEL,      /* while the meter is on, some eight times a second */
         PIPELINE_DEVICES,    /* what pipeline_list() asked for */
+        PIPELINE_ASLEEP,     /* what pipeline_set_asleep() asked for: no device is open */
 };
 
 struct pipeline_microphone {
@@ -73,6 +74,11 @@ void pipeline_finish(struct pipeline *p, uint64_t turn);
 
 /* Muted, the microphone is closed, and a turn that listens hears nothing more. */
 void pipeline_set_muted(struct pipeline *p, bool muted);
+
+/* Asleep, the microphone is closed, which PIPELINE_ASLEEP tells; awake, it is opened afresh if it is
+ * wanted. */
+void pipeline_set_asleep(struct pipeline *p, bool is_asleep);
+
 void pipeline_set_meter(struct pipeline *p, bool on);
 
 /* Asks for PIPELINE_DEVICES. */

@@ -137,6 +137,7 @@ class Daemon:
             "XDG_DATA_HOME": os.path.join(self.folder, "data"),
             # Not the bus of whoever runs the tests.
             "DBUS_SESSION_BUS_ADDRESS": "unix:path=" + os.path.join(self.folder, "no-bus"),
+            "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=" + os.path.join(self.folder, "no-bus"),
             **(environment or {}),
         }
         self.arguments = ["--config", self.config, *arguments]

@@ -17,6 +17,7 @@ import wave
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import ASSISTANT, GEMMAD, GEMMACTL, PATIENCE, Daemon, Tap, speech, wait_until  # noqa: E402
+from login1 import Login1, missing  # noqa: E402
 
 RATE = 16000
 CHUNK = 320  # samples: 20 ms
@@ -164,7 +165,9 @@ try:
     sound = SoundServer()
 except RuntimeError as e:
     skip_all(e)
-daemon = Daemon("[Audio]\nLingerSeconds=0\nPatienceMs=60000\n", environment=sound.for_daemon)
+login1 = None if missing() else Login1()
+daemon = Daemon("[Audio]\nLingerSeconds=0\nPatienceMs=60000\n",
+                environment={**sound.for_daemon, **(login1.environment if login1 else {})})
 tap = Tap()
 
 
@@ -355,6 +358,32 @@ def digital_silence():
         wait_microphone("live")
 
 
+def slept():
+    """Before sleep the device is closed, after it one is open at once, and a turn does not outlive it."""
+    if not login1:
+        return missing()
+    login1.wait_for("taken sleep delay")
+    with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as meter:
+        open_turn(c)
+        meter.send(ASSISTANT + "Level", more=True)
+        wait_until(sound.is_recorded, "the server sees that it is recorded")
+        login1.sleep()
+        # The order in which it comes: only what is closed lets the machine sleep.
+        login1.wait_for("released")
+        assert not sound.is_recorded() and status()["microphone"] == "closed"
+        assert end_turn(c)["outcome"] == "cancelled"
+        login1.wake()
+        login1.wait_for("taken sleep delay")
+        wait_microphone("live")
+        is_heard(BROWSER, metered=True)
+    wait_microphone("closed")
+    login1.sleep()
+    login1.wait_for("released")
+    login1.wake()
+    login1.wait_for("taken sleep delay")
+    assert status()["microphone"] == "closed", "nobody wants it"
+
+
 def ctl():
     r = daemon.ctl("devices")
     assert r.returncode == 0 and r.stdout, r
@@ -446,6 +475,7 @@ try:
         tap.rule("a sound server that was killed is heard again", server_killed)
         tap.rule("a frozen sound server holds up nothing", server_frozen)
         tap.rule("digital silence is told", digital_silence)
+        tap.rule("sleep closes the microphone, and waking opens it", slept)
         tap.rule("gemmactl devices, mute, doctor", ctl)
         tap.rule("gemmactl meter shows the level", ctl_meter)
         tap.rule("gemmactl listen", ctl_listen)
@@ -453,4 +483,6 @@ try:
         tap.rule("a daemon that listens stops, and its libraries were quiet", stops_while_listening)
 finally:
     sound.stop()
+    if login1:
+        login1.__exit__()
 tap.done()

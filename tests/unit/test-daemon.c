@@ -68,6 +68,7 @@ static void run_child(const char *model, const char *options, int listen_fd) {
         (void) sigprocmask(SIG_BLOCK, &set, NULL);
         (void) signal(SIGPIPE, SIG_IGN);
         (void) setenv("NOTIFY_SOCKET", notify_path, 1);
+        (void) setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", 1);
         if (listen_fd >= 0) {
                 (void) dup2(listen_fd, 3);
                 (void) snprintf(text, sizeof(text), "%d", (int) getpid());
