@@ -22,16 +22,26 @@ enum kind {
         KIND_BOOL,
 };
 
+/* Whether a new value is taken over while the daemon runs.  That needs that only the main thread
+ * reads it, or that the others are handed it with each turn. */
+enum reload {
+        FIXED,
+        TAKEN,
+};
+
 struct option_row {
         const char *section;
         const char *key;
         enum kind kind;
+        enum reload reload;
         size_t offset;
         double min, max; /* of numbers of limited range */
         const char *standard;
 };
 
-#define AT(field) offsetof(struct config, field)
+/* A field that keeps its value until a restart, and one that a reload may change. */
+#define AT(field)   FIXED, offsetof(struct config, field)
+#define LIVE(field) TAKEN, offsetof(struct config, field)
 
 /* The one place where an option is written down.  Options of a section stand together. */
 /* clang-format off */
@@ -40,7 +50,7 @@ static const struct option_row options[] = {
         { "Model",  "Projector",        KIND_STRING,   AT(projector_path),    0, 0,       "" },
         { "Model",  "Threads",          KIND_UNSIGNED, AT(n_threads),         0, 256,     "0" },
         { "Model",  "ContextPositions", KIND_UNSIGNED, AT(context_positions), 64, 262144, "4096" },
-        { "Model",  "MaxTokens",        KIND_UNSIGNED, AT(max_tokens),        1, 32768,   "512" },
+        { "Model",  "MaxTokens",        KIND_UNSIGNED, LIVE(max_tokens),      1, 32768,   "512" },
         { "Model",  "Thinking",         KIND_BOOL,     AT(thinking),          0, 0,       "no" },
         { "Model",  "Temperature",      KIND_DOUBLE,   AT(temperature),       0, 10,      "0" },
         { "Model",  "TopK",             KIND_UNSIGNED, AT(top_k),             0, 262144,  "64" },
@@ -50,23 +60,23 @@ static const struct option_row options[] = {
           "You are the voice assistant of this desktop. Answer briefly, in plain spoken words." },
         { "Prompt", "Tools",            KIND_BOOL,     AT(tools),             0, 0,       "yes" },
         { "Prompt", "HistoryPositions", KIND_UNSIGNED, AT(history_positions), 0, 32768,   "256" },
-        { "Audio",  "MaxSeconds",       KIND_UNSIGNED, AT(max_seconds),       1, 3600,    "30" },
-        { "Audio",  "StallSeconds",     KIND_UNSIGNED, AT(stall_seconds),     1, 3600,    "10" },
+        { "Audio",  "MaxSeconds",       KIND_UNSIGNED, LIVE(max_seconds),     1, 3600,    "30" },
+        { "Audio",  "StallSeconds",     KIND_UNSIGNED, LIVE(stall_seconds),   1, 3600,    "10" },
         { "Audio",  "BatchFrames",      KIND_UNSIGNED, AT(batch_frames),      1, 64,      "16" },
         { "Audio",  "Device",           KIND_STRING,   AT(audio_device),      0, 0,       "" },
         { "Audio",  "EndSilenceMs",     KIND_UNSIGNED, AT(end_silence_ms),    200, 5000,  "700" },
         { "Audio",  "PreRollMs",        KIND_UNSIGNED, AT(preroll_ms),        0, 2000,    "200" },
         { "Audio",  "PatienceMs",       KIND_UNSIGNED, AT(patience_ms),       500, 60000, "8000" },
-        { "Audio",  "LingerSeconds",    KIND_UNSIGNED, AT(linger_seconds),    0, 86400,   "10" },
+        { "Audio",  "LingerSeconds",    KIND_UNSIGNED, LIVE(linger_seconds),  0, 86400,   "10" },
         { "Socket", "Path",             KIND_STRING,   AT(socket_path),       0, 0,       "" },
         { "Socket", "MaxClients",       KIND_UNSIGNED, AT(max_clients),       1, 1024,    "32" },
         { "Socket", "MaxMessageKiB",    KIND_UNSIGNED, AT(max_message_kib),   4, 65536,   "2048" },
         { "Socket", "MaxUnsentKiB",     KIND_UNSIGNED, AT(max_unsent_kib),    64, 65536,  "1024" },
         { "Socket", "MaxTextKiB",       KIND_UNSIGNED, AT(max_text_kib),      1, 4096,    "64" },
-        { "Socket", "MaxQueuedTurns",   KIND_UNSIGNED, AT(max_queued_turns),  0, 1024,    "8" },
+        { "Socket", "MaxQueuedTurns",   KIND_UNSIGNED, LIVE(max_queued_turns), 0, 1024,    "8" },
         { "Store",  "Enabled",          KIND_BOOL,     AT(store_enabled),     0, 0,       "yes" },
         { "Store",  "Path",             KIND_STRING,   AT(store_path),        0, 0,       "" },
-        { "Store",  "KeepDays",         KIND_UNSIGNED, AT(keep_days),         0, 36500,   "0" },
+        { "Store",  "KeepDays",         KIND_UNSIGNED, LIVE(keep_days),       0, 36500,   "0" },
         { "Bus",    "Enabled",          KIND_BOOL,     AT(bus_enabled),       0, 0,       "yes" },
 };
 /* clang-format on */
@@ -397,6 +407,82 @@ void config_write(const struct config *c, FILE *out) {
                 (void) fprintf(out, "%s=", options[i].key);
                 write_value(c, &options[i], out);
         }
+}
+
+static size_t size_of(enum kind kind) {
+        switch (kind) {
+        case KIND_STRING:
+                return sizeof(char *);
+        case KIND_UNSIGNED:
+                return sizeof(unsigned);
+        case KIND_U64:
+                return sizeof(uint64_t);
+        case KIND_DOUBLE:
+                return sizeof(double);
+        case KIND_BOOL:
+                return sizeof(bool);
+        }
+        return 0;
+}
+
+static bool is_equal(const struct config *a, const struct config *b, const struct option_row *o) {
+        if (o->kind == KIND_STRING)
+                return strcmp(*(char **) field(a, o), *(char **) field(b, o)) == 0;
+        return memcmp(field(a, o), field(b, o), size_of(o->kind)) == 0;
+}
+
+int config_copy(struct config **ret, const struct config *c) {
+        _cleanup_(config_freep) struct config *copy = NULL;
+        int r;
+
+        r = config_new(&copy);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < N_OPTIONS; i++) {
+                const struct option_row *o = &options[i];
+
+                if (o->kind != KIND_STRING)
+                        memcpy(field(copy, o), field(c, o), size_of(o->kind));
+                else if (set_string(copy, o, *(char **) field(c, o)) < 0)
+                        return -ENOMEM;
+        }
+
+        *ret = TAKE_PTR(copy);
+        return 0;
+}
+
+/* Names that find no room are left out, as a line in the log has an end. */
+static void add_name(struct config_changes *changes, const struct option_row *o) {
+        size_t used = strlen(changes->left), room = sizeof(changes->left) - used;
+        int n;
+
+        n = snprintf(changes->left + used, room, "%s%s.%s", used ? ", " : "", o->section, o->key);
+        if (n < 0 || (size_t) n >= room)
+                changes->left[used] = '\0';
+        changes->n_left++;
+}
+
+void config_adopt(struct config *c, struct config *fresh, struct config_changes *ret) {
+        *ret = (struct config_changes){};
+        for (size_t i = 0; i < N_OPTIONS; i++) {
+                const struct option_row *o = &options[i];
+                char saved[sizeof(uint64_t)];
+
+                if (is_equal(c, fresh, o))
+                        continue;
+                if (o->reload == FIXED) {
+                        add_name(ret, o);
+                        continue;
+                }
+                memcpy(saved, field(c, o), size_of(o->kind));
+                memcpy(field(c, o), field(fresh, o), size_of(o->kind));
+                memcpy(field(fresh, o), saved, size_of(o->kind));
+                ret->n_taken++;
+        }
+}
+
+bool config_is_reloadable(size_t index) {
+        return options[index].reload == TAKEN;
 }
 
 bool config_option_name(size_t index, const char **ret_section, const char **ret_key) {

@@ -10,8 +10,8 @@
 #include "base/cleanup.h"
 #include "base/why.h"
 
-/* What can be set.  Filled before any thread starts and never changed afterwards, so every thread
- * may read it.  Strings are owned and never NULL; "" means not set. */
+/* What can be set.  The one that the threads read is filled before any of them starts and never
+ * changed afterwards; what a reload changes is the main thread's copy of it.  Strings are owned and never NULL; "" means not set. */
 struct config {
         char *model_path;
         char *projector_path;
@@ -56,6 +56,8 @@ int config_new(struct config **ret);
 struct config *config_free(struct config *c);
 DEFINE_CLEANUP(struct config *, config_free)
 
+int config_copy(struct config **ret, const struct config *c);
+
 /* One option from text, with its checks.  -ENOENT when there is no such option, -EINVAL or -ERANGE
  * for the value; each with a reason. */
 int config_set(
@@ -70,6 +72,18 @@ int config_read_file(struct config *c, const char *path, struct why *why);
 
 /* What no single option can tell: how they fit together.  -EINVAL with a reason. */
 int config_check(const struct config *c, struct why *why);
+
+struct config_changes {
+        unsigned n_taken;
+        unsigned n_left; /* options that need a restart to change */
+        char left[512];  /* ... their names, as many as there is room for */
+};
+
+/* Takes over, by exchange, what differs in the other and can change while the daemon runs. */
+void config_adopt(struct config *c, struct config *fresh, struct config_changes *ret);
+
+/* Of an option that config_option_name() names. */
+bool config_is_reloadable(size_t index);
 
 /* All options in a form that config_read() accepts. */
 void config_write(const struct config *c, FILE *out);

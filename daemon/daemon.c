@@ -34,8 +34,10 @@
 #define DAEMON_STOP_NS UINT64_C(800000000)
 
 struct daemon {
-        const struct config *config; /* not owned */
-        const char *version;         /* not owned */
+        struct daemon_setup setup;
+        struct config *config; /* owned; the main thread's, which a reload changes */
+        bool has_terminal;     /* to complain to, at the start */
+        bool is_loaded;
 
         /* In the order in which they start. */
         sd_event *loop;              /* owned reference */
@@ -76,11 +78,12 @@ static int on_loaded(struct daemon *d, const struct event_loaded *loaded) {
         if (d->store) {
                 r = store_begin_session(
                         d->store, (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
-                        d->version, loaded->model, &why);
+                        d->setup.version, loaded->model, &why);
                 if (r < 0)
                         log_warning("The history can not be written (%s), going on without it",
                                     why.text);
         }
+        d->is_loaded = true;
         control_set_loaded(d->control, loaded);
         bus_set_loaded(d->bus, loaded);
         turns_set_loaded(d->turns, loaded);
@@ -161,6 +164,61 @@ static int watch_over_threads(struct daemon *d) {
                                           d->watchdog_usec / 4, 0, on_heartbeat, d);
 }
 
+static void open_retention(struct daemon *d) {
+        int r;
+
+        if (!d->store || d->config->keep_days == 0)
+                return;
+        r = retention_new(&d->retention, d->loop, d->store, d->config->keep_days);
+        if (r < 0)
+                log_warning("Old turns can not be forgotten (%s), going on without that",
+                            strerror(-r));
+}
+
+static void reload(struct daemon *d) {
+        _cleanup_(config_freep) struct config *fresh = NULL;
+        unsigned keep_days = d->config->keep_days;
+        struct config_changes changes;
+        struct why why = {};
+
+        if (d->setup.reread(&fresh, d->setup.userdata, &why) < 0) {
+                log_error("The configuration can not be read again (%s), going on with the old one",
+                          why.text);
+                return;
+        }
+        config_adopt(d->config, fresh, &changes);
+        if (d->config->keep_days != keep_days) {
+                d->retention = retention_free(d->retention);
+                open_retention(d);
+        }
+        if (changes.n_left > 0)
+                log_notice("The configuration was read again, %u options changed; for a change of "
+                           "%s restart the daemon",
+                           changes.n_taken, changes.left);
+        else
+                log_notice("The configuration was read again, %u options changed", changes.n_taken);
+}
+
+/* Reads the configuration again, unless it was the terminal that hung up: a program that was started
+ * there ends with it. */
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        struct daemon *d = userdata;
+
+        (void) source;
+        (void) info;
+        if (d->has_terminal && !isatty(STDERR_FILENO))
+                return sd_event_exit(d->loop, 0);
+
+        /* Before it is ready, systemd would take the end of this for being so. */
+        if (d->is_loaded)
+                (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                                  (unsigned long long) (clock_now_ns() / 1000));
+        reload(d);
+        if (d->is_loaded)
+                (void) sd_notify(0, "READY=1");
+        return 0;
+}
+
 static int open_loop(struct daemon *d) {
         int r;
 
@@ -170,7 +228,7 @@ static int open_loop(struct daemon *d) {
         r = sd_event_set_signal_exit(d->loop, true);
         if (r < 0)
                 return r;
-        return sd_event_add_signal(d->loop, NULL, SIGHUP, NULL, NULL);
+        return sd_event_add_signal(d->loop, NULL, SIGHUP, on_hangup, d);
 }
 
 static int listen_at(struct daemon *d, const char *path, struct why *why) {
@@ -231,22 +289,11 @@ static void open_store(struct daemon *d) {
                 log_warning("The history can not be opened (%s), going on without it", why.text);
 }
 
-static void open_retention(struct daemon *d) {
-        int r;
-
-        if (!d->store || d->config->keep_days == 0)
-                return;
-        r = retention_new(&d->retention, d->loop, d->store, d->config->keep_days);
-        if (r < 0)
-                log_warning("Old turns can not be forgotten (%s), going on without that",
-                            strerror(-r));
-}
-
 /* There need not be a session bus, nor does anything else depend on it. */
 static void open_bus(struct daemon *d) {
         struct bus_config config = {
                 .config = d->config,
-                .version = d->version,
+                .version = d->setup.version,
                 .loop = d->loop,
         };
         struct why why = {};
@@ -303,7 +350,7 @@ static void on_news(const struct news *news, void *userdata) {
 static int open_control(struct daemon *d, struct why *why) {
         struct control_config config = {
                 .config = d->config,
-                .version = d->version,
+                .version = d->setup.version,
                 .loop = d->loop,
                 .store = d->store,
                 .sounds = &d->sounds,
@@ -368,15 +415,18 @@ static int open_threads(struct daemon *d) {
         r = sound_queue_init(&d->sounds);
         if (r < 0)
                 return r;
-        r = pipeline_new(&d->pipeline, d->config, &d->sounds);
+        r = pipeline_new(&d->pipeline, d->setup.config, &d->sounds);
         if (r < 0)
                 return r;
-        return inference_new(&d->inference, d->config, &d->sounds);
+        return inference_new(&d->inference, d->setup.config, &d->sounds);
 }
 
 static int start(struct daemon *d, struct why *why) {
         int r;
 
+        r = config_copy(&d->config, d->setup.config);
+        if (r < 0)
+                return because(why, r, "out of memory");
         r = open_loop(d);
         if (r < 0)
                 return because(why, r, "event loop: %s", strerror(-r));
@@ -449,11 +499,12 @@ static struct daemon *daemon_free(struct daemon *d) {
         sound_queue_done(&d->sounds);
         sd_event_unref(d->loop);
         free(d->own_socket);
+        config_free(d->config);
         free(d);
         return NULL;
 }
 
-int daemon_run(const struct config *config, const char *version, bool *left) {
+int daemon_run(const struct daemon_setup *setup, bool *left) {
         struct daemon *d;
         struct why why = {};
         int r;
@@ -464,8 +515,8 @@ int daemon_run(const struct config *config, const char *version, bool *left) {
                 log_error("Out of memory");
                 return -ENOMEM;
         }
-        d->config = config;
-        d->version = version;
+        d->setup = *setup;
+        d->has_terminal = isatty(STDERR_FILENO);
         d->sounds = (struct sound_queue){ .filled_fd = -1, .room_fd = -1 };
 
         r = start(d, &why);

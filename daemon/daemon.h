@@ -6,13 +6,22 @@
 
 #include "daemon/config.h"
 
+struct daemon_setup {
+        const struct config *config; /* not owned, nor is the version */
+        const char *version;
+
+        /* The configuration as it is now, checked; what is at fault is in why. */
+        int (*reread)(struct config **ret, void *userdata, struct why *why);
+        void *userdata;
+};
+
 /* Runs the daemon until a signal or an error ends it: owns everything, starts it in order and stops
  * it in reverse.  SIGTERM, SIGINT and SIGHUP have to be blocked by then.  0 after a signal, -errno
- * after an error, which has been logged.
+ * after an error, which has been logged.  SIGHUP reads the configuration again.
  *
  * *left is always written: whether a thread, in the middle of something that can not be interrupted,
  * still runs.  All is written down then, but the process has to end by _exit(), because nothing that
  * the thread uses may be taken apart. */
-int daemon_run(const struct config *config, const char *version, bool *left);
+int daemon_run(const struct daemon_setup *setup, bool *left);
 
 #endif

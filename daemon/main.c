@@ -196,17 +196,33 @@ static void take_signals(void) {
         (void) signal(SIGPIPE, SIG_IGN);
 }
 
-static int run(const struct arguments *a) {
+static int new_config(struct config **ret, void *userdata, struct why *why) {
         _cleanup_(config_freep) struct config *config = NULL;
-        struct why why = {};
-        bool left;
         int r;
 
         r = config_new(&config);
         if (r < 0)
-                (void) because(&why, r, "out of memory");
-        else
-                r = read_config(config, a, &why);
+                return because(why, r, "out of memory");
+        r = read_config(config, userdata, why);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(config);
+        return 0;
+}
+
+static int run(struct arguments *a) {
+        _cleanup_(config_freep) struct config *config = NULL;
+        struct daemon_setup setup = {
+                .version = GEMMAD_VERSION,
+                .reread = new_config,
+                .userdata = a,
+        };
+        struct why why = {};
+        bool left;
+        int r;
+
+        r = new_config(&config, a, &why);
         if (r < 0) {
                 log_error("%s", why.text);
                 return r;
@@ -221,7 +237,8 @@ static int run(const struct arguments *a) {
                 log_warning("The network can not be shut off (%s), going on without that",
                             why.text);
 
-        r = daemon_run(config, GEMMAD_VERSION, &left);
+        setup.config = config;
+        r = daemon_run(&setup, &left);
         if (left)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
         return r;

@@ -221,7 +221,7 @@ static int push_end(struct pipeline *p, unsigned n_kept) {
 /* Frame k of speech that begins now is complete (k + 1) * 40 ms from now. */
 static int
 play(struct pipeline *p, const struct pipeline_job *job, struct source *source, struct why *why) {
-        struct limit limit = limit_of(p->config->max_seconds * FRAME_RATE / FRAME_SAMPLES);
+        struct limit limit = limit_of(job->max_seconds * FRAME_RATE / FRAME_SAMPLES);
         _cleanup_(endpoint_freep) struct endpoint *endpoint = NULL;
         uint64_t began = clock_now_ns();
         bool is_full;
@@ -257,10 +257,13 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
         }
 }
 
-static int open_source(struct pipeline *p, int fd, struct source **ret, struct why *why) {
-        size_t limit = (size_t) p->config->max_seconds * PIPELINE_BYTES_PER_SECOND;
-        uint64_t max_ms = (uint64_t) p->config->max_seconds * 1000;
-        uint64_t stall_ms = (uint64_t) p->config->stall_seconds * 1000;
+static int open_source(struct pipeline *p,
+                       const struct pipeline_job *job,
+                       struct source **ret,
+                       struct why *why) {
+        size_t limit = (size_t) job->max_seconds * PIPELINE_BYTES_PER_SECOND;
+        uint64_t max_ms = (uint64_t) job->max_seconds * 1000;
+        uint64_t stall_ms = (uint64_t) job->stall_seconds * 1000;
         struct source_config config = {
                 .input = {
                         .stall_ms = stall_ms,
@@ -272,14 +275,14 @@ static int open_source(struct pipeline *p, int fd, struct source **ret, struct w
                 .max_spooled = limit > PIPELINE_MIN_SPOOL ? limit : PIPELINE_MIN_SPOOL,
         };
 
-        return source_open(ret, fd, &config, why);
+        return source_open(ret, job->fd, &config, why);
 }
 
 static int play_file(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
         _cleanup_(source_closep) struct source *source = NULL;
         int r;
 
-        r = open_source(p, job->fd, &source, why);
+        r = open_source(p, job, &source, why);
         (void) close(job->fd);
         return r < 0 ? r : play(p, job, source, why);
 }
@@ -343,7 +346,7 @@ listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct 
         p->is_listening = true;
         r = listen_until_end(p, job, why);
         p->is_listening = false;
-        p->linger_ns = clock_now_ns() + (uint64_t) p->config->linger_seconds * 1000000000;
+        p->linger_ns = clock_now_ns() + (uint64_t) job->linger_seconds * 1000000000;
         hearing_abandon(p->hearing);
         return r;
 }

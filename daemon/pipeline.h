@@ -22,8 +22,10 @@ struct pipeline_job {
         uint64_t turn;
         int fd; /* owned by the pipeline once it was accepted; -1: listen to the microphone */
         bool realtime;
-        bool is_held;        /* listen until pipeline_finish() */
-        unsigned max_frames; /* ... and at most so long */
+        bool is_held;                        /* listen until pipeline_finish() */
+        unsigned max_frames;                 /* ... and at most so long */
+        unsigned max_seconds, stall_seconds; /* of a file */
+        unsigned linger_seconds;             /* of the microphone */
 };
 
 enum pipeline_event_kind {

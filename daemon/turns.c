@@ -190,12 +190,16 @@ static int send_request(struct turns *t, const struct turn *turn) {
 }
 
 static int begin(struct turns *t, struct turn *turn) {
+        const struct config *config = t->config.config;
         struct pipeline_job job = {
                 .turn = turn->id,
                 .fd = turn->audio_fd,
                 .realtime = turn->realtime,
                 .is_held = turn->is_held,
                 .max_frames = turn->max_frames,
+                .max_seconds = config->max_seconds,
+                .stall_seconds = config->stall_seconds,
+                .linger_seconds = config->linger_seconds,
         };
         int r;
 

@@ -215,6 +215,59 @@ static void the_manual_names_every_option(void) {
         }
 }
 
+/* What the manual says under "Reading it again", and of these options nothing else. */
+static void the_manual_tells_what_is_reloaded(void) {
+        const char *dir = getenv("SOURCE_DIR"), *section, *key;
+        char path[512], text[65536], name[64], *from, *to;
+        FILE *in;
+
+        if (!dir)
+                dir = ".";
+        (void) snprintf(path, sizeof(path), "%s/man/gemmad.conf.5", dir);
+        in = fopen(path, "r");
+        expect(in);
+        if (!in)
+                return;
+        text[fread(text, 1, sizeof(text) - 1, in)] = '\0';
+        (void) fclose(in);
+        from = strstr(text, ".Ss Reading it again");
+        to = from ? strstr(from + 1, ".Ss ") : NULL;
+        expect(from && to);
+        if (!from || !to)
+                return;
+        *to = '\0';
+        for (size_t i = 0; config_option_name(i, &section, &key); i++) {
+                bool is_named;
+
+                (void) snprintf(name, sizeof(name), ".Va %s", key);
+                is_named = strstr(from, name) != NULL;
+                if (is_named != config_is_reloadable(i))
+                        printf("# %s.%s\n", section, key);
+                expect(is_named == config_is_reloadable(i));
+        }
+}
+
+static void a_reload_takes_what_it_may(void) {
+        _cleanup_(config_freep) struct config *c = fresh(), *new = fresh(), *copy = NULL;
+        struct config_changes changes;
+        struct why why = {};
+
+        expect(read_text(new,
+                         "[Model]\nPath=/x\nMaxTokens=7\nTopP=0.5\nSeed=9\n"
+                         "[Store]\nKeepDays=3\nEnabled=no\n",
+                         &why) == 0);
+        config_adopt(c, new, &changes);
+        expect(changes.n_taken == 2 && c->max_tokens == 7 && c->keep_days == 3);
+        expect(changes.n_left == 4 && c->seed == 0 && c->store_enabled && !*c->model_path);
+        expect(strcmp(changes.left, "Model.Path, Model.TopP, Model.Seed, Store.Enabled") == 0);
+
+        /* Once more is nothing new; and a copy is the same, but of its own. */
+        expect(config_copy(&copy, c) == 0);
+        config_adopt(copy, c, &changes);
+        expect(changes.n_taken == 0 && changes.n_left == 0 && changes.left[0] == '\0');
+        expect(copy->system_text != c->system_text && copy->max_tokens == 7);
+}
+
 int main(void) {
         rule("the defaults fit together", defaults_fit_together);
         rule("values are read", values_are_read);
@@ -227,5 +280,7 @@ int main(void) {
         rule("a file that is none is refused", a_file_that_is_none_is_refused);
         rule("a file is read", a_file_is_read);
         rule("the manual names every option", the_manual_names_every_option);
+        rule("the manual tells what is reloaded", the_manual_tells_what_is_reloaded);
+        rule("a reload takes what it may", a_reload_takes_what_it_may);
         return tap_done();
 }

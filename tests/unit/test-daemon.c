@@ -52,7 +52,15 @@ static int bound(const char *path, int type) {
         return fd;
 }
 
+/* tests/system/test-reload.py is about this. */
+static int reread(struct config **ret, void *userdata, struct why *why) {
+        (void) ret;
+        (void) userdata;
+        return because(why, -ENOENT, "there is no file");
+}
+
 static void run_child(const char *model, const char *options, int listen_fd) {
+        struct daemon_setup setup = { .version = "0.1", .reread = reread };
         struct config *config;
         struct why why = {};
         char text[32], store[96];
@@ -82,7 +90,8 @@ static void run_child(const char *model, const char *options, int listen_fd) {
             config_set(config, "Store", "Path", store, &why) < 0 ||
             config_read(config, options, strlen(options), "options", &why) < 0)
                 _exit(99);
-        r = daemon_run(config, "0.1", &left);
+        setup.config = config;
+        r = daemon_run(&setup, &left);
         if (left)
                 _exit(r < 0 ? 1 : 2);
         config_free(config);

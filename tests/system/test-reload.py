@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""SIGHUP: the configuration is read again."""
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gemmad_test import ASSISTANT, GEMMAD, PATIENCE, Daemon, Tap, speech, write_wav  # noqa: E402
+
+tap = Tap()
+TIME = "what-time-is-it.flite-rms.wav"
+
+
+def reload(d, config):
+    """Writes the file and tells the daemon; what it logged then."""
+    with open(d.config, "w") as f:
+        f.write(config)
+    before = len(d.said())
+    d.process.send_signal(signal.SIGHUP)
+    d.notify.wait_for("RELOADING=1")
+    assert d.notify.lines.get(timeout=PATIENCE).startswith("MONOTONIC_USEC=")
+    d.notify.wait_for("READY=1")
+    return d.said()[before:]
+
+
+def taken():
+    """From the next turn on, also by the threads."""
+    with Daemon("[Audio]\nMaxSeconds=30\n") as d, contextlib.closing(d.client()) as c:
+        sound = write_wav(os.path.join(d.folder, "x.wav"), 3)
+        assert c.ask(audio_path=sound)["outcome"] == "answered"
+        said = reload(d, "[Audio]\nMaxSeconds=1\n[Model]\nMaxTokens=2\n")
+        assert "2 options changed" in said and "restart" not in said, said
+        turn = c.ask(audio_path=sound)
+        assert turn["cut"] and turn["timings"]["audio"] <= 1000, turn
+        assert c.ask(text="what time is it")["timings"]["tokens"] <= 2
+        said = reload(d, "")
+        assert "2 options changed" in said, said
+        assert c.ask(audio_path=speech(TIME))["outcome"] == "answered"
+        assert "0 options changed" in reload(d, "")
+
+
+def named():
+    """What needs a restart is named in one line."""
+    with Daemon() as d:
+        said = reload(d, "[Model]\nThreads=3\nMaxTokens=9\n[Socket]\nPath=/nowhere\n")
+        assert len(said.splitlines()) == 1, said
+        assert "1 options changed" in said and "Model.Threads, Socket.Path" in said, said
+        assert d.is_well()
+
+
+def bad():
+    """A file that can not be read changes nothing, not even by what is right in it."""
+    with Daemon("[Audio]\nMaxSeconds=30\n") as d, contextlib.closing(d.client()) as c:
+        for text, where in (("[Audio]\nMaxSeconds=1\nMaxSecond=2\n", ":3: "),
+                            ("[Audio]\nMaxSeconds=1\n[Model]\nThreads=many\n", ":4: "),
+                            ("[Prompt]\nHistoryPositions=4096\n", "HistoryPositions=4096")):
+            said = reload(d, text)
+            assert len(said.splitlines()) == 1 and where in said, said
+            assert ("gemmad.conf" + where in said) == where.startswith(":"), said
+        os.unlink(d.config)
+        d.process.send_signal(signal.SIGHUP)
+        d.notify.wait_for("READY=1")
+        assert "No such file" in d.said(), d.said()
+        sound = write_wav(os.path.join(d.folder, "x.wav"), 3)
+        assert c.ask(audio_path=sound)["outcome"] == "answered"
+
+
+def busy():
+    """A turn that runs goes on, and many reloads are no harm."""
+    with Daemon() as d, contextlib.closing(d.client()) as c:
+        c.send(ASSISTANT + "Ask", {"audio_path": speech(TIME), "realtime": True}, more=True)
+        c.receive()
+        for i in range(20):
+            reload(d, f"[Model]\nMaxTokens={100 + i}\n[Store]\nKeepDays={i}\n")
+        while (reply := c.receive()).get("continues"):
+            pass
+        assert reply["parameters"]["event"]["turn"]["outcome"] == "answered", reply
+
+
+def command_line():
+    """What was said there holds, whatever the file says."""
+    with Daemon(arguments=["--threads", "1"]) as d:
+        said = reload(d, "[Model]\nThreads=2\n")
+        assert "0 options changed" in said and "restart" not in said, said
+
+
+def terminal():
+    """Started in a terminal, it ends when that is gone."""
+    with Daemon(start=False) as d:
+        master, slave = pty.openpty()
+        environment = {**d.environment, "NOTIFY_SOCKET": d.notify.path}
+        process = subprocess.Popen([GEMMAD, *d.arguments], env=environment, stderr=slave, stdin=slave)
+        os.close(slave)
+        d.process = process
+        d.notify.wait_for("READY=1")
+        process.send_signal(signal.SIGHUP)
+        d.notify.wait_for("READY=1")
+        assert process.poll() is None
+        os.close(master)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE) == 0, process.returncode
+
+
+tap.rule("what can change takes effect", taken)
+tap.rule("what needs a restart is named", named)
+tap.rule("a bad file changes nothing", bad)
+tap.rule("a turn goes on", busy)
+tap.rule("the command line goes before the file", command_line)
+tap.rule("it ends with its terminal", terminal)
+tap.done()
