@@ -20,6 +20,7 @@ enum kind {
         KIND_U64,
         KIND_DOUBLE,
         KIND_BOOL,
+        KIND_MODE,
 };
 
 /* Whether a new value is taken over while the daemon runs.  That needs that only the main thread
@@ -64,6 +65,8 @@ static const struct option_row options[] = {
         { "Audio",  "StallSeconds",     KIND_UNSIGNED, LIVE(stall_seconds),   1, 3600,    "10" },
         { "Audio",  "BatchFrames",      KIND_UNSIGNED, AT(batch_frames),      1, 64,      "16" },
         { "Audio",  "Device",           KIND_STRING,   AT(audio_device),      0, 0,       "" },
+        { "Audio",  "Mode",             KIND_MODE,     AT(mode),              0, 0,       "push" },
+        { "Audio",  "FollowUpSeconds",  KIND_UNSIGNED, AT(follow_up_seconds), 0, 600,     "8" },
         { "Audio",  "EndSilenceMs",     KIND_UNSIGNED, AT(end_silence_ms),    200, 5000,  "700" },
         { "Audio",  "PreRollMs",        KIND_UNSIGNED, AT(preroll_ms),        0, 2000,    "200" },
         { "Audio",  "PatienceMs",       KIND_UNSIGNED, AT(patience_ms),       500, 60000, "8000" },
@@ -141,6 +144,8 @@ static int set_option(struct config *c, const struct option_row *o, const char *
                 return set_double(c, o, value);
         case KIND_BOOL:
                 return parse_bool(value, field(c, o));
+        case KIND_MODE:
+                return mode_from_name(value, field(c, o));
         }
         return -EINVAL;
 }
@@ -149,7 +154,7 @@ static int explain(const struct option_row *o, const char *value, int r, struct 
         static const char *const expected[] = {
                 [KIND_STRING] = "a text",      [KIND_UNSIGNED] = "a whole number",
                 [KIND_U64] = "a whole number", [KIND_DOUBLE] = "a number",
-                [KIND_BOOL] = "yes or no",
+                [KIND_BOOL] = "yes or no",     [KIND_MODE] = "push, open or wake",
         };
 
         if (r == -ENOMEM)
@@ -393,6 +398,9 @@ static void write_value(const struct config *c, const struct option_row *o, FILE
         case KIND_BOOL:
                 (void) fprintf(out, "%s\n", *(const bool *) at ? "yes" : "no");
                 break;
+        case KIND_MODE:
+                (void) fprintf(out, "%s\n", mode_name(*(const enum mode *) at));
+                break;
         }
 }
 
@@ -421,6 +429,8 @@ static size_t size_of(enum kind kind) {
                 return sizeof(double);
         case KIND_BOOL:
                 return sizeof(bool);
+        case KIND_MODE:
+                return sizeof(enum mode);
         }
         return 0;
 }

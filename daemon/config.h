@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/why.h"
+#include "daemon/mode.h"
 
 /* What can be set.  The one that the threads read is filled before any of them starts and never
  * changed afterwards; what a reload changes is the main thread's copy of it.  Strings are owned and never NULL; "" means not set. */
@@ -32,6 +33,8 @@ struct config {
         unsigned stall_seconds;
         unsigned batch_frames;
         char *audio_device;
+        enum mode mode;
+        unsigned follow_up_seconds;
         unsigned end_silence_ms;
         unsigned preroll_ms;
         unsigned patience_ms;

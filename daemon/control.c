@@ -232,6 +232,13 @@ static int on_mute(struct call *call, json_t *parameters, void *userdata) {
         return live_on_mute(&c->live, call, parameters);
 }
 
+static int on_set_mode(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        control_changed(c);
+        return live_on_mode(&c->live, call, parameters);
+}
+
 static int on_devices(struct call *call, json_t *parameters, void *userdata) {
         struct control *c = userdata;
 
@@ -478,13 +485,21 @@ static int add_sources(struct control *c) {
 
 static int open_server(struct control *c, struct why *why) {
         static const struct server_method methods[] = {
-                { ASSISTANT ".Ask", on_ask },         { ASSISTANT ".Listen", on_listen },
-                { ASSISTANT ".Finish", on_finish },   { ASSISTANT ".Mute", on_mute },
-                { ASSISTANT ".Devices", on_devices }, { ASSISTANT ".Level", on_level },
-                { ASSISTANT ".Status", on_status },   { ASSISTANT ".Watch", on_watch },
-                { ASSISTANT ".Cancel", on_cancel },   { ASSISTANT ".History", on_history },
-                { ASSISTANT ".Search", on_search },   { ASSISTANT ".Show", on_show },
-                { ASSISTANT ".Forget", on_forget },   { NULL, NULL },
+                { ASSISTANT ".Ask", on_ask },
+                { ASSISTANT ".Listen", on_listen },
+                { ASSISTANT ".Finish", on_finish },
+                { ASSISTANT ".Mute", on_mute },
+                { ASSISTANT ".Devices", on_devices },
+                { ASSISTANT ".Level", on_level },
+                { ASSISTANT ".Status", on_status },
+                { ASSISTANT ".Watch", on_watch },
+                { ASSISTANT ".Cancel", on_cancel },
+                { ASSISTANT ".History", on_history },
+                { ASSISTANT ".Search", on_search },
+                { ASSISTANT ".Show", on_show },
+                { ASSISTANT ".Forget", on_forget },
+                { ASSISTANT ".SetMode", on_set_mode },
+                { NULL, NULL },
         };
         const char *interfaces[] = { assistant_interface(), NULL };
         const struct config *config = c->config.config;
@@ -563,6 +578,7 @@ void control_set_turns(struct control *c, struct turns *turns) {
 void control_set_loaded(struct control *c, const struct event_loaded *loaded) {
         c->loaded = *loaded;
         c->is_loaded = true;
+        live_set_loaded(&c->live, loaded->hears, c->config.config->mode);
         control_changed(c);
 }
 

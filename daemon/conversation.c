@@ -23,6 +23,9 @@ static_assert(FRAME_SAMPLES == SESSION_FRAME_SAMPLES, "audio/ and model/ disagre
 /* A turn that went well and in which there was nothing to answer. */
 #define NOBODY_SPOKE 1
 
+/* What the wake phrase alone is answered with, as the pocket model does. */
+#define CONVERSATION_WOKEN "call:wake{}"
+
 void conversation_wait(struct conversation *c) {
         struct pollfd bell = { .fd = c->sounds->filled_fd, .events = POLLIN };
 
@@ -40,6 +43,7 @@ int conversation_init(struct conversation *c) {
 void conversation_done(struct conversation *c) {
         answer_done(&c->answer);
         c->dialogue = dialogue_close(c->dialogue);
+        c->gate = gate_close(c->gate);
         free(c->samples);
         c->samples = NULL;
         text_done(&c->heard);
@@ -101,6 +105,24 @@ static int emit_text(
 
 int conversation_tell_transcript(struct conversation *c) {
         return emit_text(c, EVENT_TRANSCRIPT, text_data(&c->heard), c->heard.size, true);
+}
+
+/* Clients may know of the turn. */
+static int announce(struct conversation *c) {
+        if (c->is_told)
+                return 0;
+        c->is_told = true;
+        return emit(c, EVENT_STARTED);
+}
+
+static int ignore(struct conversation *c) {
+        c->is_ignored = true;
+        return NOBODY_SPOKE;
+}
+
+/* A transcriber hears the phrase by itself, with all the rest. */
+static bool needs_gate(const struct conversation *c) {
+        return c->request.needs_phrase && !is_transcriber(c);
 }
 
 static int feed(struct conversation *c) {
@@ -215,6 +237,11 @@ static int append(struct conversation *c, unsigned *n) {
 
         if (*n == 0)
                 return 0;
+        if (needs_gate(c)) {
+                r = gate_append(c->gate, c->samples, *n);
+                if (r < 0)
+                        return r;
+        }
         r = dialogue_append_frames(c->dialogue, c->samples, *n);
         *n = 0;
         return r;
@@ -243,6 +270,12 @@ static bool is_context_full(const struct conversation *c, unsigned n) {
                dialogue_max_positions(c->dialogue);
 }
 
+/* Of uncalled speech a transcriber says at the end whether it was meant for us, and the gate whether
+ * it began with the phrase. */
+static bool counts_at_once(const struct conversation *c) {
+        return !c->request.is_uncalled || !(c->request.needs_phrase || is_transcriber(c));
+}
+
 /* Frames up to the last one, appended in micro-batches as they come. */
 static int hear_frames(struct conversation *c) {
         enum fault fault = is_live(c) ? FAULT_MICROPHONE : FAULT_AUDIO;
@@ -263,6 +296,9 @@ static int hear_frames(struct conversation *c) {
                 if (is_context_full(c, n + 1))
                         return cut(c, c->timings.n_frames, n);
 
+                r = counts_at_once(c) ? announce(c) : 0;
+                if (r < 0)
+                        return r;
                 note_frame(c, &sound.frame);
                 memcpy(c->samples + (size_t) n * FRAME_SAMPLES, sound.frame.samples,
                        sizeof(sound.frame.samples));
@@ -275,7 +311,56 @@ static int hear_frames(struct conversation *c) {
         }
 }
 
-/* NOBODY_SPOKE when there was nothing to hear. */
+static int open_gate(struct conversation *c) {
+        struct why why = {};
+        int r;
+
+        if (!needs_gate(c))
+                return 0;
+        r = c->gate ? 0 : gate_open(&c->gate, &why);
+        if (r < 0)
+                return fail(c, FAULT_MODEL, r, why.text);
+        return gate_begin(c->gate);
+}
+
+/* The phrase alone calls for no answer, but whoever said it wants to know that it was heard. */
+static int answer_phrase(struct conversation *c) {
+        int r;
+
+        r = emit_text(c, EVENT_HEARD, GATE_PHRASE, sizeof(GATE_PHRASE) - 1, true);
+        if (r < 0)
+                return r;
+        r = emit_text(c, EVENT_CALL, CONVERSATION_WOKEN, sizeof(CONVERSATION_WOKEN) - 1, true);
+        return r < 0 ? r : NOBODY_SPOKE;
+}
+
+/* 0 when the turn goes on. */
+static int pass_gate(struct conversation *c) {
+        int verdict, r;
+
+        if (!needs_gate(c))
+                return 0;
+        verdict = gate_decide(c->gate);
+        if (verdict < 0)
+                return verdict;
+        if (verdict == GATE_NO)
+                return ignore(c);
+        r = announce(c);
+        if (r < 0)
+                return r;
+        return verdict == GATE_PHRASE_ALONE ? answer_phrase(c) : 0;
+}
+
+static int hear_nobody(struct conversation *c) {
+        int r;
+
+        if (c->request.is_uncalled)
+                return ignore(c);
+        r = emit_text(c, EVENT_HEARD, "", 0, true);
+        return r < 0 ? r : NOBODY_SPOKE;
+}
+
+/* NOBODY_SPOKE when there was nothing to hear, or to answer. */
 static int hear_sound(struct conversation *c) {
         int r;
 
@@ -288,24 +373,28 @@ static int hear_sound(struct conversation *c) {
         r = feed(c);
         if (r < 0)
                 return r;
+        r = open_gate(c);
+        if (r < 0)
+                return r;
         r = hear_frames(c);
         if (r < 0)
                 return r;
-        if (c->timings.n_frames == 0) {
-                r = emit_text(c, EVENT_HEARD, "", 0, true);
-                return r < 0 ? r : NOBODY_SPOKE;
-        }
+        if (c->timings.n_frames == 0)
+                return hear_nobody(c);
+        r = pass_gate(c);
+        if (r != 0)
+                return r;
         r = dialogue_close_audio(c->dialogue);
         if (r < 0)
                 return r;
-        return emit(c, EVENT_END_OF_SPEECH);
+        return c->is_told ? emit(c, EVENT_END_OF_SPEECH) : 0;
 }
 
 /* Everything up to the model's turn, which does not come after NOBODY_SPOKE. */
 static int hear(struct conversation *c) {
         int r;
 
-        r = emit(c, EVENT_STARTED);
+        r = c->request.is_uncalled ? 0 : announce(c);
         if (r < 0)
                 return r;
         r = warm_up(c, c->request.thinking);
@@ -347,9 +436,22 @@ static int say_text(struct conversation *c) {
         return emit_text(c, EVENT_TOKEN, a->piece, a->piece_size, false);
 }
 
+/* Uncalled speech without words, or without the phrase where it is needed. */
+static bool was_not_meant(const struct conversation *c) {
+        const struct text *heard = &c->heard;
+
+        if (!c->request.is_uncalled)
+                return false;
+        if (c->request.needs_phrase)
+                return gate_judge(text_data(heard), heard->size) == GATE_NO;
+        return heard->size == 0;
+}
+
 /* What was heard is complete: with the first call, or at the end.  What the model was not sure of
  * was not meant for us. */
 static int end_heard(struct conversation *c) {
+        int r;
+
         if (!is_transcriber(c) || c->has_heard)
                 return 0;
 
@@ -360,6 +462,13 @@ static int end_heard(struct conversation *c) {
         }
         if (c->request.origin == ORIGIN_TEXT)
                 return 0;
+        if (was_not_meant(c)) {
+                c->is_ignored = true;
+                return 0;
+        }
+        r = announce(c);
+        if (r < 0)
+                return r;
         return emit_text(c, EVENT_HEARD, text_data(&c->heard), c->heard.size, true);
 }
 
@@ -377,7 +486,7 @@ static int say(struct conversation *c, int part) {
                 return say_text(c);
 
         r = end_heard(c);
-        if (r < 0 || c->is_doubted)
+        if (r < 0 || c->is_doubted || c->is_ignored)
                 return r;
         if (dialogue_has_tools(c->dialogue) &&
             calls_keep(&c->calls, text_data(&c->answer.call), c->answer.call.size))
@@ -491,6 +600,7 @@ static void end_turn(struct conversation *c, int r) {
                         c->afterwards = AFTERWARDS_ASK;
         }
 
+        event.done.is_ignored = c->is_ignored;
         c->timings.done = since_request(c, clock_now_ns());
         event.done.timings = c->timings;
         event.done.is_cut = c->is_cut;
@@ -506,6 +616,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->timings = timings_none();
         c->fault = FAULT_NONE;
         c->why = (struct why){};
+        c->is_told = c->is_ignored = false;
         c->has_heard = false;
         c->is_doubted = false;
         c->is_cut = false;

@@ -13,6 +13,7 @@
 #include "daemon/config.h"
 #include "daemon/dialogue.h"
 #include "daemon/event.h"
+#include "daemon/gate.h"
 #include "daemon/record.h"
 #include "daemon/sound.h"
 #include "daemon/text.h"
@@ -24,6 +25,8 @@ struct request {
         enum origin origin;
         char *text; /* owned; NULL for sound */
         size_t text_size;
+        bool is_uncalled;  /* nobody is told before it is certain that it counts */
+        bool needs_phrase; /* ... which it only does with the wake phrase */
         bool thinking;
         unsigned max_tokens;
         uint64_t asked_ns; /* where the times of the turn start */
@@ -45,6 +48,7 @@ struct conversation {
         struct command *command;     /* not owned */
 
         struct dialogue *dialogue; /* owned; NULL before the model is loaded */
+        struct gate *gate;         /* owned; NULL before it was needed */
         struct answer answer;
         struct calls calls; /* of the turn */
         float *samples;     /* owned, [BatchFrames][FRAME_SAMPLES] */
@@ -53,6 +57,8 @@ struct conversation {
         struct timings timings;
         enum fault fault;
         struct why why;
+        bool is_told;    /* that the turn has started */
+        bool is_ignored; /* the turn does not count */
         bool has_heard;  /* the transcript has been sent completely */
         bool is_doubted; /* the model was not sure of it: nothing was heard */
         bool is_cut;     /* not all of the sound was heard */

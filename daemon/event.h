@@ -47,6 +47,7 @@ struct event_done {
         enum outcome outcome;
         enum fault fault;
         bool is_cut;
+        bool is_ignored; /* uncalled speech that does not count: nobody is to know */
         struct timings timings;
         struct why why;
 };

@@ -25,7 +25,7 @@ struct hearing {
         uint64_t ready; /* may be taken up to this one */
         uint64_t head;
 
-        bool is_listening, is_held, has_begun, has_ended, is_speaking;
+        bool is_listening, is_held, is_patient, has_begun, has_ended, is_speaking;
         unsigned n_listened; /* frames pushed in this turn */
         struct limit limit;  /* ... since it has begun */
         unsigned n_kept;     /* of a turn that was cut, 0: it was not */
@@ -77,6 +77,7 @@ static uint64_t back(const struct hearing *h, uint64_t from, unsigned n) {
 void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
         h->is_listening = true;
         h->is_held = is_held;
+        h->is_patient = false;
         h->has_begun = is_held;
         h->has_ended = false;
         h->n_listened = 0;
@@ -88,6 +89,11 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
                 h->limit.n_frames = (unsigned) (h->head - h->next);
         }
         endpoint_abandon(h->endpoint);
+}
+
+void hearing_wait(struct hearing *h, unsigned max_frames) {
+        hearing_begin(h, false, max_frames);
+        h->is_patient = true;
 }
 
 static void end(struct hearing *h) {
@@ -126,7 +132,8 @@ static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         else if (verdict == ENDPOINT_SPEECH && h->has_begun)
                 h->ready = h->head;
 
-        if (h->has_begun ? is_full(h, verdict) : h->n_listened >= frames_of(h->config.patience_ms))
+        if (h->has_begun ? is_full(h, verdict)
+                         : !h->is_patient && h->n_listened >= frames_of(h->config.patience_ms))
                 end(h);
         else if (!h->is_held && verdict == ENDPOINT_END)
                 end(h);
@@ -143,7 +150,8 @@ void hearing_push(struct hearing *h, const struct frame *frame) {
                 h->first = h->head;
                 return;
         }
-        if (frame->has_gap && !is_within)
+        /* No pre-roll from before the gap. */
+        if (frame->has_gap && !(is_within && h->has_begun))
                 h->first = h->head;
         h->ring[h->head % CAPACITY] = *frame;
         h->head++;
@@ -164,7 +172,7 @@ void hearing_finish(struct hearing *h) {
 }
 
 void hearing_abandon(struct hearing *h) {
-        h->is_listening = false;
+        h->is_listening = h->has_begun = false;
         h->next = h->ready = h->head;
         end(h);
 }
@@ -180,6 +188,10 @@ bool hearing_take(struct hearing *h, struct frame *ret) {
 
 size_t hearing_n_ready(const struct hearing *h) {
         return (size_t) (h->ready - h->next);
+}
+
+bool hearing_has_begun(const struct hearing *h) {
+        return h->has_begun;
 }
 
 bool hearing_has_ended(const struct hearing *h) {

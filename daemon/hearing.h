@@ -36,6 +36,12 @@ DEFINE_CLEANUP(struct hearing *, hearing_free)
 /* A turn begins.  max_frames: it is ended there. */
 void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames);
 
+/* The same for speech that nobody has called for: waited for without end. */
+void hearing_wait(struct hearing *h, unsigned max_frames);
+
+/* Whether the turn's first word was heard. */
+bool hearing_has_begun(const struct hearing *h);
+
 /* The next frame of the microphone, within a turn or not. */
 void hearing_push(struct hearing *h, const struct frame *frame);
 

@@ -19,12 +19,28 @@ void live_add_status(const struct live *l, json_t *status) {
         const struct pipeline_microphone *m = &l->microphone;
 
         (void) json_object_set_new(status, "muted", json_boolean(l->is_muted));
+        (void) json_object_set_new(status, "mode", json_string(mode_name(turns_mode(l->turns))));
+        (void) json_object_set_new(status, "ignored_segments",
+                                   json_integer((json_int_t) turns_n_ignored(l->turns)));
         (void) json_object_set_new(status, "microphone",
                                    json_string(microphone_state_name(m->state)));
         if (m->device[0])
                 (void) json_object_set_new(status, "microphone_device", reply_string(m->device));
         if (m->state == MICROPHONE_LOST)
                 (void) json_object_set_new(status, "microphone_error", reply_string(m->why.text));
+}
+
+void live_set_mode(struct live *l, enum mode mode) {
+        turns_set_mode(l->turns, mode);
+        pipeline_set_hands_free(l->pipeline, l->can_hear && mode != MODE_PUSH);
+}
+
+void live_set_loaded(struct live *l, bool hears, enum mode mode) {
+        l->can_hear = hears;
+        if (!hears && mode != MODE_PUSH)
+                log_warning("Mode=%s, but the model can not hear, going on without listening",
+                            mode_name(mode));
+        live_set_mode(l, hears ? mode : MODE_PUSH);
 }
 
 static json_t *reply_level(const struct live *l, const struct pipeline_level *level) {
@@ -108,12 +124,32 @@ void live_on_event(struct live *l, const struct pipeline_event *event) {
         case PIPELINE_LEVEL:
                 tell_level(l, &event->level);
                 break;
+        case PIPELINE_SPEECH:
+                turns_on_speech(l->turns);
+                break;
         case PIPELINE_DEVICES:
                 answer_devices(l, &event->devices);
                 break;
         case PIPELINE_ASLEEP:
                 break;
         }
+}
+
+int live_on_mode(struct live *l, struct call *call, json_t *parameters) {
+        const char *name = parameter_string(parameters, "mode", NULL);
+        enum mode mode;
+
+        if (!name || mode_from_name(name, &mode) < 0) {
+                call_invalid_parameter(call, "mode");
+                return 0;
+        }
+        if (!l->can_hear && mode != MODE_PUSH) {
+                call_error(call, ASSISTANT ".CannotHear", NULL);
+                return 0;
+        }
+        live_set_mode(l, mode);
+        call_reply(call, NULL);
+        return 0;
 }
 
 int live_on_mute(struct live *l, struct call *call, json_t *parameters) {

@@ -19,6 +19,7 @@ struct live {
 
         struct pipeline_microphone microphone; /* as last told */
         bool is_muted, is_asleep;
+        bool can_hear;             /* the model is there, and hears */
         struct listeners meters;   /* calls of Level */
         struct listeners listings; /* calls of Devices */
 };
@@ -34,6 +35,13 @@ void live_set_asleep(struct live *l, bool is_asleep);
 /* Adds what Status tells of the microphone. */
 void live_add_status(const struct live *l, json_t *status);
 
+/* The model is there, and so is the mode that was configured. */
+void live_set_loaded(struct live *l, bool hears, enum mode mode);
+
+/* Hands free or not, from now on. */
+void live_set_mode(struct live *l, enum mode mode);
+
+int live_on_mode(struct live *l, struct call *call, json_t *parameters);
 int live_on_mute(struct live *l, struct call *call, json_t *parameters);
 int live_on_devices(struct live *l, struct call *call);
 int live_on_level(struct live *l, struct call *call);

@@ -16,9 +16,10 @@
 #include "daemon/limit.h"
 #include "daemon/thread.h"
 
-#define PIPELINE_MAX_JOBS 4
-#define PIPELINE_IDLE_NS  UINT64_C(1000000000)
-#define PIPELINE_FRAME_NS UINT64_C(40000000)
+#define PIPELINE_MAX_JOBS          4
+#define PIPELINE_IDLE_NS           UINT64_C(1000000000)
+#define PIPELINE_FRAME_NS          UINT64_C(40000000)
+#define PIPELINE_FRAMES_PER_SECOND (FRAME_RATE / FRAME_SAMPLES)
 
 /* What has to be kept of a pipe for MaxSeconds of sound: 48 kHz, stereo, 32 bits, and never less
  * than this. */
@@ -31,6 +32,8 @@
 /* How long a turn listens to a microphone that gives nothing. */
 #define PIPELINE_OPEN_NS  UINT64_C(1500000000)
 #define PIPELINE_STALL_NS UINT64_C(6000000000)
+
+#define PIPELINE_RETELL_NS UINT64_C(10000000000)
 
 #define PIPELINE_EVENTS       32
 #define PIPELINE_LEVEL_EVENTS 16 /* a meter that is not read may take no more */
@@ -51,7 +54,7 @@ struct pipeline {
 
         /* Written by the main thread only. */
         _Atomic uint64_t finished; /* the newest turn that is to listen no longer */
-        atomic_bool is_muted, has_meter;
+        atomic_bool is_muted, has_meter, is_hands_free;
         atomic_uint n_lists;  /* how often the devices were asked for */
         atomic_uint n_sleeps; /* of falling asleep and of waking, so odd while asleep */
 
@@ -59,15 +62,21 @@ struct pipeline {
         uint64_t turn;
         struct microphone microphone;
         struct hearing *hearing; /* owned */
-        bool is_listening;
-        uint64_t linger_ns; /* until then the microphone stays open */
-        uint64_t frame_ns;  /* when a frame last came */
+        bool is_listening;       /* for a turn */
+        bool is_waiting;         /* for speech, or for the job of what was said */
+        uint64_t told_ns;        /* ... of which PIPELINE_SPEECH was sent then; 0: not yet */
+        uint64_t linger_ns;      /* until then the microphone stays open */
+        uint64_t frame_ns;       /* when a frame last came */
         unsigned n_listed;
         unsigned n_slept;    /* the n_sleeps that was answered last */
         unsigned n_measured; /* frames in the level under way */
         float peak;
         double power;
 };
+
+static bool has_room_for_event(const struct pipeline *p) {
+        return spsc_count(&p->events) < PIPELINE_EVENTS;
+}
 
 static bool send_event(struct pipeline *p, const struct pipeline_event *event) {
         bool is_sent = spsc_push(&p->events, event, 1) == 1;
@@ -145,19 +154,47 @@ static void tell_asleep(struct pipeline *p, unsigned n_sleeps) {
                 p->n_slept = n_sleeps;
 }
 
+/* While no turn listens, speech is waited for that nobody has called for. */
+static void wait_for_speech(struct pipeline *p, bool is_wanted) {
+        if (p->is_listening || p->is_waiting == is_wanted)
+                return;
+        if (is_wanted)
+                hearing_wait(p->hearing, p->config->max_seconds * PIPELINE_FRAMES_PER_SECOND);
+        else
+                hearing_abandon(p->hearing);
+        p->is_waiting = is_wanted;
+        p->told_ns = 0;
+}
+
+/* Now and then again: a job that never comes may not make us deaf. */
+static void tell_speech(struct pipeline *p, uint64_t now) {
+        const struct pipeline_event event = { .kind = PIPELINE_SPEECH };
+
+        if (!p->is_waiting || !hearing_has_begun(p->hearing) || !has_room_for_event(p))
+                return;
+        if (p->told_ns != 0 && now - p->told_ns < PIPELINE_RETELL_NS)
+                return;
+        (void) send_event(p, &event);
+        p->told_ns = now;
+}
+
 static void look_after_microphone(struct pipeline *p) {
         uint64_t now = clock_now_ns();
         unsigned n_lists = atomic_load_explicit(&p->n_lists, memory_order_relaxed);
         unsigned n_sleeps = atomic_load_explicit(&p->n_sleeps, memory_order_relaxed);
         bool has_meter = atomic_load_explicit(&p->has_meter, memory_order_relaxed);
+        bool is_muted = atomic_load_explicit(&p->is_muted, memory_order_relaxed);
+        bool is_hands_free = atomic_load_explicit(&p->is_hands_free, memory_order_relaxed);
 
         p->microphone.list_is_wanted |= n_lists != p->n_listed;
         p->n_listed = n_lists;
-        p->microphone.is_wanted = (p->is_listening || has_meter || now < p->linger_ns) &&
-                                  !atomic_load_explicit(&p->is_muted, memory_order_relaxed) &&
-                                  !sleeps(n_sleeps);
+        p->microphone.is_wanted =
+                (p->is_listening || is_hands_free || has_meter || now < p->linger_ns) && !is_muted &&
+                !sleeps(n_sleeps);
+        wait_for_speech(p, is_hands_free && !is_muted && !sleeps(n_sleeps));
         microphone_step(&p->microphone, now);
         tell_asleep(p, n_sleeps);
+        tell_speech(p, now);
 }
 
 /* To be asked between any two steps that take time, and whenever the bell rang: the bell is cleared
@@ -340,10 +377,17 @@ static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, 
 
 static int
 listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
+        const struct sound end = { .kind = SOUND_END, .turn = job->turn };
         int r;
 
-        hearing_begin(p->hearing, job->is_held, job->max_frames);
+        /* Speech that was meant for this job is gone when the microphone was muted, or another turn
+         * has listened. */
+        if (job->is_uncalled && !(p->is_waiting && hearing_has_begun(p->hearing)))
+                return push(p, &end);
+        if (!job->is_uncalled)
+                hearing_begin(p->hearing, job->is_held, job->max_frames);
         p->is_listening = true;
+        p->is_waiting = false;
         r = listen_until_end(p, job, why);
         p->is_listening = false;
         p->linger_ns = clock_now_ns() + (uint64_t) job->linger_seconds * 1000000000;
@@ -495,6 +539,11 @@ void pipeline_finish(struct pipeline *p, uint64_t turn) {
 
 void pipeline_set_muted(struct pipeline *p, bool muted) {
         atomic_store_explicit(&p->is_muted, muted, memory_order_relaxed);
+        wake_ring(p->sounds->room_fd);
+}
+
+void pipeline_set_hands_free(struct pipeline *p, bool on) {
+        atomic_store_explicit(&p->is_hands_free, on, memory_order_relaxed);
         wake_ring(p->sounds->room_fd);
 }
 

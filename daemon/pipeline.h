@@ -14,15 +14,17 @@
 
 /* The audio thread: takes one sound after the other, from a file or from the microphone, and pushes
  * its frames into the sound queue, at the speed of the clock or as fast as there is room.  The
- * microphone is open while a turn listens, while somebody reads the meter, and for LingerSeconds
- * after that; never while muted, nor while the machine sleeps.  All functions below are for the main thread. */
+ * microphone is open while a turn listens, while somebody reads the meter, for LingerSeconds after
+ * that, and always hands free; never while muted, nor while the machine sleeps.  All functions below
+ * are for the main thread. */
 struct pipeline;
 
 struct pipeline_job {
         uint64_t turn;
         int fd; /* owned by the pipeline once it was accepted; -1: listen to the microphone */
         bool realtime;
-        bool is_held;                        /* listen until pipeline_finish() */
+        bool is_uncalled; /* take the speech that PIPELINE_SPEECH has told of, if it is still there */
+        bool is_held;     /* listen until pipeline_finish() */
         unsigned max_frames;                 /* ... and at most so long */
         unsigned max_seconds, stall_seconds; /* of a file */
         unsigned linger_seconds;             /* of the microphone */
@@ -31,6 +33,7 @@ struct pipeline_job {
 enum pipeline_event_kind {
         PIPELINE_MICROPHONE, /* its state has changed */
         PIPELINE_LEVEL,      /* while the meter is on, some eight times a second */
+        PIPELINE_SPEECH,     /* hands free: somebody has begun to speak and waits for a job */
         PIPELINE_DEVICES,    /* what pipeline_list() asked for */
         PIPELINE_ASLEEP,     /* what pipeline_set_asleep() asked for: no device is open */
 };
@@ -82,6 +85,10 @@ void pipeline_set_muted(struct pipeline *p, bool muted);
 void pipeline_set_asleep(struct pipeline *p, bool is_asleep);
 
 void pipeline_set_meter(struct pipeline *p, bool on);
+
+/* Hands free, speech is waited for while no turn listens.  What is said before the job comes is kept,
+ * as long as HEARING_BACKLOG allows. */
+void pipeline_set_hands_free(struct pipeline *p, bool on);
 
 /* Asks for PIPELINE_DEVICES. */
 void pipeline_list(struct pipeline *p);

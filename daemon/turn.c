@@ -40,6 +40,8 @@ int turn_new(struct turn **ret, const struct ask *ask, size_t max_text) {
         turn->origin = ask->text ? ORIGIN_TEXT : ask->is_live ? ORIGIN_MICROPHONE : ORIGIN_AUDIO;
         turn->realtime = ask->realtime;
         turn->is_held = ask->is_held;
+        turn->is_uncalled = turn->is_hidden = ask->is_uncalled;
+        turn->needs_phrase = ask->needs_phrase;
         turn->max_frames = ask->max_frames;
         turn->thinking = ask->thinking;
         turn->max_tokens = ask->max_tokens;

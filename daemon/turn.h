@@ -25,6 +25,9 @@ struct turn {
         bool is_held;        /* of the microphone: until turns_finish() */
         bool is_finished;    /* ... which was called while it waited */
         unsigned max_frames; /* ... and at most so long */
+        bool is_uncalled;    /* made of speech, not by a client */
+        bool needs_phrase;   /* ... and counts only with the wake phrase */
+        bool is_hidden;      /* ... and no client knows of it, because it may not count */
         bool thinking;
         unsigned max_tokens;
 
@@ -54,6 +57,7 @@ struct ask {
         bool realtime;
         bool is_live; /* neither text nor audio_fd, but the microphone */
         bool is_held; /* ... until turns_finish() */
+        bool is_uncalled, needs_phrase;
         unsigned max_frames;
         bool thinking;
         unsigned max_tokens;

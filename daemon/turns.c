@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/handsfree.h"
 #include "daemon/tools.h"
 #include "model/toolcall.h"
 
@@ -16,6 +17,7 @@ struct turns {
 
         struct turn *running; /* owned */
         struct turn *waiting; /* owned, oldest first */
+        struct handsfree handsfree;
         enum activity activity;
         struct event_loaded loaded;
         unsigned position;
@@ -122,6 +124,13 @@ static void log_turn(const struct turn *turn) {
 static void finish(struct turns *t, struct turn *turn) {
         struct news news = { .kind = NEWS_DONE, .turn = turn };
 
+        if (turn->is_hidden && turn->fault != FAULT_MODEL) {
+                log_debug("Turn %llu: speech that does not count, %u frames",
+                          (unsigned long long) turn->id, turn->timings.n_frames);
+                turn_free(turn);
+                return;
+        }
+        handsfree_on_done(&t->handsfree, turn);
         if (turn->has_run)
                 store_turn(t, turn);
         log_turn(turn);
@@ -168,6 +177,8 @@ static int send_request(struct turns *t, const struct turn *turn) {
                 .turn = turn->id,
                 .origin = turn->origin,
                 .text_size = turn->heard.size,
+                .is_uncalled = turn->is_uncalled,
+                .needs_phrase = turn->needs_phrase,
                 .thinking = turn->thinking,
                 .max_tokens = turn->max_tokens,
                 .asked_ns = turn->asked_ns,
@@ -196,6 +207,7 @@ static int begin(struct turns *t, struct turn *turn) {
                 .fd = turn->audio_fd,
                 .realtime = turn->realtime,
                 .is_held = turn->is_held,
+                .is_uncalled = turn->is_uncalled,
                 .max_frames = turn->max_frames,
                 .max_seconds = config->max_seconds,
                 .stall_seconds = config->stall_seconds,
@@ -214,14 +226,27 @@ static int begin(struct turns *t, struct turn *turn) {
         return send_request(t, turn);
 }
 
-/* Gives the model to the next one in the queue. */
+/* The next one in the queue, or else what was said without being called for. */
+static struct turn *take_next(struct turns *t) {
+        struct turn *turn = take_waiting(t, false);
+        struct ask ask;
+
+        if (turn || !handsfree_take(&t->handsfree, &ask))
+                return turn;
+        if (turn_new(&turn, &ask, max_text(t)) < 0)
+                return NULL;
+        turn->id = ++t->last_id;
+        return turn;
+}
+
+/* Gives the model to the next one. */
 static void begin_next(struct turns *t) {
         struct turn *turn;
         int r;
 
         if (t->activity == ACTIVITY_LOADING || t->running || t->is_stopping)
                 return;
-        turn = take_waiting(t, false);
+        turn = take_next(t);
         if (!turn)
                 return;
 
@@ -235,6 +260,8 @@ static void begin_next(struct turns *t) {
         }
         t->running = turn;
         turn->has_run = true;
+        if (turn->is_hidden)
+                return;
         t->activity = turn->origin == ORIGIN_TEXT ? ACTIVITY_THINKING : ACTIVITY_LISTENING;
 }
 
@@ -258,6 +285,7 @@ int turns_new(struct turns **ret, const struct turns_config *config) {
         if (!t)
                 return -ENOMEM;
         t->config = *config;
+        t->handsfree = (struct handsfree){ .config = config->config };
 
         if (config->store) {
                 r = store_last_turn(config->store, &t->last_id, &why);
@@ -294,6 +322,20 @@ void turns_set_loaded(struct turns *t, const struct event_loaded *loaded) {
         settle_later(t);
 }
 
+static void cancel(struct turns *t, struct turn *turn) {
+        turn->is_cancelled = true;
+        if (turn != t->running) {
+                settle_later(t);
+                return;
+        }
+        pipeline_end_turn(t->config.pipeline, turn->id);
+        inference_end_turn(t->config.inference, turn->id);
+}
+
+static bool is_hidden(const struct turn *turn) {
+        return turn && turn->is_hidden;
+}
+
 int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
         struct turn **end = &t->waiting;
         struct turn *turn;
@@ -304,7 +346,7 @@ int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
                 return -ESHUTDOWN;
 
         /* The one that is about to run does not count as waiting. */
-        if (!t->running && t->activity != ACTIVITY_LOADING)
+        if ((!t->running || is_hidden(t->running)) && t->activity != ACTIVITY_LOADING)
                 limit++;
         if (turns_n_waiting(t) >= limit)
                 return -EBUSY;
@@ -319,22 +361,16 @@ int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
         *end = turn;
         settle_later(t);
 
+        /* Who calls does not wait for what may be the television. */
+        if (is_hidden(t->running))
+                cancel(t, t->running);
+
         *ret = turn;
         return 0;
 }
 
-static void cancel(struct turns *t, struct turn *turn) {
-        turn->is_cancelled = true;
-        if (turn != t->running) {
-                settle_later(t);
-                return;
-        }
-        pipeline_end_turn(t->config.pipeline, turn->id);
-        inference_end_turn(t->config.inference, turn->id);
-}
-
 bool turns_cancel(struct turns *t, uint64_t id) {
-        if (t->running && (id == 0 || id == t->running->id)) {
+        if (t->running && !is_hidden(t->running) && (id == 0 || id == t->running->id)) {
                 cancel(t, t->running);
                 return true;
         }
@@ -366,11 +402,28 @@ bool turns_finish(struct turns *t) {
 void turns_cancel_live(struct turns *t) {
         struct turn *turn = t->running;
 
-        if (turn && turn->origin == ORIGIN_MICROPHONE && t->activity == ACTIVITY_LISTENING)
+        t->handsfree.is_waiting = false;
+        if (turn && turn->origin == ORIGIN_MICROPHONE &&
+            (t->activity == ACTIVITY_LISTENING || turn->is_hidden))
                 cancel(t, turn);
         for (turn = t->waiting; turn; turn = turn->next)
                 if (turn->origin == ORIGIN_MICROPHONE && !turn->is_cancelled)
                         cancel(t, turn);
+}
+
+void turns_set_mode(struct turns *t, enum mode mode) {
+        if (mode == t->handsfree.mode)
+                return;
+        t->handsfree.mode = mode;
+        t->handsfree.follow_until_ns = 0;
+        t->handsfree.is_waiting = false;
+        if (is_hidden(t->running))
+                cancel(t, t->running);
+}
+
+void turns_on_speech(struct turns *t) {
+        handsfree_on_speech(&t->handsfree, t->running && !is_hidden(t->running));
+        settle_later(t);
 }
 
 void turns_disown(struct turns *t, struct turn *turn) {
@@ -466,6 +519,7 @@ static void on_done(struct turns *t, const struct event_done *done) {
         turn->is_cut = done->is_cut;
         t->n_cut += done->is_cut;
         turn->outcome = done->outcome;
+        t->handsfree.n_ignored += done->is_ignored && done->timings.n_frames > 0;
         if (done->outcome == OUTCOME_FAILED) {
                 turn->fault = done->fault;
                 turn->why = done->why;
@@ -512,6 +566,9 @@ void turns_on_event(struct turns *t, const struct event *event) {
 
         switch (event->kind) {
         case EVENT_STARTED:
+                if (t->running->is_hidden)
+                        t->activity = ACTIVITY_LISTENING;
+                t->running->is_hidden = false;
                 tell(t, &started);
                 break;
         case EVENT_END_OF_SPEECH:
@@ -557,6 +614,14 @@ void turns_stop(struct turns *t) {
 
 enum activity turns_activity(const struct turns *t) {
         return t->activity;
+}
+
+enum mode turns_mode(const struct turns *t) {
+        return t->handsfree.mode;
+}
+
+uint64_t turns_n_ignored(const struct turns *t) {
+        return t->handsfree.n_ignored;
 }
 
 unsigned turns_n_waiting(const struct turns *t) {

@@ -75,6 +75,16 @@ bool turns_cancel(struct turns *t, uint64_t id);
 /* Ends the listening, not the turn, of the one that listens or waits to.  False when none does. */
 bool turns_finish(struct turns *t);
 
+/* Hands free: from now on speech that nobody has called for is a turn, or none; see enum mode. */
+void turns_set_mode(struct turns *t, enum mode mode);
+enum mode turns_mode(const struct turns *t);
+
+/* Somebody has begun to speak and nobody listens; PIPELINE_SPEECH. */
+void turns_on_speech(struct turns *t);
+
+/* Segments of speech that were not meant for us. */
+uint64_t turns_n_ignored(const struct turns *t);
+
 /* Cancels all turns that listen or wait to. */
 void turns_cancel_live(struct turns *t);
 

@@ -27,6 +27,43 @@ enum ctl_exit ctl_mute(const struct ctl *c) {
         return set_muted(c, true);
 }
 
+static enum ctl_exit set_mode(const struct ctl *c, const char *mode) {
+        struct varlink_reply reply;
+        enum ctl_exit e;
+
+        e = ctl_call(c, "io.gemmad.Assistant.SetMode", json_pack("{s:s}", "mode", mode), &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+        if (c->as_json)
+                print_json(reply.parameters);
+        else
+                (void) puts(mode);
+        varlink_reply_done(&reply);
+        return CTL_EXIT_OK;
+}
+
+enum ctl_exit ctl_mode(const struct ctl *c) {
+        struct varlink_reply reply;
+        json_t *status;
+        enum ctl_exit e;
+
+        if (c->n_arguments > 0)
+                return set_mode(c, c->arguments[0]);
+        e = ctl_call(c, "io.gemmad.Assistant.Status", NULL, &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+        if (c->as_json) {
+                status = json_pack("{s:O*}", "mode", json_object_get(reply.parameters, "mode"));
+                print_json(status);
+                json_decref(status);
+        } else {
+                print_text(stdout, c->to_terminal, field_string(reply.parameters, "mode"));
+                (void) putchar('\n');
+        }
+        varlink_reply_done(&reply);
+        return CTL_EXIT_OK;
+}
+
 enum ctl_exit ctl_unmute(const struct ctl *c) {
         return set_muted(c, false);
 }

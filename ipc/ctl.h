@@ -46,6 +46,7 @@ enum ctl_exit ctl_ask(const struct ctl *c);
 enum ctl_exit ctl_listen(const struct ctl *c);
 enum ctl_exit ctl_mute(const struct ctl *c);
 enum ctl_exit ctl_unmute(const struct ctl *c);
+enum ctl_exit ctl_mode(const struct ctl *c);
 enum ctl_exit ctl_devices(const struct ctl *c);
 enum ctl_exit ctl_meter(const struct ctl *c);
 enum ctl_exit ctl_doctor(const struct ctl *c);

@@ -36,6 +36,8 @@ static const struct command {
           "", 1, ctl_trace },
         { "mute", "mute", "close the microphone and keep it closed", "", 0, ctl_mute },
         { "unmute", "unmute", "let the microphone be opened again", "", 0, ctl_unmute },
+        { "mode", "mode [push|open|wake]", "what the microphone waits for, or from now on", "", 1,
+          ctl_mode },
         { "devices", "devices", "which microphones there are", "", 0, ctl_devices },
         { "meter", "meter", "how loud it is at the microphone", "", 0, ctl_meter },
         { "doctor", "doctor", "what keeps the assistant from hearing, and what helps", "", 0,

@@ -90,6 +90,7 @@ struct session {
 
 static sem_t fake_gate, fake_arrived, fake_heard;
 static atomic_bool fake_appends_gated;
+static _Atomic(const char *) fake_words;
 
 __attribute__((constructor)) static void fake_init(void) {
         (void) sem_init(&fake_gate, 0, 0);
@@ -107,6 +108,7 @@ void fake_reset(void) {
                sem_trywait(&fake_heard) == 0)
                 ;
         atomic_store(&fake_appends_gated, false);
+        atomic_store(&fake_words, NULL);
 }
 
 void fake_allow(unsigned n) {
@@ -121,6 +123,10 @@ void fake_wait_gate(void) {
 void fake_wait_frames(unsigned n) {
         while (n-- > 0)
                 wait_on(&fake_heard);
+}
+
+void fake_say(const char *words) {
+        atomic_store(&fake_words, words);
 }
 
 void fake_gate_appends(bool gated) {
@@ -142,7 +148,7 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
         if (!e)
                 return -ENOMEM;
         (void) snprintf(e->path, sizeof(e->path), "%s",
-                        config->model_path ? config->model_path : "");
+                        config->model_path ? config->model_path : "transcript");
         if (is_kind(e, "slow"))
                 pass_gate();
         if (is_kind(e, "broken")) {
@@ -533,6 +539,7 @@ static unsigned last_user_turn(const struct session *s, char *text, size_t size,
 }
 
 static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool asked) {
+        const char *words = atomic_load(&fake_words);
         char answer[64];
 
         (void) snprintf(answer, sizeof(answer), "%s%u frames", asked ? "words of " : "", n_frames);
@@ -544,7 +551,7 @@ static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool 
                 script_token(s, FAKE_TURN_END);
                 return;
         }
-        script_text(s, answer);
+        script_text(s, words ? words : answer);
         script_call(s, "call:get_time{}");
 }
 

@@ -17,8 +17,8 @@
  *
  * and answers sound with the number of frames.  The path of the model chooses what it is:
  * "fake:" with any of the words transcript, unsure (of everything), deaf, broken, slow (loads after
- * fake_allow()), small (a context of 200 positions), tools (its vocabulary can
- * declare tools; results are its answer) in it. */
+ * fake_allow()), small (a context of 200 positions), tools (its vocabulary can declare tools; results
+ * are its answer) in it.  Without a path it is a transcriber, as the pocket model is. */
 
 /* Forgets what was allowed and who arrived; before an engine is opened. */
 void fake_reset(void);
@@ -31,6 +31,10 @@ void fake_wait_gate(void);
 
 /* Waits until n more frames have been appended. */
 void fake_wait_frames(unsigned n);
+
+/* What a transcriber, and so the gate, understands of sound that is not silence; the string has to
+ * live on.  NULL: the number of frames. */
+void fake_say(const char *words);
 
 /* Whether appending stops at the gate too. */
 void fake_gate_appends(bool gated);

@@ -166,7 +166,7 @@ try:
 except RuntimeError as e:
     skip_all(e)
 login1 = None if missing() else Login1()
-daemon = Daemon("[Audio]\nLingerSeconds=0\nPatienceMs=60000\n",
+daemon = Daemon("[Audio]\nLingerSeconds=0\nPatienceMs=60000\nFollowUpSeconds=60\n",
                 environment={**sound.for_daemon, **(login1.environment if login1 else {})})
 tap = Tap()
 
@@ -383,6 +383,105 @@ def slept():
     login1.wait_for("taken sleep delay")
     assert status()["microphone"] == "closed", "nobody wants it"
 
+@contextlib.contextmanager
+def hands_free(mode):
+    """A client that watches, while the microphone is open without anybody calling."""
+    with contextlib.closing(daemon.client()) as watcher, contextlib.closing(daemon.client()) as c:
+        watcher.send(ASSISTANT + "Watch", more=True)
+        assert "error" not in c.call(ASSISTANT + "SetMode", {"mode": mode})
+        wait_microphone("live")
+        try:
+            yield watcher
+        finally:
+            c.call(ASSISTANT + "SetMode", {"mode": "push"})
+    wait_microphone("closed")
+
+
+def watched_turn(watcher):
+    """The next turn, of which all is told in order."""
+    kinds = []
+    while True:
+        event = watcher.receive()["parameters"]["event"]
+        if event["kind"] == "transcript":
+            continue
+        kinds.append(event["kind"])
+        if event["kind"] == "done":
+            assert kinds[0] == "started" and kinds.count("started") == 1, kinds
+            return event["turn"]
+
+
+def say_until(watcher, name, transcript):
+    for _ in range(4):
+        sound.mouth.say(name)
+        turn = watched_turn(watcher)
+        print(f"# heard '{turn['heard']}'")
+        if turn["heard"] == transcript:
+            assert turn["source"] == "microphone" and turn["outcome"] == "answered", turn
+            return turn
+    raise AssertionError(f"{name} was not understood")
+
+
+def ignored_after(name):
+    """Says what is not meant for the daemon, and waits until it has been heard."""
+    before = status()
+    sound.mouth.say(name)
+    wait_until(lambda: status()["ignored_segments"] > before["ignored_segments"], f"{name} is ignored")
+    after = status()
+    assert after["turns"] == before["turns"] and after["state"] == "idle", after
+
+
+def history_size():
+    with contextlib.closing(daemon.client()) as c:
+        return len(c.call(ASSISTANT + "History", {"limit": 1000})["parameters"]["turns"])
+
+
+def open_microphone():
+    with hands_free("open") as watcher:
+        turn = say_until(watcher, TIME, "what time is it")
+        assert turn["calls"] and turn["answered"], turn
+        assert status()["mode"] == "open" and status()["microphone"] == "live"
+
+
+def wake_phrase():
+    with hands_free("wake") as watcher:
+        n = history_size()
+        ignored_after(TIME)
+        ignored_after("how-are-you-today.flite-rms.wav")
+        assert history_size() == n
+        turn = say_until(watcher, BROWSER, "hey gemma open the browser")
+        assert turn["calls"] == expected(BROWSER), turn
+
+
+def follow_up():
+    with hands_free("wake") as watcher:
+        turn = say_until(watcher, "hey-gemma.espeak-annie.wav", "hey gemma")
+        assert turn["calls"][0]["name"] == "wake", turn
+        sound.mouth.say(TIME)
+        turn = watched_turn(watcher)
+        assert turn["heard"] == "what time is it", turn
+
+
+def muted_hands_free():
+    with hands_free("wake"):
+        with contextlib.closing(daemon.client()) as c:
+            c.call(ASSISTANT + "Mute", {"muted": True})
+            wait_until(lambda: not sound.is_recorded(), "the device is closed")
+            assert status()["mode"] == "wake" and status()["microphone"] == "closed"
+            c.call(ASSISTANT + "Mute", {"muted": False})
+        wait_microphone("live")
+
+
+def ctl_mode():
+    r = daemon.ctl("mode")
+    assert r.returncode == 0 and r.stdout == "push\n", r
+    r = daemon.ctl("mode", "wake")
+    assert r.returncode == 0 and status()["mode"] == "wake", r
+    assert json.loads(daemon.ctl("--json", "mode").stdout) == {"mode": "wake"}
+    r = daemon.ctl("mode", "never")
+    assert r.returncode != 0 and status()["mode"] == "wake", r
+    r = daemon.ctl("mode", "push")
+    assert r.returncode == 0 and status()["mode"] == "push", r
+
 
 def ctl():
     r = daemon.ctl("devices")
@@ -469,6 +568,11 @@ try:
         tap.rule("while the key is held, all is heard", held)
         tap.rule("when nobody speaks, nothing is heard", nothing_said)
         tap.rule("a turn that listens is cancelled", cancelled)
+        tap.rule("an open microphone is answered without being asked for", open_microphone)
+        tap.rule("in mode wake only what begins with the phrase is answered", wake_phrase)
+        tap.rule("after the phrase alone, the next words count", follow_up)
+        tap.rule("mute closes the device hands free, too", muted_hands_free)
+        tap.rule("gemmactl mode", ctl_mode)
         tap.rule("mute closes the device", muted)
         tap.rule("a microphone that was gone is heard again", lost_and_found)
         tap.rule("a gap does not end a turn", lost_while_speaking)

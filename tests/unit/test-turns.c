@@ -52,6 +52,7 @@ struct world {
         char reason[512];
         struct owner owners[N_OWNERS];
         struct turn *asked[N_OWNERS];
+        struct owner uncalled; /* what was told of turns that nobody called for */
         unsigned n_told_done;
 };
 
@@ -73,7 +74,7 @@ static void on_news(const struct news *news, void *userdata) {
         (void) userdata;
         world.n_told_done += news->kind == NEWS_DONE;
         if (!o)
-                return;
+                o = &world.uncalled;
         /* A token is part of the answer; its number does not matter. */
         if (news->kind != NEWS_TOKEN)
                 add_word(o->story, sizeof(o->story), words[news->kind],
@@ -256,6 +257,44 @@ static void speak_live(enum fake_sound sound, size_t n_frames) {
                 (void) sd_event_run(world.loop, 1000);
         while (!fake_mic_is_empty())
                 (void) sd_event_run(world.loop, 1000);
+}
+
+/* Takes in what the pipeline has to tell until somebody has begun to speak. */
+static void wait_speech(void) {
+        struct pollfd bell = { .fd = pipeline_events_fd(world.pipeline), .events = POLLIN };
+        struct pipeline_event event;
+
+        for (;;) {
+                turn_loop();
+                while (pipeline_next_event(world.pipeline, &event)) {
+                        if (event.kind != PIPELINE_SPEECH)
+                                continue;
+                        turns_on_speech(world.turns);
+                        return;
+                }
+                (void) poll(&bell, 1, 10);
+                wake_clear(bell.fd);
+        }
+}
+
+static void set_mode(enum mode mode) {
+        turns_set_mode(world.turns, mode);
+        pipeline_set_hands_free(world.pipeline, mode != MODE_PUSH);
+}
+
+/* A segment of speech that nobody has called for. */
+static void say(const char *words) {
+        fake_say(words);
+        world.uncalled = (struct owner){};
+        speak_live(FAKE_VOICE, 40);
+        speak_live(FAKE_ROOM, 25);
+        wait_speech();
+}
+
+static void wait_ignored(uint64_t n) {
+        while (turns_n_ignored(world.turns) < n)
+                if (sd_event_run(world.loop, UINT64_MAX) < 0)
+                        break;
 }
 
 static struct owner *wait_done(unsigned owner) {
@@ -1007,6 +1046,146 @@ static void an_open_microphone_does_not_disturb_a_file(void) {
         close_world();
 }
 
+static void an_open_microphone_makes_turns_of_speech(void) {
+        open_loaded("fake:", "");
+        set_mode(MODE_OPEN);
+        speak_live(FAKE_ROOM, 50);
+        for (int i = 0; i < 2; i++) {
+                say(NULL);
+                turn_loop_until(&world.uncalled.is_done);
+                expect(world.uncalled.outcome == OUTCOME_ANSWERED);
+                expect(strcmp(world.uncalled.story, "started token done") == 0);
+                expect(strstr(world.uncalled.answered, "frames"));
+                expect(world.uncalled.timings.n_frames >= 40 &&
+                       world.uncalled.timings.n_frames <= 56);
+        }
+        expect(fake_mic_is_open());
+        set_mode(MODE_PUSH);
+        close_world();
+}
+
+static void speech_without_words_is_no_turn(void) {
+        open_loaded("fake:transcript unsure", "");
+        set_mode(MODE_OPEN);
+        speak_live(FAKE_ROOM, 50);
+        say("cough");
+        wait_ignored(1);
+        expect(!world.uncalled.story[0] && world.n_told_done == 0);
+        expect(turns_activity(world.turns) == ACTIVITY_IDLE);
+        close_world();
+}
+
+/* With a model that answers, next to which the pocket model hears, and with the pocket model. */
+static void check_phrase(const char *model) {
+        unsigned n_answered = 0;
+
+        open_loaded(model, "[Audio]\nFollowUpSeconds=0\n");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        for (int i = 0; i < 2; i++) {
+                say("what time is it");
+                wait_ignored(2 * (unsigned) i + 1);
+                expect(!world.uncalled.story[0]);
+                say("hey gemmadine what time is it");
+                wait_ignored(2 * (unsigned) i + 2);
+                expect(!world.uncalled.story[0] && world.n_told_done == n_answered);
+
+                say("Hey Gemma what time is it");
+                turn_loop_until(&world.uncalled.is_done);
+                n_answered++;
+                expect(strncmp(world.uncalled.story, "started ", 8) == 0);
+                expect(world.uncalled.outcome == OUTCOME_ANSWERED);
+                expect(world.uncalled.answered[0]);
+        }
+        expect(turns_n_done(world.turns) == n_answered);
+        expect(turns_n_ignored(world.turns) == 4);
+        close_world();
+}
+
+static void only_the_phrase_makes_a_turn(void) {
+        check_phrase("fake:");
+        check_phrase("fake:transcript");
+}
+
+/* What is ignored is nowhere in the history. */
+static void ignored_speech_is_not_written_down(void) {
+        uint64_t before, after;
+        struct why why = {};
+
+        open_loaded("fake:", "");
+        set_mode(MODE_WAKE);
+        expect(store_last_turn(world.store, &before, &why) == 0);
+        speak_live(FAKE_ROOM, 50);
+        say("what time is it");
+        wait_ignored(1);
+        expect(store_last_turn(world.store, &after, &why) == 0 && after == before);
+        close_world();
+}
+
+static void the_phrase_alone_opens_the_follow_up(void) {
+        open_loaded("fake:", "[Audio]\nFollowUpSeconds=600\n");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        say("hey gemma");
+        turn_loop_until(&world.uncalled.is_done);
+        expect(strcmp(world.uncalled.story, "started heard:hey gemma call done") == 0);
+        expect(strstr(world.uncalled.calls, "\"wake\"") && !world.uncalled.answered[0]);
+
+        say("what time is it");
+        turn_loop_until(&world.uncalled.is_done);
+        expect(strcmp(world.uncalled.story, "started token done") == 0);
+        expect(turns_n_ignored(world.turns) == 0);
+        close_world();
+}
+
+static void who_calls_does_not_wait_for_the_room(void) {
+        open_loaded("fake:", "");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        speak_live(FAKE_VOICE, 40);
+        wait_speech();
+        turn_loop();
+        /* Somebody speaks on and on, and is not meant for us. */
+        expect(strcmp(answer_to(0, "say hello")->answered, "hello") == 0);
+        expect(turns_cancel(world.turns, 0) == false);
+        close_world();
+}
+
+static void speech_waits_for_the_answer_before(void) {
+        open_loaded("fake:", "");
+        set_mode(MODE_OPEN);
+        speak_live(FAKE_ROOM, 50);
+        expect(ask_text(0, "gate x") == 0);
+        turn_loop();
+        fake_wait_gate();
+        say(NULL);
+        turn_loop();
+        expect(!world.uncalled.story[0]);
+        fake_allow(100);
+        wait_done(0);
+        turn_loop_until(&world.uncalled.is_done);
+        expect(world.uncalled.timings.n_frames >= 40);
+        close_world();
+}
+
+static void muting_closes_an_open_microphone(void) {
+        open_loaded("fake:", "[Audio]\nLingerSeconds=0\n");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        speak_live(FAKE_VOICE, 20);
+        wait_speech();
+        pipeline_set_muted(world.pipeline, true);
+        turns_cancel_live(world.turns);
+        wait_microphone(MICROPHONE_CLOSED);
+        expect(strcmp(answer_to(0, "say hello")->answered, "hello") == 0);
+        expect(!world.uncalled.story[0] && turns_n_ignored(world.turns) == 0);
+        pipeline_set_muted(world.pipeline, false);
+        speak_live(FAKE_ROOM, 50);
+        say("hey gemma go on");
+        turn_loop_until(&world.uncalled.is_done);
+        close_world();
+}
+
 int main(void) {
         char command[64];
 
@@ -1016,6 +1195,14 @@ int main(void) {
 
         rule("a text is answered", a_text_is_answered);
         rule("the microphone is answered", the_microphone_is_answered);
+        rule("an open microphone makes turns of speech", an_open_microphone_makes_turns_of_speech);
+        rule("speech without words is no turn", speech_without_words_is_no_turn);
+        rule("only the phrase makes a turn", only_the_phrase_makes_a_turn);
+        rule("ignored speech is not written down", ignored_speech_is_not_written_down);
+        rule("the phrase alone opens the follow-up", the_phrase_alone_opens_the_follow_up);
+        rule("who calls does not wait for the room", who_calls_does_not_wait_for_the_room);
+        rule("speech waits for the answer before", speech_waits_for_the_answer_before);
+        rule("muting closes an open microphone", muting_closes_an_open_microphone);
         rule("a held turn ends by finish", a_held_turn_ends_by_finish);
         rule("when nobody speaks nothing is heard", nobody_speaks_and_nothing_is_heard);
         rule("a turn that is finished while it waits hears nothing",

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/handsfree.h"
+
+#include "audio/frame.h"
+#include "base/clock.h"
+
+void handsfree_on_speech(struct handsfree *h, bool is_busy) {
+        if (h->mode == MODE_PUSH)
+                return;
+        /* Told again, it is the same speech. */
+        if (h->is_waiting)
+                return;
+        h->is_waiting = true;
+        h->follows_up = !is_busy && clock_now_ns() < h->follow_until_ns;
+}
+
+bool handsfree_take(struct handsfree *h, struct ask *ret) {
+        if (!h->is_waiting)
+                return false;
+
+        h->is_waiting = false;
+        *ret = (struct ask){
+                .audio_fd = -1,
+                .is_live = true,
+                .is_uncalled = true,
+                .needs_phrase = h->mode == MODE_WAKE && !h->follows_up,
+                .max_frames = h->config->max_seconds * (FRAME_RATE / FRAME_SAMPLES),
+                .thinking = h->config->thinking,
+                .max_tokens = h->config->max_tokens,
+        };
+        return true;
+}
+
+/* Who typed or played a file does not sit there waiting to speak. */
+void handsfree_on_done(struct handsfree *h, const struct turn *turn) {
+        if (turn->origin != ORIGIN_MICROPHONE || turn->outcome != OUTCOME_ANSWERED)
+                return;
+        h->follow_until_ns = clock_now_ns() + (uint64_t) h->config->follow_up_seconds * 1000000000;
+}
