@@ -3,34 +3,12 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/handsfree.h"
-#include "daemon/tools.h"
-#include "model/toolcall.h"
+#include "daemon/turns-internal.h"
 
-struct turns {
-        struct turns_config config;
-        sd_event_source *settle; /* owned; puts the queue in order in a later round of the loop */
-
-        struct turn *running; /* owned */
-        struct turn *waiting; /* owned, oldest first */
-        struct handsfree handsfree;
-        enum activity activity;
-        struct event_loaded loaded;
-        unsigned position;
-        uint64_t last_id;
-        uint64_t n_done, n_cut;
-        bool is_stopping;
-        bool has_store_failed; /* ... and that has been said */
-
-        uint64_t transcript_turn;
-        struct text transcript; /* for transcript_turn, as it comes */
-};
-
-static size_t max_text(const struct turns *t) {
+size_t turns_max_text(const struct turns *t) {
         return (size_t) t->config.config->max_text_kib * 1024;
 }
 
@@ -38,19 +16,8 @@ static void settle_later(struct turns *t) {
         (void) sd_event_source_set_enabled(t->settle, SD_EVENT_ONESHOT);
 }
 
-static void tell(struct turns *t, const struct news *news) {
+void turns_tell(struct turns *t, const struct news *news) {
         t->config.notify(news, t->config.userdata);
-}
-
-static void tell_text(struct turns *t, enum news_kind kind, const char *text, size_t size) {
-        struct news news = {
-                .kind = kind,
-                .turn = t->running,
-                .text = text,
-                .text_size = size,
-        };
-
-        tell(t, &news);
 }
 
 int turns_record(const struct turns *t,
@@ -84,7 +51,7 @@ int turns_record(const struct turns *t,
 }
 
 /* A store that fails is said once, and again when it has worked in between. */
-static void note_store(struct turns *t, int r, const struct why *why) {
+void turns_note_store(struct turns *t, int r, const struct why *why) {
         if (r < 0 && !t->has_store_failed)
                 log_warning("The history can not be written (%s), going on without it", why->text);
         t->has_store_failed = r < 0;
@@ -104,7 +71,7 @@ static void store_turn(struct turns *t, const struct turn *turn) {
                 r = store_append(t->config.store, &record, &why);
         else
                 (void) because(&why, r, "%s", strerror(-r));
-        note_store(t, r, &why);
+        turns_note_store(t, r, &why);
 }
 
 static void log_turn(const struct turn *turn) {
@@ -135,11 +102,11 @@ static void finish(struct turns *t, struct turn *turn) {
                 store_turn(t, turn);
         log_turn(turn);
         t->n_done++;
-        tell(t, &news);
+        turns_tell(t, &news);
         turn_free(turn);
 }
 
-static void finish_running(struct turns *t) {
+void turns_finish_running(struct turns *t) {
         struct turn *turn = TAKE_PTR(t->running);
 
         t->activity = ACTIVITY_IDLE;
@@ -233,7 +200,7 @@ static struct turn *take_next(struct turns *t) {
 
         if (turn || !handsfree_take(&t->handsfree, &ask))
                 return turn;
-        if (turn_new(&turn, &ask, max_text(t)) < 0)
+        if (turn_new(&turn, &ask, turns_max_text(t)) < 0)
                 return NULL;
         turn->id = ++t->last_id;
         return turn;
@@ -289,7 +256,7 @@ int turns_new(struct turns **ret, const struct turns_config *config) {
 
         if (config->store) {
                 r = store_last_turn(config->store, &t->last_id, &why);
-                note_store(t, r, &why);
+                turns_note_store(t, r, &why);
         }
         r = sd_event_add_defer(config->loop, &t->settle, on_settle, t);
         if (r < 0)
@@ -351,7 +318,7 @@ int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
         if (turns_n_waiting(t) >= limit)
                 return -EBUSY;
 
-        r = turn_new(&turn, ask, max_text(t));
+        r = turn_new(&turn, ask, turns_max_text(t));
         if (r < 0)
                 return r;
         turn->id = ++t->last_id;
@@ -431,171 +398,6 @@ void turns_disown(struct turns *t, struct turn *turn) {
         cancel(t, turn);
 }
 
-/* The first failure is the one that is told. */
-static void spoil(struct turn *turn, const char *reason) {
-        if (turn->fault != FAULT_NONE)
-                return;
-
-        turn->fault = FAULT_MODEL;
-        (void) because(&turn->why, 0, "%s", reason);
-}
-
-static void on_heard(struct turns *t, const struct event *event) {
-        struct turn *turn = t->running;
-
-        if (text_append(&turn->heard, event->text, event->text_size, max_text(t)) < 0)
-                spoil(turn, "what was heard is longer than MaxTextKiB");
-        if (!event->is_last)
-                return;
-
-        turn->has_heard = true;
-        text_trim(&turn->heard);
-        tell_text(t, NEWS_HEARD, text_data(&turn->heard), turn->heard.size);
-}
-
-static void on_token(struct turns *t, const char *text, size_t size) {
-        struct turn *turn = t->running;
-
-        if (text_append(&turn->answered, text, size, max_text(t)) < 0)
-                spoil(turn, "the answer is longer than MaxTextKiB");
-        else
-                tell_text(t, NEWS_TOKEN, text, size);
-}
-
-/* A call that this program can answer is answered in words, if the model said none. */
-static void answer_call(struct turns *t, const char *name) {
-        char sentence[128];
-
-        if (t->running->answered.size == 0 &&
-            tools_answer(name, TOOLS_SENTENCE, time(NULL), sentence, sizeof(sentence)))
-                on_token(t, sentence, strlen(sentence));
-}
-
-static void add_call(struct turns *t) {
-        _cleanup_(freep) char *name = NULL;
-        struct turn *turn = t->running;
-        struct news news = { .kind = NEWS_CALL, .turn = turn };
-        json_t *arguments;
-        struct why why = {};
-        int r;
-
-        turn->calls_size += turn->call.size;
-        if (turn->calls_size > max_text(t)) {
-                spoil(turn, "the calls are longer than MaxTextKiB");
-                return;
-        }
-        r = toolcall_parse(text_data(&turn->call), turn->call.size, &name, &arguments, &why);
-        if (r < 0) {
-                (void) because_in(&why, r, "the model wrote a call that can not be read");
-                spoil(turn, why.text);
-                return;
-        }
-
-        news.call = json_pack("{s:s, s:o}", "name", name, "arguments", arguments);
-        if (!news.call || json_array_append_new(turn->calls, news.call) < 0) {
-                spoil(turn, "out of memory");
-                return;
-        }
-        tell(t, &news);
-        answer_call(t, name);
-}
-
-static void on_call(struct turns *t, const struct event *event) {
-        struct turn *turn = t->running;
-
-        if (text_append(&turn->call, event->text, event->text_size, max_text(t)) < 0)
-                spoil(turn, "a call is longer than MaxTextKiB");
-        if (!event->is_last)
-                return;
-
-        add_call(t);
-        text_clear(&turn->call);
-}
-
-static void on_done(struct turns *t, const struct event_done *done) {
-        struct turn *turn = t->running;
-
-        turn->timings = done->timings;
-        turn->is_cut = done->is_cut;
-        t->n_cut += done->is_cut;
-        turn->outcome = done->outcome;
-        t->handsfree.n_ignored += done->is_ignored && done->timings.n_frames > 0;
-        if (done->outcome == OUTCOME_FAILED) {
-                turn->fault = done->fault;
-                turn->why = done->why;
-        } else if (done->outcome == OUTCOME_CANCELLED) {
-                turn->fault = FAULT_NONE;
-                turn->why = (struct why){};
-        } else if (turn->fault != FAULT_NONE) {
-                turn->outcome = OUTCOME_FAILED;
-        }
-        text_trim(&turn->heard);
-        finish_running(t);
-}
-
-/* Comes after the turn is over and freed; only its id is left. */
-static void on_transcript(struct turns *t, const struct event *event) {
-        struct why why = {};
-        int r;
-
-        if (event->turn != t->transcript_turn)
-                text_clear(&t->transcript);
-        t->transcript_turn = event->turn;
-
-        if (text_append(&t->transcript, event->text, event->text_size, max_text(t)) < 0)
-                return;
-        if (!event->is_last || !t->config.store || t->transcript.size == 0)
-                return;
-
-        r = store_set_heard(t->config.store, event->turn, t->transcript.data, t->transcript.size,
-                            &why);
-        if (r != -ENOENT)
-                note_store(t, r, &why);
-}
-
-void turns_on_event(struct turns *t, const struct event *event) {
-        struct news started = { .kind = NEWS_STARTED, .turn = t->running };
-
-        t->position = event->position;
-        if (event->kind == EVENT_TRANSCRIPT) {
-                on_transcript(t, event);
-                return;
-        }
-        if (!t->running || event->turn != t->running->id)
-                return;
-
-        switch (event->kind) {
-        case EVENT_STARTED:
-                if (t->running->is_hidden)
-                        t->activity = ACTIVITY_LISTENING;
-                t->running->is_hidden = false;
-                tell(t, &started);
-                break;
-        case EVENT_END_OF_SPEECH:
-                t->activity = ACTIVITY_THINKING;
-                break;
-        case EVENT_HEARD:
-                t->activity = ACTIVITY_ANSWERING;
-                on_heard(t, event);
-                break;
-        case EVENT_TOKEN:
-                t->activity = ACTIVITY_ANSWERING;
-                on_token(t, event->text, event->text_size);
-                break;
-        case EVENT_CALL:
-                t->activity = ACTIVITY_ANSWERING;
-                on_call(t, event);
-                break;
-        case EVENT_DONE:
-                on_done(t, &event->done);
-                break;
-        case EVENT_LOADED:
-        case EVENT_LOAD_FAILED:
-        case EVENT_TRANSCRIPT:
-                break;
-        }
-}
-
 void turns_stop(struct turns *t) {
         struct turn *turn;
 
@@ -606,7 +408,7 @@ void turns_stop(struct turns *t) {
                 turn->outcome = OUTCOME_CANCELLED;
                 turn->fault = FAULT_NONE;
                 turn->timings.done = clock_ms(clock_now_ns() - turn->asked_ns);
-                finish_running(t);
+                turns_finish_running(t);
         }
         while ((turn = take_waiting(t, false)))
                 finish_waiting(t, turn, OUTCOME_CANCELLED, FAULT_STOPPING);
