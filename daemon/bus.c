@@ -26,7 +26,9 @@ struct bus {
         char *model;         /* owned, never NULL, like the next two; valid UTF-8 */
         char *heard;         /* of the last turn */
         char *answered;
+        uint64_t last_turn; /* 0: none, or forgotten */
         enum activity told; /* what the bus knows */
+        enum mode told_mode;
         bool is_muted;
         bool is_lossy; /* signals were lost, and that has been said */
 };
@@ -133,6 +135,13 @@ static int get_state(GETTER) {
         return sd_bus_message_append(reply, "s", activity_name(turns_activity(b->turns)));
 }
 
+static int get_mode(GETTER) {
+        const struct bus *b = userdata;
+
+        (void) bus, (void) path, (void) interface, (void) property, (void) error;
+        return sd_bus_message_append(reply, "s", mode_name(turns_mode(b->turns)));
+}
+
 static int get_muted(GETTER) {
         const struct bus *b = userdata;
 
@@ -158,8 +167,10 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_SIGNAL_WITH_ARGS("Token", SD_BUS_ARGS("t", turn, "s", text), 0),
         SD_BUS_SIGNAL_WITH_ARGS("Call", SD_BUS_ARGS("t", turn, "s", name, "s", arguments), 0),
         SD_BUS_SIGNAL_WITH_ARGS("Done", SD_BUS_ARGS("t", turn, "s", outcome), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("Transcript", SD_BUS_ARGS("t", turn, "s", text), 0),
         SD_BUS_PROPERTY("State", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Muted", "b", get_muted, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Mode", "s", get_mode, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Model", "s", NULL, offsetof(struct bus, model),
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("LastHeard", "s", NULL, offsetof(struct bus, heard),
@@ -279,6 +290,7 @@ static void tell_call(struct bus *b, const struct news *news) {
 static void tell_done(struct bus *b, const struct turn *turn) {
         const char *outcome = outcome_name(turn->outcome);
 
+        b->last_turn = turn->id;
         set_property(b, &b->heard, "LastHeard", text_data(&turn->heard), turn->heard.size);
         set_property(b, &b->answered, "LastAnswer", text_data(&turn->answered),
                      turn->answered.size);
@@ -306,14 +318,25 @@ void bus_on_news(struct bus *b, const struct news *news) {
         case NEWS_DONE:
                 tell_done(b, news->turn);
                 break;
+        case NEWS_TRANSCRIPT:
+                if (news->id == b->last_turn)
+                        set_property(b, &b->heard, "LastHeard", news->text, news->text_size);
+                tell_text(b, "Transcript", news->id, news->text, news->text_size);
+                break;
         }
 }
 
 void bus_changed(struct bus *b) {
         enum activity activity;
+        enum mode mode;
 
         if (!b)
                 return;
+        mode = turns_mode(b->turns);
+        if (mode != b->told_mode) {
+                b->told_mode = mode;
+                tell_property(b, "Mode");
+        }
         activity = turns_activity(b->turns);
         if (activity == b->told)
                 return;
@@ -331,6 +354,7 @@ void bus_set_muted(struct bus *b, bool is_muted) {
 void bus_forget(struct bus *b) {
         if (!b)
                 return;
+        b->last_turn = 0;
         set_property(b, &b->heard, "LastHeard", "", 0);
         set_property(b, &b->answered, "LastAnswer", "", 0);
 }

@@ -451,7 +451,7 @@ static void answer_asker(struct control *c, const struct turn *turn, json_t *rep
 
 void control_on_news(const struct news *news, void *userdata) {
         struct control *c = userdata;
-        struct asker *a = news->turn->owner;
+        struct asker *a = news->turn ? news->turn->owner : NULL;
         json_t *reply;
 
         control_changed(c);

@@ -97,13 +97,13 @@ static json_t *reply_done(const struct turns *turns, const struct turn *turn) {
 
 json_t *reply_event(const struct turns *turns, const struct news *news) {
         static const char *const kinds[] = {
-                [NEWS_STARTED] = "started", [NEWS_HEARD] = "heard", [NEWS_TOKEN] = "token",
-                [NEWS_CALL] = "call",       [NEWS_DONE] = "done",
+                [NEWS_STARTED] = "started", [NEWS_HEARD] = "heard",
+                [NEWS_TOKEN] = "token",     [NEWS_CALL] = "call",
+                [NEWS_DONE] = "done",       [NEWS_TRANSCRIPT] = "transcript",
         };
         json_t *event;
 
-        event = json_pack("{s:s, s:I}", "kind", kinds[news->kind], "id",
-                          (json_int_t) news->turn->id);
+        event = json_pack("{s:s, s:I}", "kind", kinds[news->kind], "id", (json_int_t) news->id);
         if (!event)
                 return NULL;
 
@@ -112,6 +112,7 @@ json_t *reply_event(const struct turns *turns, const struct news *news) {
                 break;
         case NEWS_HEARD:
         case NEWS_TOKEN:
+        case NEWS_TRANSCRIPT:
                 (void) json_object_set_new(event, "text", reply_text(news->text, news->text_size));
                 break;
         case NEWS_CALL:

@@ -123,10 +123,24 @@ static void on_done(struct turns *t, const struct event_done *done) {
         turns_finish_running(t);
 }
 
-/* Comes after the turn is over and freed; only its id is left. */
-static void on_transcript(struct turns *t, const struct event *event) {
+/* 0 when the turn is still to be known, in the history if there is one. */
+static int keep_transcript(struct turns *t, uint64_t id) {
         struct why why = {};
         int r;
+
+        if (!t->config.store)
+                return 0;
+        r = store_set_heard(t->config.store, id, t->transcript.data, t->transcript.size, &why);
+        if (r == -ENOENT)
+                return r;
+        turns_note_store(t, r, &why);
+        return 0;
+}
+
+/* Comes after the turn is over and freed; only its id is left.  What was forgotten in between is not
+ * told any more. */
+static void on_transcript(struct turns *t, const struct event *event) {
+        struct news news = { .kind = NEWS_TRANSCRIPT, .id = event->turn };
 
         if (event->turn != t->transcript_turn)
                 text_clear(&t->transcript);
@@ -134,13 +148,11 @@ static void on_transcript(struct turns *t, const struct event *event) {
 
         if (text_append(&t->transcript, event->text, event->text_size, turns_max_text(t)) < 0)
                 return;
-        if (!event->is_last || !t->config.store || t->transcript.size == 0)
+        if (!event->is_last || t->transcript.size == 0 || keep_transcript(t, event->turn) < 0)
                 return;
-
-        r = store_set_heard(t->config.store, event->turn, t->transcript.data, t->transcript.size,
-                            &why);
-        if (r != -ENOENT)
-                turns_note_store(t, r, &why);
+        news.text = text_data(&t->transcript);
+        news.text_size = t->transcript.size;
+        turns_tell(t, &news);
 }
 
 void turns_on_event(struct turns *t, const struct event *event) {

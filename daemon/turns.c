@@ -17,7 +17,11 @@ static void settle_later(struct turns *t) {
 }
 
 void turns_tell(struct turns *t, const struct news *news) {
-        t->config.notify(news, t->config.userdata);
+        struct news complete = *news;
+
+        if (news->turn)
+                complete.id = news->turn->id;
+        t->config.notify(&complete, t->config.userdata);
 }
 
 int turns_record(const struct turns *t,

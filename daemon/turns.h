@@ -28,14 +28,16 @@ enum news_kind {
         NEWS_HEARD,
         NEWS_TOKEN,
         NEWS_CALL,
-        NEWS_DONE, /* the turn is freed afterwards */
+        NEWS_DONE,       /* the turn is freed afterwards */
+        NEWS_TRANSCRIPT, /* what was heard, found out when the turn was over and freed */
 };
 
 /* What happens in a turn, for those who listen.  Valid in the call only. */
 struct news {
         enum news_kind kind;
-        const struct turn *turn;
-        const char *text; /* of heard and token */
+        uint64_t id;
+        const struct turn *turn; /* NULL for a transcript */
+        const char *text;        /* of heard, token and transcript */
         size_t text_size;
         json_t *call; /* borrowed */
 };

@@ -105,7 +105,7 @@ def introspection():
     for piece in ('<method name="Ask">', '<arg type="s" name="text" direction="in"/>',
                   '<arg type="t" name="turn" direction="out"/>', '<method name="Cancel">',
                   '<signal name="Token">', '<signal name="Heard">', '<signal name="Call">',
-                  '<signal name="Done">', '<property name="State" type="s" access="read">',
+                  '<signal name="Done">', '<signal name="Transcript">', '<property name="Mode" type="s" access="read">', '<property name="State" type="s" access="read">',
                   '<property name="Muted" type="b" access="read">',
                   '<property name="Model" type="s" access="read">',
                   '<property name="LastHeard" type="s" access="read">',

@@ -486,6 +486,34 @@ static void watchers_see_the_turns_of_others(void) {
         expect(end_daemon() == 0);
 }
 
+static void watchers_are_told_the_transcript(void) {
+        json_t *reply;
+        int watcher, asker, sound = wav(4);
+        char answer[64];
+
+        start_daemon("fake:", "");
+        watcher = client();
+        asker = client();
+        call(watcher, "Watch", true, "{}");
+        call(asker, "Status", false, "{}");
+        json_decref(next(asker));
+        send_with_fd(asker,
+                     "{\"method\":\"io.gemmad.Assistant.Ask\",\"more\":true,"
+                     "\"parameters\":{\"audio_fd\":0}}",
+                     sound);
+        (void) close(sound);
+        json_decref(read_turn(asker, answer, sizeof(answer)));
+        json_decref(read_turn(watcher, answer, sizeof(answer)));
+        reply = next(watcher);
+        expect(says(reply, "parameters.event.kind", "transcript"));
+        expect(strncmp(json_string_value(member(reply, "parameters.event.text")), "words of ", 9) ==
+               0);
+        json_decref(reply);
+        (void) close(watcher);
+        (void) close(asker);
+        expect(end_daemon() == 0);
+}
+
 static void a_status_is_followed(void) {
         json_t *reply;
         int observer, asker;
@@ -707,6 +735,7 @@ int main(void) {
         rule("a deaf model can not hear", a_deaf_model_can_not_hear);
         rule("a full queue is busy", a_full_queue_is_busy);
         rule("watchers see the turns of others", watchers_see_the_turns_of_others);
+        rule("watchers are told the transcript", watchers_are_told_the_transcript);
         rule("a status is followed", a_status_is_followed);
         rule("a turn ends with its client", a_turn_ends_with_its_client);
         rule("a client that does not read is dropped", a_client_that_does_not_read_is_dropped);

@@ -53,6 +53,7 @@ struct world {
         struct owner owners[N_OWNERS];
         struct turn *asked[N_OWNERS];
         struct owner uncalled; /* what was told of turns that nobody called for */
+        char transcript[64];   /* the last that was told */
         unsigned n_told_done;
 };
 
@@ -68,10 +69,16 @@ static void add_word(char *story, size_t size, const char *word, const char *tex
 
 static void on_news(const struct news *news, void *userdata) {
         static const char *const words[] = { "started", "heard:", "token", "call", "done" };
-        struct owner *o = news->turn->owner;
+        struct owner *o;
         char *calls;
 
         (void) userdata;
+        if (news->kind == NEWS_TRANSCRIPT) {
+                (void) snprintf(world.transcript, sizeof(world.transcript), "%.*s",
+                                (int) news->text_size, news->text);
+                return;
+        }
+        o = news->turn->owner;
         world.n_told_done += news->kind == NEWS_DONE;
         if (!o)
                 o = &world.uncalled;
@@ -418,6 +425,8 @@ static void a_transcript_follows_in_idle_time(void) {
                 expect(store_history(world.store, 0, 1, &(struct store_visitor){ on_record, heard },
                                      &why) == 0);
         expect(strcmp(heard, "words of 3 frames") == 0);
+        /* It belongs to nobody any more, but who watches is told. */
+        expect(strcmp(world.transcript, "words of 3 frames") == 0);
         close_world();
 }
 
