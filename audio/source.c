@@ -201,6 +201,9 @@ static int check_magic(struct source *s, bool *ret_is_wav, struct why *why) {
                 *ret_is_wav = i == 0;
                 return 0;
         }
+        /* What sox -p writes, which people put into pipes. */
+        if (memcmp(head, ".SoX", 4) == 0)
+                return because(why, -EBADMSG, "SoX's own format, which is not read; use -t wav");
         return because(why, -EBADMSG, "not a sound file that can be read (WAV, FLAC, OGG, AIFF)");
 }
 

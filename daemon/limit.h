@@ -34,9 +34,9 @@ static inline bool limit_push(struct limit *l, enum endpoint_verdict verdict) {
         return l->n_frames >= l->max_frames;
 }
 
-/* How many frames are kept of a turn that is cut here. */
+/* How many frames are kept of a turn that is cut here: all of them while nobody speaks. */
 static inline unsigned limit_kept(const struct limit *l) {
-        return l->n_pause > 0 ? l->n_pause : l->n_frames;
+        return l->n_pause > 0 && !l->is_quiet ? l->n_pause : l->n_frames;
 }
 
 #endif

@@ -143,7 +143,7 @@ def bad_pipes():
     """Each names what is wrong."""
     wav = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0"
     for data, reason in ((b"", "nothing came"), (b"hello, what time is it?", "not a sound file"),
-                         (wav, "ends in its head"), (wav + struct.pack("<HHIIHH", 2, 1, 16000, 8000, 1, 4), "format 0x2"),
+                         (b".SoX" + bytes(60), "-t wav"), (wav, "ends in its head"), (wav + struct.pack("<HHIIHH", 2, 1, 16000, 8000, 1, 4), "format 0x2"),
                          (wav + struct.pack("<HHIIHH", 1, 1, 100, 200, 2, 16) + b"data\0\0\0\0", "100 Hz")):
         r = subprocess.run(["gemmactl", "ask", "--audio", "-"], env=daemon.environment, input=data,
                            executable=os.path.join(os.path.dirname(GEMMAD), "gemmactl"), capture_output=True, timeout=60)

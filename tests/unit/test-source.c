@@ -187,6 +187,7 @@ static void not_sound(void) {
                 { "fLaC", 4, -EBADMSG },
                 { "OggS", 4, -EBADMSG },
                 { "Please open the window.\n", 24, -EBADMSG },
+                { ".SoX\0\0\0\0\0\0\0\0\0\0\0\0", 16, -EBADMSG },
                 { "ID3\4\0\0\0\0\0\0\0\0", 12, -EBADMSG },
                 { "\xff\xfb\x90\x64\0\0\0\0\0\0\0\0", 12, -EBADMSG },
                 { "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16, -EBADMSG },
