@@ -186,8 +186,7 @@ static void show_done(struct ask *a, json_t *turn) {
         a->is_done = true;
         if (json_is_true(json_object_get(turn, "cut")))
                 print_error("too long: only the first %.1f s were heard",
-                            json_number_value(json_object_get(json_object_get(turn, "timings"),
-                                                              "audio")) / 1000);
+                            field_number(json_object_get(turn, "timings"), "audio") / 1000);
         if (a->is_interrupted)
                 a->exit = CTL_EXIT_INTERRUPTED;
         else if (strcmp(outcome, "answered") != 0)
