@@ -1,13 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings made worse, and the network; each needs what it is about."""
+"""Recordings made worse or cut, and the network; each needs what it is about."""
+import glob
 import importlib.util
+import os
+import subprocess
+import tempfile
 import unittest
+import wave
 
 import training_test
 
 HAS_NUMPY = importlib.util.find_spec("numpy") is not None
 HAS_TORCH = HAS_NUMPY and importlib.util.find_spec("torch") is not None
+
+CUTTER = os.path.join(os.environ.get("BUILD_DIR", "build"), "bench/cut-speech")
+
+
+def read(path):
+    with wave.open(path) as file:
+        return file.readframes(file.getnframes())
 
 
 @unittest.skipUnless(HAS_NUMPY, "no numpy")
@@ -40,6 +52,37 @@ class Augment(unittest.TestCase):
                     for _ in range(2))
             self.assertTrue(self.np.array_equal(a, b))
             self.assertTrue(self.np.isfinite(a).all() and abs(a).max() <= 1)
+
+
+@unittest.skipUnless(HAS_NUMPY, "no numpy")
+class Cutter(unittest.TestCase):
+    def test_cut(self):
+        """a long recording is cut into its utterances, and hardly anything is lost"""
+        import numpy
+        rng = numpy.random.default_rng(0)
+        room = rng.normal(0, 3, 24000).astype("<i2")
+        paths = sorted(glob.glob(os.path.join(training_test.SOURCE, "tests/speech/*.wav")))[:3]
+        spoken = [numpy.frombuffer(read(path), "<i2") for path in paths]
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "long.wav")
+            with wave.open(path, "wb") as out:
+                out.setparams((1, 2, 16000, 0, "NONE", ""))
+                for samples in spoken:
+                    out.writeframes(numpy.concatenate([room, samples, room]).tobytes())
+            subprocess.run([CUTTER, path, os.path.join(folder, "part")], check=True,
+                           stdout=subprocess.DEVNULL)
+            cut = sorted(glob.glob(os.path.join(folder, "part-*.wav")))
+            self.assertEqual(len(cut), len(spoken))
+            for samples, part in zip(spoken, cut):
+                loud = numpy.sum(samples.astype(float) ** 2)
+                kept = numpy.sum(numpy.frombuffer(read(part), "<i2").astype(float) ** 2)
+                self.assertGreater(kept, 0.98 * loud)
+
+    def test_refuses(self):
+        """what is no recording is refused"""
+        done = subprocess.run([CUTTER, __file__, "/nonexistent/part"], capture_output=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"cut-speech: ", done.stderr)
 
 
 @unittest.skipUnless(HAS_TORCH, "no torch")
