@@ -613,19 +613,19 @@ static ALWAYS_INLINE void mix_queries(const float *weights,
         }
 }
 
-static void mix(const float *weights,
-                size_t stride,
-                unsigned n_queries,
-                const uint16_t *v,
-                size_t n_keys,
-                unsigned size,
-                float *out) {
+/* Values that all columns are taken from before the next: so many fit the first-level cache. */
+#define MIX_SIZE 16384
+
+/* The values of a few keys: columns, two vectors at a time. */
+static ALWAYS_INLINE void mix_keys(const float *weights,
+                                   size_t stride,
+                                   unsigned n_queries,
+                                   const uint16_t *v,
+                                   size_t n_keys,
+                                   unsigned size,
+                                   float *out) {
         unsigned i;
 
-        if (size % (2 * PANEL_ROWS)) {
-                kernels_scalar.mix(weights, stride, n_queries, v, n_keys, size, out);
-                return;
-        }
         for (unsigned d = 0; d < size; d += 2 * PANEL_ROWS) {
                 for (i = 0; i + PANEL_TILE <= n_queries; i += PANEL_TILE)
                         mix_queries(weights + i * stride, stride, PANEL_TILE, v, n_keys, size, d,
@@ -637,6 +637,24 @@ static void mix(const float *weights,
                         mix_queries(weights + i * stride, stride, 1, v, n_keys, size, d,
                                     out + i * size);
         }
+}
+
+static void mix(const float *weights,
+                size_t stride,
+                unsigned n_queries,
+                const uint16_t *v,
+                size_t n_keys,
+                unsigned size,
+                float *out) {
+        size_t step = MIX_SIZE / (size * sizeof(*v)) + 1;
+
+        if (size % (2 * PANEL_ROWS)) {
+                kernels_scalar.mix(weights, stride, n_queries, v, n_keys, size, out);
+                return;
+        }
+        for (size_t j = 0; j < n_keys; j += step)
+                mix_keys(weights + j, stride, n_queries, v + j * size,
+                         n_keys - j < step ? n_keys - j : step, size, out);
 }
 
 static void from_half(float *ret, const uint16_t *x, size_t n) {
