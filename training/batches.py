@@ -31,7 +31,8 @@ class Batch:
     weights: np.ndarray      # [rows, answer]
     frames: np.ndarray = None        # [rows, longest, 640]
     is_audio: np.ndarray = None      # [rows, longest]
-    said: dict = None                # helper -> for each row the CTC classes of what is said
+    said: dict = None                # helper -> for each row the CTC classes of what is said,
+                                     # None where nobody has written it down
     at: int = 0                      # column of the first frame
 
 
@@ -87,8 +88,15 @@ class Maker:
 
     def _said(self, texts):
         other = len(self.words) + 1
-        return {"letters": [[LETTERS.index(c) + 1 for c in t if c in LETTERS] for t in texts],
-                "words": [[self.words.get(word, other) for word in t.split()] for t in texts]}
+
+        def letters(text):
+            return [LETTERS.index(c) + 1 for c in text if c in LETTERS]
+
+        def words(text):
+            return [self.words.get(word, other) for word in text.split()]
+
+        return {helper: [None if text is None else classes(text) for text in texts]
+                for helper, classes in (("letters", letters), ("words", words))}
 
     def text(self, sentences, answers):
         targets, weights = self._answers(answers)
@@ -125,7 +133,7 @@ def _example(data, number, rng, hardness):
     lines, audio, offsets = data
     clip = audio[offsets[number]:offsets[number + 1]].astype(np.float32) / 32768
     frames = augment.to_frames(augment.recording(clip, rng, hardness))
-    return frames, lines[number]["answer"], lines[number]["text"]
+    return frames, lines[number]["answer"], lines[number]["text"] or None
 
 
 def _audio_batches(maker, data, size, rng, hardness):

@@ -28,7 +28,6 @@ from network import Network, Shape
 WARM_UP = 200            # steps
 FINAL_RATE = 0.02        # of the peak, at the end
 CTC_WEIGHT = {"letters": 0.3, "words": 0.5}
-HARDEN = 0.15, 0.5       # the recordings get worse between these parts of the training
 
 
 def tensor(array):
@@ -58,15 +57,18 @@ def answer_loss(logits, batch):
 
 
 def helper_loss(scores, said, batch):
-    """CTC over the audio columns. The rows' padding is on the left, so each row is rolled
-    to begin with its first frame."""
-    lengths = tensor(batch.is_audio.sum(1))
+    """CTC over the audio columns of the rows of which it is known what is said. The rows'
+    padding is on the left, so each row is rolled to begin with its first frame."""
+    known = [row for row, classes in enumerate(said) if classes is not None]
+    if not known:
+        return scores.sum() * 0
+    lengths = tensor(batch.is_audio.sum(1))[known]
     longest = batch.is_audio.shape[1]
     take = (torch.arange(longest)[None] + (longest - lengths)[:, None]) % longest
-    rolled = scores.gather(1, take[..., None].expand(-1, -1, scores.shape[-1]))
-    classes = torch.tensor([number for row in said for number in row])
+    rolled = scores[known].gather(1, take[..., None].expand(-1, -1, scores.shape[-1]))
+    classes = torch.tensor([number for row in known for number in said[row]])
     return F.ctc_loss(rolled.log_softmax(-1).transpose(0, 1), classes, lengths,
-                      torch.tensor([len(row) for row in said]), zero_infinity=True)
+                      torch.tensor([len(said[row]) for row in known]), zero_infinity=True)
 
 
 @torch.no_grad()
@@ -145,6 +147,8 @@ class Trainer:
         self.path = os.path.join(args.out, "last.pt")
         if os.path.exists(self.path):
             self.restore()
+        elif args.start:
+            self.learn_from(args.start)
 
     def restore(self):
         saved = torch.load(self.path, weights_only=False)
@@ -152,6 +156,32 @@ class Trainer:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.spent, self.history = saved["step"], saved["spent"], saved["history"]
         print(f"going on from step {self.step}", flush=True)
+
+    def learn_from(self, path):
+        """Begins with what a model of another context has learned: its layers, and its rows
+        of the tokens and the words that both contexts have. The other rows stay random."""
+        saved = torch.load(path, weights_only=False)
+        context = contexts.parse(saved["context"])
+        known, words = vocabularies.build(context), contexts.words(context)
+        tokens = [(number, known.ids[token]) for number, token in
+                  enumerate(self.vocabulary.tokens) if token in known.ids]
+        heard = [(0, 0), (len(self.maker.words) + 1, len(words) + 1)]    # blank, other words
+        heard += [(self.maker.words[word], number) for number, word in enumerate(words, 1)
+                  if word in self.maker.words]
+        rows = {"token_embd.weight": tokens, "helpers.words.weight": heard,
+                "helpers.words.bias": heard}
+        state = self.network.state_dict()
+        for name, old in saved["network"].items():
+            if name in rows:
+                new, source = zip(*rows[name])
+                state[name][list(new)] = old[list(source)]
+            elif state[name].shape == old.shape:
+                state[name] = old
+            else:
+                raise SystemExit(f"{path}: {name} has another shape than the model to train")
+        self.network.load_state_dict(state)
+        print(f"starting from {path}: {len(tokens)} of {len(self.vocabulary)} tokens and "
+              f"{len(heard) - 2} of {len(self.maker.words)} words are known", flush=True)
 
     def save(self):
         data = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
@@ -187,7 +217,7 @@ class Trainer:
         return min(1.0, self.spent / (60 * self.args.minutes))
 
     def hardness(self):
-        begin, end = HARDEN
+        begin, end = self.args.harden
         return min(1.0, max(0.0, (self.progress() - begin) / (end - begin)))
 
     def validate(self):
@@ -239,7 +269,10 @@ def main():
     options.add_argument("corpus")
     options.add_argument("out")
     options.add_argument("--minutes", type=float, default=90, help="training time, all runs")
+    options.add_argument("--start", help="a last.pt of another context to learn from")
     options.add_argument("--check", type=float, default=6, help="minutes between checks")
+    options.add_argument("--harden", type=float, nargs=2, default=(0.15, 0.5), metavar="PART",
+                         help="the recordings get worse between these parts of the training")
     options.add_argument("--rate", type=float, default=1.5e-3)
     options.add_argument("--batch", type=int, default=16)
     options.add_argument("--layers", type=int, default=4)
