@@ -166,10 +166,12 @@ def dictionary():
 
 
 def scramble(command_words, rng):
-    """Words in no order: some from the dictionary, some that commands are made of."""
+    """Words in no order: some from the dictionary, some that commands are made of. Often
+    only one or two: a single word is taken for a short command most easily."""
+    strange = [word for word in dictionary() if word not in command_words]
     words = []
-    for _ in range(rng.randint(2, 7)):
-        pool = rng.choices((dictionary(), SMALL_WORDS, command_words), (0.5, 0.25, 0.25))[0]
+    for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 4, 5, 6, 7))):
+        pool = rng.choices((strange, SMALL_WORDS, command_words), (0.5, 0.25, 0.25))[0]
         words.append(rng.choice(pool))
-    words[rng.randrange(len(words))] = rng.choice(dictionary())    # never a command
+    words[rng.randrange(len(words))] = rng.choice(strange)         # never a command
     return ("hey gemma " if rng.random() < 0.2 else "") + " ".join(words)
