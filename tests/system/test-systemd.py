@@ -17,6 +17,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import GEMMACTL, GEMMAD, PATIENCE, SOURCE, Tap, wait_until  # noqa: E402
+from login1 import Login1  # noqa: E402
 
 MANAGER = "/lib/systemd/systemd"
 NAME = "io.gemmad.Assistant1"
@@ -37,6 +38,7 @@ DROP_IN = """[Service]
 WatchdogSec=2
 TimeoutAbortSec=1
 StandardError=append:{folder}/log
+Environment={system_bus}
 [Unit]
 StartLimitIntervalSec=0
 """
@@ -119,7 +121,7 @@ def make_inaccessible(folder):
 
 
 class Manager:
-    def __init__(self, folder):
+    def __init__(self, folder, system_bus):
         self.folder = folder
         self.runtime = os.path.join(folder, "run")
         self.home = os.path.join(folder, "home")
@@ -129,7 +131,7 @@ class Manager:
         units = os.path.join(self.home, ".config/systemd/user/")
         write(units + "gemmad.service", template("gemmad.service.in"))
         write(units + "gemmad.socket", template("gemmad.socket"))
-        write(units + "gemmad.service.d/test.conf", DROP_IN.format(folder=folder))
+        write(units + "gemmad.service.d/test.conf", DROP_IN.format(folder=folder, system_bus=system_bus))
         write(units + "dbus.socket", DBUS_SOCKET)
         write(units + "dbus.service", DBUS_SERVICE.format(dbus=shutil.which("dbus-daemon")))
         write(os.path.join(self.runtime, f"dbus-1/services/{NAME}.service"),
@@ -209,6 +211,15 @@ def sandbox():
     assert "can not be" not in m.said(), m.said()
 
 
+def sleeping():
+    """The system bus is within reach from inside, and so is the lock that comes over it."""
+    login1.wait_for("taken sleep delay")
+    login1.sleep()
+    login1.wait_for("released")
+    login1.wake()
+    login1.wait_for("taken sleep delay")
+
+
 def reloading():
     pid = m.pid()
     write(m.config, "[Model]\nMaxTokens=9\nThreads=1\n")
@@ -261,13 +272,16 @@ def stopping():
 if INSIDE not in os.environ:
     outside()
 tap = Tap()
-m = Manager(os.environ.pop(INSIDE))
+login1 = Login1()
+m = Manager(os.environ.pop(INSIDE), "DBUS_SYSTEM_BUS_ADDRESS=" + login1.address)
 tap.rule("the first client starts it", socket_activation)
 tap.rule("it is shut in as the unit says", sandbox)
+tap.rule("it follows the sleep of the machine", sleeping)
 tap.rule("the configuration is read again", reloading)
 tap.rule("killed, it answers the next request", killed)
 tap.rule("stuck, it answers the next request", stuck)
 tap.rule("a call on the bus starts it", bus_activation)
 tap.rule("stopped, nothing is left", stopping)
 m.stop()
+login1.__exit__()
 tap.done()
