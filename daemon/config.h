@@ -36,6 +36,7 @@ struct config {
         enum mode mode;
         unsigned follow_up_seconds;
         unsigned end_silence_ms;
+        unsigned speculate_ms;
         unsigned preroll_ms;
         unsigned patience_ms;
         unsigned linger_seconds;

@@ -276,6 +276,38 @@ static bool counts_at_once(const struct conversation *c) {
         return !c->request.is_uncalled || !(c->request.needs_phrase || is_transcriber(c));
 }
 
+static int fall_back(struct conversation *c) {
+        if (!c->is_ahead)
+                return 0;
+        c->is_ahead = false;
+        return dialogue_fall_back(c->dialogue);
+}
+
+/* A pause that may be the end: what comes after the end is computed already, unless the pause is
+ * over by now.  Whatever is not done when the end comes is done then. */
+static int run_ahead(struct conversation *c) {
+        int r;
+
+        if (c->is_ahead || spsc_count(&c->sounds->queue) > 0)
+                return 0;
+        c->is_ahead = true;
+        r = dialogue_run_ahead(c->dialogue, c->request.thinking);
+        while (r >= 0 && spsc_count(&c->sounds->queue) == 0) {
+                r = look_up(c);
+                if (r < 0)
+                        return r;
+                r = dialogue_feed(c->dialogue);
+                if (r == 0) {
+                        dialogue_foresee(c->dialogue);
+                        return 0;
+                }
+        }
+        /* If there is no room for the answer, the end will tell. */
+        if (r == -ENOSPC)
+                return fall_back(c);
+        return r < 0 ? r : 0;
+}
+
 /* Frames up to the last one, appended in micro-batches as they come. */
 static int hear_frames(struct conversation *c) {
         enum fault fault = is_live(c) ? FAULT_MICROPHONE : FAULT_AUDIO;
@@ -289,13 +321,26 @@ static int hear_frames(struct conversation *c) {
                         return r;
                 if (sound.kind == SOUND_FAILED)
                         return fail(c, fault, -EBADMSG, sound.why.text);
-                if (sound.kind == SOUND_END && sound.n_kept > 0)
-                        return cut(c, sound.n_kept, n);
+                if (sound.kind == SOUND_END && sound.n_kept > 0) {
+                        r = fall_back(c);
+                        return r < 0 ? r : cut(c, sound.n_kept, n);
+                }
                 if (sound.kind == SOUND_END)
                         return append(c, &n);
+                if (sound.kind == SOUND_PAUSE) {
+                        r = append(c, &n);
+                        if (r >= 0)
+                                r = run_ahead(c);
+                        if (r < 0)
+                                return r;
+                        continue;
+                }
+
+                r = fall_back(c);
+                if (r < 0)
+                        return r;
                 if (is_context_full(c, n + 1))
                         return cut(c, c->timings.n_frames, n);
-
                 r = counts_at_once(c) ? announce(c) : 0;
                 if (r < 0)
                         return r;
@@ -384,7 +429,7 @@ static int hear_sound(struct conversation *c) {
         r = pass_gate(c);
         if (r != 0)
                 return r;
-        r = dialogue_close_audio(c->dialogue);
+        r = c->is_ahead ? 0 : dialogue_close_audio(c->dialogue);
         if (r < 0)
                 return r;
         return c->is_told ? emit(c, EVENT_END_OF_SPEECH) : 0;
@@ -403,7 +448,7 @@ static int hear(struct conversation *c) {
         r = c->request.origin == ORIGIN_TEXT ? hear_text(c) : hear_sound(c);
         if (r != 0)
                 return r;
-        r = dialogue_close_user(c->dialogue, c->request.thinking);
+        r = c->is_ahead ? 0 : dialogue_close_user(c->dialogue, c->request.thinking);
         if (r < 0)
                 return r;
         r = feed(c);
@@ -616,7 +661,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->timings = timings_none();
         c->fault = FAULT_NONE;
         c->why = (struct why){};
-        c->is_told = c->is_ignored = false;
+        c->is_told = c->is_ignored = c->is_ahead = false;
         c->has_heard = false;
         c->is_doubted = false;
         c->is_cut = false;

@@ -57,6 +57,7 @@ struct conversation {
         struct timings timings;
         enum fault fault;
         struct why why;
+        bool is_ahead;   /* the turn is closed although its sound may go on */
         bool is_told;    /* that the turn has started */
         bool is_ignored; /* the turn does not count */
         bool has_heard;  /* the transcript has been sent completely */

@@ -26,6 +26,8 @@ struct dialogue {
         struct prompt held;   /* the part of it that is in the cache, from position 0 */
         struct prompt turn;   /* what the turn has put together */
         size_t n_fed;         /* ... and how much of it is in the cache */
+        unsigned frames_end;  /* position behind the last frame, before dialogue_run_ahead() */
+        size_t n_opened;      /* ... and the part of turn that was there by then */
         unsigned audio_end;   /* position behind the last audio, 0 when there is none */
 
         struct prompt exchanges[DIALOGUE_MAX_EXCHANGES]; /* oldest first */
@@ -283,6 +285,32 @@ int dialogue_respond(struct dialogue *d, const char *name, const char *result_js
 
 int dialogue_reopen_model(struct dialogue *d, bool thinking) {
         return thinking && !d->is_plain ? prompt_open_thought(&d->turn, d->tokenizer) : 0;
+}
+
+int dialogue_run_ahead(struct dialogue *d, bool thinking) {
+        int r;
+
+        d->frames_end = session_position(d->session);
+        d->n_opened = d->turn.n_ids;
+        r = dialogue_close_audio(d);
+        if (r < 0)
+                return r;
+        return dialogue_close_user(d, thinking);
+}
+
+void dialogue_foresee(struct dialogue *d) {
+        (void) session_logits(d->session);
+}
+
+int dialogue_fall_back(struct dialogue *d) {
+        int r;
+
+        r = session_rewind(d->session, d->frames_end);
+        if (r < 0)
+                return r;
+        d->turn.n_ids = d->n_fed = d->n_opened;
+        d->audio_end = 0;
+        return 0;
 }
 
 int dialogue_feed(struct dialogue *d) {

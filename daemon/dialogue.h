@@ -58,6 +58,13 @@ bool dialogue_has_tools(const struct dialogue *d);
 int dialogue_respond(struct dialogue *d, const char *name, const char *result_json);
 int dialogue_reopen_model(struct dialogue *d, bool thinking);
 
+/* As if the audio had ended: dialogue_close_audio() and dialogue_close_user() at once, after which
+ * dialogue_feed() appends, and dialogue_foresee() computes what the first token will be chosen from.
+ * dialogue_fall_back() is at the last frame again, and more may follow, as if nothing had been. */
+int dialogue_run_ahead(struct dialogue *d, bool thinking);
+void dialogue_foresee(struct dialogue *d);
+int dialogue_fall_back(struct dialogue *d);
+
 /* One step of appending what the functions above have put together.  1: more to do, 0: all is
  * appended. */
 int dialogue_feed(struct dialogue *d);

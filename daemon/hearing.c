@@ -29,6 +29,9 @@ struct hearing {
         unsigned n_listened; /* frames pushed in this turn */
         struct limit limit;  /* ... since it has begun */
         unsigned n_kept;     /* of a turn that was cut, 0: it was not */
+        unsigned n_paused;   /* frames that were judged a pause, one after the other */
+        bool is_pause_taken; /* ... and this was told */
+        unsigned pause_ms;   /* so long it is silent before the first of them */
 };
 
 static unsigned frames_of(unsigned ms) {
@@ -51,6 +54,7 @@ int hearing_new(struct hearing **ret, const struct hearing_config *config) {
         endpoint.end_ms = config->end_ms;
         if (endpoint.pause_ms > config->end_ms)
                 endpoint.pause_ms = config->end_ms;
+        h->pause_ms = endpoint.pause_ms;
         r = endpoint_new(&h->endpoint, &endpoint);
         if (r < 0)
                 return r;
@@ -83,6 +87,8 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
         h->n_listened = 0;
         h->limit = limit_of(max_frames);
         h->n_kept = 0;
+        h->n_paused = 0;
+        h->is_pause_taken = false;
         h->next = h->ready = h->head;
         if (is_held) {
                 h->next = back(h, h->head, frames_of(h->config.preroll_ms));
@@ -125,6 +131,12 @@ static bool is_full(struct hearing *h, enum endpoint_verdict verdict) {
 
 static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         h->n_listened++;
+        if (verdict == ENDPOINT_PAUSE) {
+                h->n_paused++;
+        } else {
+                h->n_paused = 0;
+                h->is_pause_taken = false;
+        }
         if (h->is_held)
                 h->ready = h->head;
         else if (verdict == ENDPOINT_START && !h->has_begun)
@@ -188,6 +200,18 @@ bool hearing_take(struct hearing *h, struct frame *ret) {
 
 size_t hearing_n_ready(const struct hearing *h) {
         return (size_t) (h->ready - h->next);
+}
+
+bool hearing_take_pause(struct hearing *h) {
+        if (h->config.speculate_ms == 0 || h->is_held || !h->has_begun || h->has_ended)
+                return false;
+        if (h->n_paused == 0 || h->is_pause_taken || h->next != h->ready)
+                return false;
+        if (h->pause_ms + (h->n_paused - 1) * FRAME_MS < h->config.speculate_ms)
+                return false;
+
+        h->is_pause_taken = true;
+        return true;
 }
 
 bool hearing_has_begun(const struct hearing *h) {

@@ -23,8 +23,9 @@ struct hearing;
 
 struct hearing_config {
         unsigned end_ms;
-        unsigned preroll_ms;  /* at most HEARING_MAX_PREROLL_MS */
-        unsigned patience_ms; /* until the first word */
+        unsigned preroll_ms;   /* at most HEARING_MAX_PREROLL_MS */
+        unsigned patience_ms;  /* until the first word */
+        unsigned speculate_ms; /* a pause as long as this may be the end; 0: none is */
 };
 
 #define HEARING_MAX_PREROLL_MS 2000
@@ -56,6 +57,10 @@ bool hearing_take(struct hearing *h, struct frame *ret);
 
 /* Frames that could be taken. */
 size_t hearing_n_ready(const struct hearing *h);
+
+/* Whether a pause has come that may be the end of the turn, of which all frames up to there were
+ * taken.  True once in a pause. */
+bool hearing_take_pause(struct hearing *h);
 
 /* No more frames will come to be ready in this turn. */
 bool hearing_has_ended(const struct hearing *h);

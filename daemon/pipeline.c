@@ -327,12 +327,17 @@ static int play_file(struct pipeline *p, const struct pipeline_job *job, struct 
 /* What can be handed over at once. */
 static void hand_over(struct pipeline *p, uint64_t turn) {
         struct sound sound = { .kind = SOUND_FRAME, .turn = turn, .is_live = true };
+        const struct sound pause = { .kind = SOUND_PAUSE, .turn = turn };
         bool any = false;
 
         while (spsc_count(&p->sounds->queue) < SOUND_QUEUE_FRAMES &&
                hearing_take(p->hearing, &sound.frame)) {
                 sound.n_behind = (unsigned) hearing_n_ready(p->hearing);
                 (void) spsc_push(&p->sounds->queue, &sound, 1);
+                any = true;
+        }
+        if (spsc_count(&p->sounds->queue) < SOUND_QUEUE_FRAMES && hearing_take_pause(p->hearing)) {
+                (void) spsc_push(&p->sounds->queue, &pause, 1);
                 any = true;
         }
         if (any)
@@ -440,6 +445,7 @@ static int open_ears(struct pipeline *p) {
                 .end_ms = config->end_silence_ms,
                 .preroll_ms = config->preroll_ms,
                 .patience_ms = config->patience_ms,
+                .speculate_ms = config->speculate_ms,
         };
         int r;
 

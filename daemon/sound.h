@@ -16,6 +16,7 @@
 
 enum sound_kind {
         SOUND_FRAME,
+        SOUND_PAUSE,  /* the last frame may have been the last of all */
         SOUND_END,    /* no more frames will come, and none of them was marked as the last */
         SOUND_FAILED, /* no more frames will come; why */
 };

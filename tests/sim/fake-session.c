@@ -91,6 +91,7 @@ struct session {
 static sem_t fake_gate, fake_arrived, fake_heard;
 static atomic_bool fake_appends_gated;
 static _Atomic(const char *) fake_words;
+static atomic_uint fake_rewound;
 
 __attribute__((constructor)) static void fake_init(void) {
         (void) sem_init(&fake_gate, 0, 0);
@@ -109,6 +110,7 @@ void fake_reset(void) {
                 ;
         atomic_store(&fake_appends_gated, false);
         atomic_store(&fake_words, NULL);
+        atomic_store(&fake_rewound, 0);
 }
 
 void fake_allow(unsigned n) {
@@ -123,6 +125,10 @@ void fake_wait_gate(void) {
 void fake_wait_frames(unsigned n) {
         while (n-- > 0)
                 wait_on(&fake_heard);
+}
+
+unsigned fake_n_rewound(void) {
+        return atomic_load(&fake_rewound);
 }
 
 void fake_say(const char *words) {
@@ -466,10 +472,17 @@ int session_append_frames(struct session *s, const float *samples, size_t n) {
 int session_rewind(struct session *s, unsigned position) {
         if (position > s->n_ids)
                 return -ERANGE;
+        if (position < s->n_ids)
+                atomic_fetch_add(&fake_rewound, 1);
         s->n_ids = position;
         s->pending = -1;
         s->n_script = s->at = 0;
         return 0;
+}
+
+const float *session_logits(struct session *s) {
+        (void) s;
+        return NULL;
 }
 
 static void script_token(struct session *s, int32_t id) {

@@ -32,6 +32,9 @@ void fake_wait_gate(void);
 /* Waits until n more frames have been appended. */
 void fake_wait_frames(unsigned n);
 
+/* How often positions were taken back that had been appended. */
+unsigned fake_n_rewound(void);
+
 /* What a transcriber, and so the gate, understands of sound that is not silence; the string has to
  * live on.  NULL: the number of frames. */
 void fake_say(const char *words);

@@ -17,6 +17,7 @@ static void open_world(unsigned patience_ms) {
                 .end_ms = 700,
                 .preroll_ms = 200,
                 .patience_ms = patience_ms,
+                .speculate_ms = 300,
         };
 
         n_pushed = 0;
@@ -97,6 +98,54 @@ static void a_pause_is_kept_back_until_speech_goes_on(void) {
         expect(!hearing_has_ended(h));
         n += take(&(uint64_t){ 0 });
         expect(first + n >= n_pushed - 1);
+        hearing_free(h);
+}
+
+static void a_pause_that_may_be_the_end_is_told_once(void) {
+        uint64_t first;
+
+        open_world(8000);
+        push(false, 100);
+        hearing_begin(h, false, 750);
+        expect(!hearing_take_pause(h));
+        push(true, 30);
+        (void) take(&first);
+        expect(!hearing_take_pause(h));
+        push(false, 3);
+        (void) take(&first);
+        expect(!hearing_take_pause(h));
+        push(false, 9);
+        expect(hearing_n_ready(h) == 0 || !hearing_take_pause(h));
+        (void) take(&first);
+        expect(hearing_take_pause(h));
+        push(false, 1);
+        expect(!hearing_take_pause(h));
+
+        /* Speech goes on, and pauses again. */
+        push(true, 20);
+        push(false, 12);
+        (void) take(&first);
+        expect(hearing_take_pause(h));
+        push(false, 20);
+        expect(hearing_has_ended(h) && !hearing_take_pause(h));
+        hearing_free(h);
+}
+
+/* The first word may come whenever it likes. */
+static void speech_that_nobody_called_for_is_waited_for(void) {
+        uint64_t first = 0;
+
+        open_world(2000);
+        hearing_wait(h, 750);
+        push(false, 2000);
+        expect(!hearing_has_ended(h) && !hearing_has_begun(h));
+        push(true, 40);
+        expect(hearing_has_begun(h));
+        push(false, 30);
+        expect(hearing_has_ended(h));
+        /* What was said waits for whoever takes it. */
+        push(false, 3000);
+        expect(take(&first) >= 40 && first >= 1990 && first < 2000);
         hearing_free(h);
 }
 
@@ -238,6 +287,9 @@ static void a_second_turn_begins_anew(void) {
 }
 
 int main(void) {
+        rule("a pause that may be the end is told once", a_pause_that_may_be_the_end_is_told_once);
+        rule("speech that nobody called for is waited for",
+             speech_that_nobody_called_for_is_waited_for);
         rule("a turn is speech with its beginning", a_turn_is_speech_with_its_beginning);
         rule("a pause is kept back until speech goes on",
              a_pause_is_kept_back_until_speech_goes_on);

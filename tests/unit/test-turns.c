@@ -1077,6 +1077,40 @@ static void an_open_microphone_makes_turns_of_speech(void) {
         close_world();
 }
 
+/* Speech with pauses in it.  Tells how often the model was rewound. */
+static unsigned hear_with_pauses(const char *options, struct owner *ret) {
+        unsigned n;
+
+        open_loaded("fake:", options);
+        expect(ask_live(0, false) == 0);
+        speak_live(FAKE_ROOM, 50);
+        for (int i = 0; i < 3; i++) {
+                speak_live(FAKE_VOICE, 20);
+                for (int k = 0; k < 10; k++) {
+                        speak_live(FAKE_ROOM, 1);
+                        (void) usleep(2000);
+                }
+        }
+        expect(strcmp(world.owners[0].story, "started") == 0);
+        n = fake_n_rewound();
+        speak_live(FAKE_ROOM, 20);
+        *ret = *wait_done(0);
+        close_world();
+        return n;
+}
+
+static void an_answer_begun_in_a_pause_is_the_same(void) {
+        struct owner with, without;
+
+        expect(hear_with_pauses("[Audio]\nSpeculateMs=0\n", &without) == 0);
+        expect(hear_with_pauses("[Audio]\nSpeculateMs=200\n", &with) >= 1);
+        expect(strcmp(with.answered, without.answered) == 0);
+        expect(strcmp(with.story, without.story) == 0);
+        expect(with.timings.n_frames == without.timings.n_frames);
+        expect(with.timings.n_prompt_positions == without.timings.n_prompt_positions);
+        expect(with.timings.n_tokens == without.timings.n_tokens);
+}
+
 static void speech_without_words_is_no_turn(void) {
         open_loaded("fake:transcript unsure", "");
         set_mode(MODE_OPEN);
@@ -1209,6 +1243,7 @@ int main(void) {
         rule("a text is answered", a_text_is_answered);
         rule("the microphone is answered", the_microphone_is_answered);
         rule("an open microphone makes turns of speech", an_open_microphone_makes_turns_of_speech);
+        rule("an answer begun in a pause is the same", an_answer_begun_in_a_pause_is_the_same);
         rule("speech without words is no turn", speech_without_words_is_no_turn);
         rule("only the phrase makes a turn", only_the_phrase_makes_a_turn);
         rule("ignored speech is not written down", ignored_speech_is_not_written_down);

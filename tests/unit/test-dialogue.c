@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pocket model in the program, asked by recordings of tests/speech. */
+#include "daemon/dialogue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audio/source.h"
+#include "tests/tap.h"
+
+#define MAX_FRAMES 200
+#define MAX_TOKENS 64
+
+static struct dialogue *dialogue;
+static float samples[MAX_FRAMES * FRAME_SAMPLES];
+static size_t n_frames;
+static unsigned position; /* where the last answer began */
+
+static void load(const char *name) {
+        const char *folder = getenv("SOURCE_DIR") ? getenv("SOURCE_DIR") : ".";
+        struct source *source;
+        struct frame frame;
+        struct why why = {};
+        char path[512];
+
+        n_frames = 0;
+        (void) snprintf(path, sizeof(path), "%s/tests/speech/%s", folder, name);
+        if (source_open_path(&source, path, 0, &why) < 0) {
+                expect(!"the recording can be read");
+                return;
+        }
+        for (; n_frames < MAX_FRAMES && source_read(source, &frame, &why) == 1; n_frames++)
+                memcpy(samples + n_frames * FRAME_SAMPLES, frame.samples, sizeof(frame.samples));
+        source_close(source);
+}
+
+static void feed(void) {
+        int r;
+
+        do
+                r = dialogue_feed(dialogue);
+        while (r > 0);
+        expect(r == 0);
+}
+
+/* The answer, token by token.  Every so many frames it is begun and taken back; 0: never.  At the
+ * last frame it may have been begun, too. */
+static size_t answer(size_t every, int32_t tokens[static MAX_TOKENS], bool *ret_is_sure) {
+        bool is_ahead = false;
+        size_t n = 0;
+
+        while (dialogue_warm(dialogue, false) > 0)
+                ;
+        expect(dialogue_open_audio(dialogue) == 0);
+        feed();
+        for (size_t i = 0; i < n_frames; i++) {
+                if (is_ahead)
+                        expect(dialogue_fall_back(dialogue) == 0);
+                expect(dialogue_append_frames(dialogue, samples + i * FRAME_SAMPLES, 1) == 0);
+                is_ahead = every > 0 && (i + 1) % every == 0;
+                if (!is_ahead)
+                        continue;
+                expect(dialogue_run_ahead(dialogue, false) == 0);
+                /* Also with the end half appended. */
+                if (i % 2)
+                        feed();
+                if (i % 4 == 3)
+                        dialogue_foresee(dialogue);
+        }
+        if (!is_ahead) {
+                expect(dialogue_close_audio(dialogue) == 0);
+                expect(dialogue_close_user(dialogue, false) == 0);
+        }
+        feed();
+        position = dialogue_position(dialogue);
+        while (n < MAX_TOKENS && dialogue_next(dialogue, true, &tokens[n]) == 1)
+                n++;
+        *ret_is_sure = dialogue_is_sure(dialogue);
+        return n;
+}
+
+static void an_answer_that_was_taken_back_leaves_no_trace(void) {
+        static const char *const names[] = {
+                "hey-gemma-open-the-browser.flite-rms.wav",
+                "what-time-is-it.flite-rms.wav",
+                "how-are-you-today.flite-rms.wav",
+                "set-a-timer-for-five-minutes.flite-rms.wav",
+        };
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                int32_t plain[MAX_TOKENS], ahead[MAX_TOKENS];
+                bool is_sure, is_sure_ahead;
+                unsigned plain_position;
+                size_t n;
+
+                load(names[i]);
+                n = answer(0, plain, &is_sure);
+                plain_position = position;
+                for (size_t every = 1; every <= 9; every += 2) {
+                        expect(answer(every, ahead, &is_sure_ahead) == n);
+                        expect(memcmp(plain, ahead, n * sizeof(*plain)) == 0);
+                        expect(is_sure == is_sure_ahead && position == plain_position);
+                }
+        }
+}
+
+static void what_was_begun_at_the_last_frame_is_used(void) {
+        int32_t plain[MAX_TOKENS], ahead[MAX_TOKENS];
+        bool is_sure;
+        size_t n;
+
+        load("what-time-is-it.flite-rms.wav");
+        n = answer(0, plain, &is_sure);
+        expect(n > 0 && is_sure);
+        expect(answer(n_frames, ahead, &is_sure) == n && is_sure);
+        expect(memcmp(plain, ahead, n * sizeof(*plain)) == 0);
+}
+
+int main(void) {
+        struct config *config;
+        struct why why = {};
+
+        if (config_new(&config) < 0 || dialogue_open(&dialogue, config, &why) < 0) {
+                (void) printf("Bail out! %s\n", why.text);
+                return 1;
+        }
+        rule("an answer that was taken back leaves no trace",
+             an_answer_that_was_taken_back_leaves_no_trace);
+        rule("what was begun at the last frame is used", what_was_begun_at_the_last_frame_is_used);
+        dialogue_close(dialogue);
+        config_free(config);
+        return tap_done();
+}
