@@ -31,6 +31,10 @@ static enum ctl_exit set_mode(const struct ctl *c, const char *mode) {
         struct varlink_reply reply;
         enum ctl_exit e;
 
+        if (strcmp(mode, "push") != 0 && strcmp(mode, "open") != 0 && strcmp(mode, "wake") != 0) {
+                print_error("mode: '%s' is not push, open or wake", mode);
+                return CTL_EXIT_USAGE;
+        }
         e = ctl_call(c, "io.gemmad.Assistant.SetMode", json_pack("{s:s}", "mode", mode), &reply);
         if (e != CTL_EXIT_OK)
                 return e;
