@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audio/source.h"
 #include "tests/tap.h"
+#include "tests/unit/recording.h"
 
 #define MAX_FRAMES 200
 #define MAX_TOKENS 64
@@ -18,21 +18,7 @@ static size_t n_frames;
 static unsigned position; /* where the last answer began */
 
 static void load(const char *name) {
-        const char *folder = getenv("SOURCE_DIR") ? getenv("SOURCE_DIR") : ".";
-        struct source *source;
-        struct frame frame;
-        struct why why = {};
-        char path[512];
-
-        n_frames = 0;
-        (void) snprintf(path, sizeof(path), "%s/tests/speech/%s", folder, name);
-        if (source_open_path(&source, path, 0, &why) < 0) {
-                expect(!"the recording can be read");
-                return;
-        }
-        for (; n_frames < MAX_FRAMES && source_read(source, &frame, &why) == 1; n_frames++)
-                memcpy(samples + n_frames * FRAME_SAMPLES, frame.samples, sizeof(frame.samples));
-        source_close(source);
+        n_frames = load_recording(name, samples, 0, MAX_FRAMES);
 }
 
 static void feed(void) {

@@ -2,16 +2,13 @@
 /* Who is let in, by the pocket model in the program and recordings of tests/speech. */
 #include "daemon/gate.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "audio/source.h"
 #include "model/session.h"
 #include "tests/tap.h"
+#include "tests/unit/recording.h"
 
 #define MAX_FRAMES 400
 
@@ -19,27 +16,7 @@ static struct gate *gate;
 static float samples[MAX_FRAMES * FRAME_SAMPLES];
 
 static size_t load(const char *name, size_t at) {
-        const char *folder = getenv("SOURCE_DIR") ? getenv("SOURCE_DIR") : ".";
-        struct source *source;
-        struct frame frame;
-        struct why why = {};
-        const struct source_config config = { .input.bell_fd = -1 };
-        char path[512];
-        int fd, r;
-
-        (void) snprintf(path, sizeof(path), "%s/tests/speech/%s", folder, name);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        r = fd < 0 ? -errno : source_open(&source, fd, &config, &why);
-        if (fd >= 0)
-                (void) close(fd);
-        if (r < 0) {
-                expect(!"the recording can be read");
-                return at;
-        }
-        for (; at < MAX_FRAMES && source_read(source, &frame, &why) == 1; at++)
-                memcpy(samples + at * FRAME_SAMPLES, frame.samples, sizeof(frame.samples));
-        source_close(source);
-        return at;
+        return load_recording(name, samples, at, MAX_FRAMES);
 }
 
 /* Appended as the cut says, so many frames at a time. */
