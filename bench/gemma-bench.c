@@ -69,7 +69,7 @@ static double share_of_limit(const struct bench *b, const char *what, unsigned n
                 return b->bytes * n / (ms / 1000) / b->limits.read * 100;
         if (strncmp(what, "prefill", 7) == 0 && n > 8 && b->limits.products > 0)
                 return b->products * n / (ms / 1000) / b->limits.products * 100;
-        return NAN;
+        return (double) NAN;
 }
 
 /* Prints a measurement and returns its median. */
