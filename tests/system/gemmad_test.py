@@ -197,6 +197,17 @@ def expected_speech():
         return [line.rstrip("\n").split("\t") for line in f if line.strip()]
 
 
+def skip_all(reason):
+    print(f"1..0 # SKIP {reason}")
+    sys.exit(0)
+
+
+def is_sanitized():
+    """Whether the daemon was built with a sanitizer."""
+    linked = subprocess.run(["ldd", GEMMAD], capture_output=True, text=True).stdout
+    return any(f"lib{s}san.so" in linked for s in ("a", "t", "ub"))
+
+
 def write_wav(path, seconds, rate=16000, channels=1, level=0):
     """Silence, or a square wave of that level."""
     samples = [level if i // 40 % 2 else -level for i in range(int(seconds * rate))]
