@@ -24,11 +24,12 @@ from sound_server import SoundServer  # noqa: E402
 SAID = ["hey-gemma-open-the-browser.flite-rms.wav", "what-time-is-it.flite-rms.wav"]
 QUIET_SECONDS = 20
 
-# Between two times that the daemon reports of a turn, in milliseconds.
-STAGES = [("end of speech decided -> all sound in the cache", "end_of_speech", "prefilled"),
+# Between two times that the daemon reports of a turn, in milliseconds. The last frame of speech is
+# the last one before the pause that ended the turn; the pause, EndSilenceMs, has to pass after it.
+STAGES = [("last frame of speech -> all sound in the cache", "end_of_speech", "prefilled"),
           ("all sound in the cache -> first token", "prefilled", "first_token"),
-          ("end of speech decided -> first token", "end_of_speech", "first_token"),
-          ("end of speech decided -> answer complete", "end_of_speech", "done")]
+          ("last frame of speech -> first token", "end_of_speech", "first_token"),
+          ("last frame of speech -> answer complete", "end_of_speech", "done")]
 
 
 def options():
