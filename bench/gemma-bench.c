@@ -395,6 +395,60 @@ static const struct option options[] = {
         { NULL, 0, NULL, 0 },
 };
 
+/* 1: go on; 0: help was all that was wanted; 2: not usable, and that was said. */
+static int read_options(int argc,
+                        char **argv,
+                        struct engine_config *config,
+                        struct session_config *sc,
+                        struct bench *b) {
+        int c;
+
+        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                int r = 0;
+
+                switch (c) {
+                case 'm':
+                        config->model_path = optarg;
+                        break;
+                case 'p':
+                        config->projector_path = optarg;
+                        break;
+                case 't':
+                        r = parse_unsigned(optarg, &config->n_threads);
+                        break;
+                case 'k':
+                        config->kernels = optarg;
+                        break;
+                case 'n':
+                        r = parse_unsigned(optarg, &sc->max_positions);
+                        break;
+                case 'r':
+                        r = parse_unsigned(optarg, &b->n_repeats);
+                        break;
+                case 'c':
+                        r = parse_unsigned(optarg, &b->context);
+                        break;
+                case 'w':
+                        r = parse_parts(optarg, &b->parts);
+                        break;
+                case 'j':
+                        b->json = true;
+                        break;
+                case 'h':
+                        return usage(stdout, 0);
+                default:
+                        return usage(stderr, 2);
+                }
+                if (r < 0 || b->n_repeats == 0 || b->n_repeats > MAX_REPEATS) {
+                        fprintf(stderr, "gemma-bench: '%s' is not usable here\n", optarg);
+                        return 2;
+                }
+        }
+        if (optind < argc)
+                return usage(stderr, 2);
+        return 1;
+}
+
 int main(int argc, char **argv) {
         _cleanup_(engine_closep) struct engine *engine = NULL;
         _cleanup_(session_freep) struct session *session = NULL;
@@ -409,51 +463,11 @@ int main(int argc, char **argv) {
         struct why why = { 0 };
         double ready_ms;
         uint64_t began;
-        int c;
+        int r;
 
-        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                int r = 0;
-
-                switch (c) {
-                case 'm':
-                        config.model_path = optarg;
-                        break;
-                case 'p':
-                        config.projector_path = optarg;
-                        break;
-                case 't':
-                        r = parse_unsigned(optarg, &config.n_threads);
-                        break;
-                case 'k':
-                        config.kernels = optarg;
-                        break;
-                case 'n':
-                        r = parse_unsigned(optarg, &sc.max_positions);
-                        break;
-                case 'r':
-                        r = parse_unsigned(optarg, &b.n_repeats);
-                        break;
-                case 'c':
-                        r = parse_unsigned(optarg, &b.context);
-                        break;
-                case 'w':
-                        r = parse_parts(optarg, &b.parts);
-                        break;
-                case 'j':
-                        b.json = true;
-                        break;
-                case 'h':
-                        return usage(stdout, 0);
-                default:
-                        return usage(stderr, 2);
-                }
-                if (r < 0 || b.n_repeats == 0 || b.n_repeats > MAX_REPEATS) {
-                        fprintf(stderr, "gemma-bench: '%s' is not usable here\n", optarg);
-                        return 2;
-                }
-        }
-        if (optind < argc)
-                return usage(stderr, 2);
+        r = read_options(argc, argv, &config, &sc, &b);
+        if (r != 1)
+                return r;
 
         began = clock_now_ns();
         if (engine_open(&engine, &config, &why) < 0 ||
