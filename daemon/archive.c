@@ -60,6 +60,15 @@ static void reply_page(struct call *call, struct page *page, int r, const struct
                 call_reply(call, json_pack("{s:o}", "turns", TAKE_PTR(page->turns)));
 }
 
+/* ret keeps what it has when nothing is said.  False: the call has been answered. */
+static bool read_limit(struct call *call, json_t *parameters, json_int_t *ret) {
+        if (parameter_integer(parameters, "limit", 0, ARCHIVE_MAX_TURNS, ret) >= 0)
+                return true;
+
+        call_invalid_parameter(call, "limit");
+        return false;
+}
+
 int archive_on_history(struct archive *a, struct call *call, json_t *parameters) {
         _cleanup_(page_done) struct page page = new_page(a);
         struct store_visitor visitor = { add_turn, &page };
@@ -70,10 +79,8 @@ int archive_on_history(struct archive *a, struct call *call, json_t *parameters)
 
         if (!page.turns)
                 return -ENOMEM;
-        if (parameter_integer(parameters, "limit", 0, ARCHIVE_MAX_TURNS, &limit) < 0) {
-                call_invalid_parameter(call, "limit");
+        if (!read_limit(call, parameters, &limit))
                 return 0;
-        }
         if (parameter_integer(parameters, "before", 1, INT64_MAX, &before) < 0) {
                 call_invalid_parameter(call, "before");
                 return 0;
@@ -95,10 +102,8 @@ int archive_on_search(struct archive *a, struct call *call, json_t *parameters) 
 
         if (!page.turns)
                 return -ENOMEM;
-        if (parameter_integer(parameters, "limit", 0, ARCHIVE_MAX_TURNS, &limit) < 0) {
-                call_invalid_parameter(call, "limit");
+        if (!read_limit(call, parameters, &limit))
                 return 0;
-        }
 
         if (a->store)
                 r = store_search(a->store, words, (unsigned) limit, &visitor, &why);
