@@ -9,6 +9,10 @@
 
 #define FRAME_MS 40
 
+/* So much of a pause counts as the end of what was said: a model that has heard whole recordings
+ * doubts words that end with their last sound. */
+#define TAIL_FRAMES 4
+
 /* Room for the backlog and for what may have to be looked back on. */
 #define CAPACITY 1024
 static_assert(HEARING_BACKLOG + HEARING_MAX_PREROLL_MS / FRAME_MS + ENDPOINT_ONSET_MAX < CAPACITY,
@@ -129,6 +133,10 @@ static bool is_full(struct hearing *h, enum endpoint_verdict verdict) {
         return true;
 }
 
+static bool is_tail(const struct hearing *h, enum endpoint_verdict verdict) {
+        return verdict == ENDPOINT_PAUSE && h->n_paused <= TAIL_FRAMES;
+}
+
 static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         h->n_listened++;
         if (verdict == ENDPOINT_PAUSE) {
@@ -141,7 +149,7 @@ static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
                 h->ready = h->head;
         else if (verdict == ENDPOINT_START && !h->has_begun)
                 begin_speech(h);
-        else if (verdict == ENDPOINT_SPEECH && h->has_begun)
+        else if (h->has_begun && (verdict == ENDPOINT_SPEECH || is_tail(h, verdict)))
                 h->ready = h->head;
 
         if (h->has_begun ? is_full(h, verdict)
@@ -205,7 +213,7 @@ size_t hearing_n_ready(const struct hearing *h) {
 bool hearing_take_pause(struct hearing *h) {
         if (h->config.speculate_ms == 0 || h->is_held || !h->has_begun || h->has_ended)
                 return false;
-        if (h->n_paused == 0 || h->is_pause_taken || h->next != h->ready)
+        if (h->n_paused < TAIL_FRAMES || h->is_pause_taken || h->next != h->ready)
                 return false;
         if (h->pause_ms + (h->n_paused - 1) * FRAME_MS < h->config.speculate_ms)
                 return false;

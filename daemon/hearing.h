@@ -13,8 +13,8 @@
 /* Decides which frames of the microphone belong to a turn.  Time is counted in frames only.
  *
  * Unless the key is held, a turn begins with the first word, pre-roll included, and ends with a
- * silence of end_ms; a pause is kept back until speech goes on, so that the silence at the end costs
- * the model nothing.  While the key is held, everything counts from the pre-roll to hearing_finish().
+ * silence of end_ms; of a pause only the beginning is handed over until speech goes on, so that the
+ * silence at the end costs the model next to nothing.  While the key is held, everything counts from the pre-roll to hearing_finish().
  * Frames that the model has not taken wait here, at most HEARING_BACKLOG of them; a turn that would
  * need more is cut.  Owned by the pipeline thread. */
 struct hearing;

@@ -91,7 +91,7 @@ static void a_pause_is_kept_back_until_speech_goes_on(void) {
         push(false, 100);
         hearing_begin(h, false, 750);
         push(true, 30);
-        push(false, 12);
+        push(false, 15);
         n = take(&first);
         expect(!hearing_has_ended(h) && n > 0 && first + n < n_pushed - 3);
         push(true, 20);
