@@ -9,6 +9,7 @@
 
 #include <portaudio.h>
 
+#include "audio/frame.h"
 #include "audio/quiet.h"
 #include "audio/resample.h"
 #include "base/cleanup.h"
@@ -16,7 +17,10 @@
 #include "base/spsc.h"
 #include "base/wake.h"
 
-#define BLOCKS_PER_SECOND 100
+/* Half a frame: more of them would wake this machine, and the sound server, for nothing. */
+#define BLOCKS_PER_SECOND 50
+
+#define CAPTURE_LATENCY 0.04 /* s */
 
 struct capture {
         PaStream *stream; /* owned */
@@ -104,10 +108,24 @@ static const PaDeviceInfo *microphone(PaDeviceIndex index) {
         return info && info->maxInputChannels > 0 && info->name ? info : NULL;
 }
 
-static PaDeviceIndex choose_default(void) {
-        PaDeviceIndex index = Pa_GetDefaultInputDevice();
-        const PaDeviceInfo *info = microphone(index);
+/* A sound server, which gives any rate and has taken care of which microphone is meant.  It is only
+ * listed while it runs. */
+static bool is_server(const char *name) {
+        return strcmp(name, "pulse") == 0 || strcmp(name, "pipewire") == 0;
+}
 
+static PaDeviceIndex choose_default(void) {
+        PaDeviceIndex index;
+        const PaDeviceInfo *info;
+
+        for (index = 0; index < Pa_GetDeviceCount(); index++) {
+                info = microphone(index);
+                if (info && is_server(info->name))
+                        return index;
+        }
+
+        index = Pa_GetDefaultInputDevice();
+        info = microphone(index);
         if (info && !is_bluetooth(info->name))
                 return index;
 
@@ -160,8 +178,8 @@ static int open_stream(struct capture *c, PaDeviceIndex index, const PaDeviceInf
         PaError error;
 
         /* What devices call low is too short for a machine that is busy with a model. */
-        if (parameters.suggestedLatency < 0.02)
-                parameters.suggestedLatency = 0.02;
+        if (parameters.suggestedLatency < CAPTURE_LATENCY)
+                parameters.suggestedLatency = CAPTURE_LATENCY;
 
         error = Pa_OpenStream(&stream, &parameters,
                               /* outputParameters= */ NULL, c->rate, c->rate / BLOCKS_PER_SECOND,
@@ -190,7 +208,9 @@ static int open_device(struct capture *c, const struct capture_config *config, s
               info->defaultSampleRate <= RESAMPLE_RATE_MAX))
                 return because(why, -ENOTSUP, "'%s' has a rate of %.0f Hz", c->device,
                                info->defaultSampleRate);
-        c->rate = (unsigned) info->defaultSampleRate;
+        /* What a server calls its own rate is none: it would resample, and so would we, which takes
+         * most of the time that waiting for speech costs. */
+        c->rate = is_server(info->name) ? FRAME_RATE : (unsigned) info->defaultSampleRate;
 
         r = spsc_init(&c->ring, ((size_t) config->ring_ms * c->rate + 999) / 1000, sizeof(float));
         if (r < 0)

@@ -143,7 +143,7 @@ static void gone_and_back(void) {
 
         (void) snprintf(command, sizeof(command),
                         "pactl load-module module-pipe-source source_name=mic file=%s "
-                        "format=s16le rate=44100 channels=1 >/dev/null",
+                        "format=s16le rate=16000 channels=1 >/dev/null",
                         fifo_path);
         expect(system(command) == 0);
         c = open_capture(bell, &r, &why);

@@ -41,7 +41,7 @@ END
 # No configuration, so that nothing but these two modules is there; pactl waits for the server.
 pulseaudio -n --daemonize=no --exit-idle-time=-1 --use-pid-file=no --log-target=file:"$dir/log" \
         -L module-native-protocol-unix \
-        -L "module-pipe-source source_name=mic file=$dir/mic format=s16le rate=44100 channels=1" &
+        -L "module-pipe-source source_name=mic file=$dir/mic format=s16le rate=16000 channels=1" &
 server=$!
 
 tries=0
