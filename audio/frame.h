@@ -7,11 +7,14 @@
 #define FRAME_RATE    16000
 #define FRAME_SAMPLES 640 /* 40 ms */
 
+#define FRAMES_PER_SECOND (FRAME_RATE / FRAME_SAMPLES)
+
 /* What the audio side hands to the model: 40 ms of mono sound in [-1, 1] at 16 kHz.  Travels by
  * value and owns nothing. */
 struct frame {
         float samples[FRAME_SAMPLES];
         uint64_t captured_ns; /* monotonic time at which its last sample was there */
+        uint64_t framed_ns;   /* ... and at which it was handed on as a frame */
         uint32_t sequence;    /* counts up from 0 in one stream */
         uint16_t n_valid;     /* less than FRAME_SAMPLES in the padded last frame */
         uint8_t is_last;      /* the stream ended with this frame */

@@ -34,7 +34,7 @@ int source_open(struct source **ret, int fd, const struct source_config *config,
 struct source *source_close(struct source *s);
 
 /* The next frame.  1 and *ret; 0 at the end (the frame before it had is_last set); -errno with a
- * reason.  captured_ns is left 0: the caller knows the clock. */
+ * reason.  The times are left 0: the caller knows the clock. */
 int source_read(struct source *s, struct frame *ret, struct why *why);
 
 /* Whether the frames come at the speed of their writer. */

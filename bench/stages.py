@@ -105,6 +105,8 @@ def measure(args):
     finally:
         sound.stop()
     stages = [(name, [t[b] - t[a] for t in turns]) for name, a, b in STAGES]
+    stages = [("callback -> frame, the slowest of the turn", [t["framing"] for t in turns]),
+              ("frame -> cache, the slowest of the turn", [t["caching"] for t in turns])] + stages
     stages.append(("frames that waited for the model, at most", [t["largest_backlog"] for t in turns]))
     return stages, rows
 

@@ -214,7 +214,10 @@ static bool is_live(const struct conversation *c) {
 
 static void note_frame(struct conversation *c, const struct frame *frame) {
         double ms = since_request(c, frame->captured_ns);
+        double framing = clock_ms(frame->framed_ns - frame->captured_ns);
 
+        if (framing > c->timings.framing)
+                c->timings.framing = framing;
         if (c->timings.n_frames == 0)
                 c->timings.first_frame = ms;
         c->timings.n_frames++;
@@ -232,6 +235,14 @@ static bool is_batch(const struct conversation *c, const struct sound *sound, un
                (sound->is_live && spsc_count(&c->sounds->queue) == 0);
 }
 
+/* All n frames of the batch are in the cache now; the first of them has waited longest. */
+static void note_cached(struct conversation *c) {
+        double ms = clock_ms(clock_now_ns() - c->batch_ns);
+
+        if (ms > c->timings.caching)
+                c->timings.caching = ms;
+}
+
 static int append(struct conversation *c, unsigned *n) {
         int r;
 
@@ -244,6 +255,7 @@ static int append(struct conversation *c, unsigned *n) {
         }
         r = dialogue_append_frames(c->dialogue, c->samples, *n);
         *n = 0;
+        note_cached(c);
         return r;
 }
 
@@ -345,6 +357,8 @@ static int hear_frames(struct conversation *c) {
                 if (r < 0)
                         return r;
                 note_frame(c, &sound.frame);
+                if (n == 0)
+                        c->batch_ns = sound.frame.framed_ns;
                 memcpy(c->samples + (size_t) n * FRAME_SAMPLES, sound.frame.samples,
                        sizeof(sound.frame.samples));
                 n++;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define SECOND_NS UINT64_C(1000000000)
 
 /* Some sources need more than a second and a half for the first sample. */
@@ -136,6 +138,7 @@ static void hand_on(struct microphone *m, struct frame *frame) {
         if (frame->captured_ns < m->captured_ns)
                 frame->captured_ns = m->captured_ns;
         m->captured_ns = frame->captured_ns;
+        frame->framed_ns = clock_now_ns();
         m->on_frame(frame, m->userdata);
 }
 
@@ -168,13 +171,14 @@ static void note_losses(struct microphone *m) {
 }
 
 static void read_samples(struct microphone *m, uint64_t now_ns) {
+        uint64_t captured_ns = now_ns - capture_age(m->capture);
         float samples[READ_SAMPLES];
         size_t n;
 
         note_losses(m);
         while ((n = capture_read(m->capture, samples, READ_SAMPLES)) > 0) {
                 note_sound(m, samples, n, now_ns);
-                feed(m, samples, n, now_ns);
+                feed(m, samples, n, captured_ns);
         }
 }
 

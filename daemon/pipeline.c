@@ -135,7 +135,7 @@ static void measure(struct pipeline *p, const struct frame *frame) {
 static void on_frame(const struct frame *frame, void *userdata) {
         struct pipeline *p = userdata;
 
-        p->frame_ns = clock_now_ns();
+        p->frame_ns = frame->framed_ns;
         hearing_push(p->hearing, frame);
         if (atomic_load_explicit(&p->has_meter, memory_order_relaxed))
                 measure(p, frame);
@@ -284,7 +284,7 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
                         if (r < 0)
                                 return r;
                 }
-                sound.frame.captured_ns = clock_now_ns();
+                sound.frame.captured_ns = sound.frame.framed_ns = clock_now_ns();
                 r = push(p, &sound);
                 if (r < 0)
                         return r;

@@ -30,6 +30,8 @@ struct timings {
         double prefilled;
         double first_token;
         double done;
+        double framing; /* of the slowest frame: from the microphone's callback to a frame */
+        double caching; /* ... and from there until the model has read it */
         unsigned n_frames;
         unsigned n_prompt_positions;
         unsigned n_tokens;
@@ -48,7 +50,7 @@ struct record {
         size_t answered_size;
         const char *calls_json; /* an array of {name, arguments} */
         const char *error;      /* NULL unless it failed */
-        bool is_cut;            /* the store does not keep it */
+        bool is_cut;
         const char *model;
         struct timings timings;
 };

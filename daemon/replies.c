@@ -15,9 +15,11 @@ static json_t *reply_timings(const struct timings *t) {
         json_t *object;
 
         /* clang-format off */
-        object = json_pack("{s:f, s:f, s:I, s:I, s:I, s:I}",
+        object = json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}",
                    "audio", t->audio,
                    "done", t->done,
+                   "framing", t->framing,
+                   "caching", t->caching,
                    "frames", (json_int_t) t->n_frames,
                    "prompt_positions", (json_int_t) t->n_prompt_positions,
                    "tokens", (json_int_t) t->n_tokens,

@@ -29,10 +29,12 @@ static struct timings column_timings(sqlite3_stmt *statement, int at) {
                 .prefilled = column_time(statement, at + 3),
                 .first_token = column_time(statement, at + 4),
                 .done = sqlite3_column_double(statement, at + 5),
-                .n_frames = column_unsigned(statement, at + 6),
-                .n_prompt_positions = column_unsigned(statement, at + 7),
-                .n_tokens = column_unsigned(statement, at + 8),
-                .largest_backlog = column_unsigned(statement, at + 9),
+                .framing = sqlite3_column_double(statement, at + 6),
+                .caching = sqlite3_column_double(statement, at + 7),
+                .n_frames = column_unsigned(statement, at + 8),
+                .n_prompt_positions = column_unsigned(statement, at + 9),
+                .n_tokens = column_unsigned(statement, at + 10),
+                .largest_backlog = column_unsigned(statement, at + 11),
         };
 }
 
@@ -52,7 +54,8 @@ static int read_row(sqlite3_stmt *statement, struct record *ret) {
                 .calls_json = (const char *) sqlite3_column_text(statement, 6),
                 .error = (const char *) sqlite3_column_text(statement, 8),
                 .timings = column_timings(statement, 9),
-                .model = (const char *) sqlite3_column_text(statement, 19),
+                .is_cut = sqlite3_column_int(statement, 21) != 0,
+                .model = (const char *) sqlite3_column_text(statement, 22),
         };
         if (!origin || !outcome || !ret->heard || !ret->answered || !ret->calls_json || !ret->model)
                 return -EBADMSG;

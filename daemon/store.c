@@ -53,6 +53,10 @@ static const char *const migrations[] = {
         "INSERT INTO words (words) VALUES ('rebuild');"
         "CREATE TABLE duties (erase INTEGER NOT NULL) STRICT;"
         "INSERT INTO duties VALUES (0);",
+
+        "ALTER TABLE turns ADD COLUMN framing_ms REAL NOT NULL DEFAULT 0;"
+        "ALTER TABLE turns ADD COLUMN caching_ms REAL NOT NULL DEFAULT 0;"
+        "ALTER TABLE turns ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
@@ -60,7 +64,8 @@ static const char *const migrations[] = {
 #define COLUMNS                                                                                    \
         "turns.id, session, turns.began, source, turns.heard, turns.answered, calls, outcome,"     \
         " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"        \
-        " done_ms, frames, prompt_positions, tokens, largest_backlog, model"                       \
+        " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens, largest_backlog,"     \
+        " cut, model"                                                                              \
         " FROM turns JOIN sessions ON sessions.id = turns.session"
 
 /* Times stand in the order of struct timings in both statements that name them. */
@@ -70,8 +75,9 @@ static const char *const statements[] = {
         [STATEMENT_APPEND] =
                 "INSERT INTO turns (id, session, began, source, heard, answered, calls, outcome,"
                 " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"
-                " done_ms, frames, prompt_positions, tokens, largest_backlog)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens,"
+                " largest_backlog, cut)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_APPEND_WORDS] = "INSERT INTO words (rowid, heard, answered)"
                                    " SELECT id, heard, answered FROM turns WHERE id = ?",
         [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
@@ -358,10 +364,12 @@ static void bind_timings(sqlite3_stmt *statement, int at, const struct timings *
         bind_time(statement, at + 3, t->prefilled);
         bind_time(statement, at + 4, t->first_token);
         (void) sqlite3_bind_double(statement, at + 5, t->done);
-        (void) sqlite3_bind_int64(statement, at + 6, t->n_frames);
-        (void) sqlite3_bind_int64(statement, at + 7, t->n_prompt_positions);
-        (void) sqlite3_bind_int64(statement, at + 8, t->n_tokens);
-        (void) sqlite3_bind_int64(statement, at + 9, t->largest_backlog);
+        (void) sqlite3_bind_double(statement, at + 6, t->framing);
+        (void) sqlite3_bind_double(statement, at + 7, t->caching);
+        (void) sqlite3_bind_int64(statement, at + 8, t->n_frames);
+        (void) sqlite3_bind_int64(statement, at + 9, t->n_prompt_positions);
+        (void) sqlite3_bind_int64(statement, at + 10, t->n_tokens);
+        (void) sqlite3_bind_int64(statement, at + 11, t->largest_backlog);
 }
 
 /* A NULL pointer would be bound as NULL. */
@@ -384,6 +392,7 @@ static int append_turn(struct store *s, const struct record *turn, struct why *w
         (void) sqlite3_bind_text(statement, 8, outcome_name(turn->outcome), -1, SQLITE_STATIC);
         (void) sqlite3_bind_text(statement, 9, turn->error, -1, SQLITE_TRANSIENT);
         bind_timings(statement, 10, &turn->timings);
+        (void) sqlite3_bind_int(statement, 22, turn->is_cut);
         return store_run(s, STATEMENT_APPEND, why);
 }
 

@@ -70,7 +70,11 @@ static int append_text(struct store *s, uint64_t id, const char *heard, const ch
         };
         struct why why = {};
 
+        record.is_cut = true;
         record.timings.done = 12.5;
+        record.timings.framing = 2.5;
+        record.timings.caching = 3.5;
+        record.timings.largest_backlog = 9;
         record.timings.first_frame = 1.5;
         record.timings.n_tokens = 7;
         return store_append(s, &record, &why);
@@ -131,7 +135,9 @@ static void a_turn_comes_back_as_it_was(void) {
         expect(seen.last.origin == ORIGIN_AUDIO && seen.last.outcome == OUTCOME_ANSWERED);
         expect(!seen.last.error && seen.last.timings.n_tokens == 7);
         expect(seen.last.timings.done > 12.4 && seen.last.timings.first_frame > 1.4);
-        expect(seen.last.timings.prefilled < 0);
+        expect(seen.last.timings.prefilled < 0 && seen.last.timings.largest_backlog == 9);
+        expect(seen.last.timings.framing > 2.4 && seen.last.timings.framing < 2.6);
+        expect(seen.last.timings.caching > 3.4 && seen.last.is_cut);
 }
 
 static void history_is_newest_first_and_pages(void) {
@@ -468,13 +474,15 @@ static void an_old_store_is_upgraded_with_its_turns(void) {
         s = begun();
         expect(append(s, 1) == 0);
         store_close(s);
-        raw("DROP TABLE words; DROP TABLE duties; PRAGMA user_version = 1");
+        raw("DROP TABLE words; DROP TABLE duties;"
+            " ALTER TABLE turns DROP COLUMN framing_ms; ALTER TABLE turns DROP COLUMN caching_ms;"
+            " ALTER TABLE turns DROP COLUMN cut; PRAGMA user_version = 1");
 
         s = begun();
         expect(found(s, "time", &seen) == 1 && seen.ids[0] == 1);
         expect(append_text(s, 2, "lamp", "") == 0 && found(s, "lamp", &seen) == 1);
         ask_raw("PRAGMA user_version", answer);
-        expect(strcmp(answer, "2") == 0);
+        expect(strcmp(answer, "3") == 0);
         expect(forget(s, STORE_SPAN_ALL) == 2);
         store_close(s);
 }
