@@ -6,6 +6,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "audio/frame.h"
 #include "base/log.h"
 #include "daemon/parameters.h"
 #include "daemon/replies.h"
@@ -29,7 +30,7 @@ struct bus {
         uint64_t last_turn; /* 0: none, or forgotten */
         enum activity told; /* what the bus knows */
         enum mode told_mode;
-        bool is_muted;
+        bool told_muted;
         bool is_lossy; /* signals were lost, and that has been said */
 };
 
@@ -111,6 +112,73 @@ static int on_ask(sd_bus_message *message, void *userdata, sd_bus_error *error) 
         return sd_bus_reply_method_return(message, "t", turn->id);
 }
 
+static int refuse_listening(sd_bus_error *error, enum live_obstacle obstacle) {
+        switch (obstacle) {
+        case LIVE_NO_OBSTACLE:
+                return 0;
+        case LIVE_DEAF:
+                return sd_bus_error_set(error, BUS_NAME ".Error.CannotHear",
+                                        "the model can not hear");
+        case LIVE_MUTED:
+                return sd_bus_error_set(error, BUS_NAME ".Error.Muted", "the microphone is muted");
+        case LIVE_ASLEEP:
+                break;
+        }
+        return sd_bus_error_set(error, BUS_NAME ".Error.NoMicrophone", "the machine goes to sleep");
+}
+
+static int on_listen(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        struct bus *b = userdata;
+        const struct ask ask = {
+                .audio_fd = -1,
+                .is_live = true,
+                .max_frames = b->config.config->max_seconds * FRAMES_PER_SECOND,
+                .thinking = b->config.config->thinking,
+                .max_tokens = b->config.config->max_tokens,
+        };
+        struct turn *turn;
+        int r;
+
+        r = refuse_listening(error, live_obstacle(b->config.live));
+        if (r < 0)
+                return r;
+        r = turns_ask(b->turns, &ask, &turn);
+        if (r < 0)
+                return refuse_turn(b, error, r);
+        return sd_bus_reply_method_return(message, "t", turn->id);
+}
+
+static int on_mute(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        struct bus *b = userdata;
+        int is_muted, r;
+
+        (void) error;
+        r = sd_bus_message_read(message, "b", &is_muted);
+        if (r < 0)
+                return r;
+        live_set_muted(b->config.live, is_muted);
+        b->config.changed(b->config.userdata);
+        return sd_bus_reply_method_return(message, NULL);
+}
+
+static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        struct bus *b = userdata;
+        const char *name;
+        enum mode mode;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &name);
+        if (r < 0)
+                return r;
+        if (mode_from_name(name, &mode) < 0)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "'%.40s' is none of push, open and wake", name);
+        if (live_set_mode(b->config.live, mode) < 0)
+                return refuse_listening(error, LIVE_DEAF);
+        b->config.changed(b->config.userdata);
+        return sd_bus_reply_method_return(message, NULL);
+}
+
 static int on_cancel(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         struct bus *b = userdata;
         uint64_t id;
@@ -146,7 +214,7 @@ static int get_muted(GETTER) {
         const struct bus *b = userdata;
 
         (void) bus, (void) path, (void) interface, (void) property, (void) error;
-        return sd_bus_message_append(reply, "b", (int) b->is_muted);
+        return sd_bus_message_append(reply, "b", (int) b->config.live->is_muted);
 }
 
 static int get_version(GETTER) {
@@ -160,6 +228,12 @@ static int get_version(GETTER) {
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Ask", SD_BUS_ARGS("s", text), SD_BUS_RESULT("t", turn), on_ask,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Listen", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", turn), on_listen,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Mute", SD_BUS_ARGS("b", muted), SD_BUS_NO_RESULT, on_mute,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, on_set_mode,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("t", turn), SD_BUS_RESULT("b", cancelled),
                                 on_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -332,6 +406,10 @@ void bus_changed(struct bus *b) {
 
         if (!b)
                 return;
+        if (b->told_muted != b->config.live->is_muted) {
+                b->told_muted = b->config.live->is_muted;
+                tell_property(b, "Muted");
+        }
         mode = turns_mode(b->turns);
         if (mode != b->told_mode) {
                 b->told_mode = mode;
@@ -342,13 +420,6 @@ void bus_changed(struct bus *b) {
                 return;
         b->told = activity;
         tell_property(b, "State");
-}
-
-void bus_set_muted(struct bus *b, bool is_muted) {
-        if (!b || b->is_muted == is_muted)
-                return;
-        b->is_muted = is_muted;
-        tell_property(b, "Muted");
 }
 
 void bus_forget(struct bus *b) {

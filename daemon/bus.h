@@ -10,6 +10,7 @@
 #include "base/why.h"
 #include "daemon/config.h"
 #include "daemon/event.h"
+#include "daemon/live.h"
 #include "daemon/turns.h"
 
 /* io.gemmad.Assistant1 on the session bus; see gemmad-dbus(7).  Belongs to the main thread.  A bus
@@ -21,6 +22,9 @@ struct bus_config {
         const struct config *config; /* none of these is owned */
         const char *version;
         sd_event *loop;
+        struct live *live;
+        void (*changed)(void *userdata); /* by a call: what is told of the microphone */
+        void *userdata;
 };
 
 /* Connects without waiting.  A negative errno and a reason when there is no session bus. */
@@ -36,10 +40,8 @@ void bus_set_loaded(struct bus *b, const struct event_loaded *loaded);
 /* Says what happens in a turn. */
 void bus_on_news(struct bus *b, const struct news *news);
 
-/* The activity may have changed. */
+/* The activity, the mode or the muting may have changed. */
 void bus_changed(struct bus *b);
-
-void bus_set_muted(struct bus *b, bool is_muted);
 
 /* Past turns have been forgotten: lets go of the last words, too. */
 void bus_forget(struct bus *b);

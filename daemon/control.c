@@ -201,20 +201,21 @@ static int on_listen(struct call *call, json_t *parameters, void *userdata) {
                 call_invalid_parameter(call, "max_seconds");
                 return 0;
         }
-        if (c->is_loaded && !c->loaded.hears) {
+        switch (live_obstacle(&c->live)) {
+        case LIVE_NO_OBSTACLE:
+                return submit(c, call, &ask);
+        case LIVE_DEAF:
                 call_error(call, ASSISTANT ".CannotHear", NULL);
-                return 0;
-        }
-        if (c->live.is_muted) {
+                break;
+        case LIVE_MUTED:
                 call_error(call, ASSISTANT ".Muted", NULL);
-                return 0;
-        }
-        if (c->live.is_asleep) {
+                break;
+        case LIVE_ASLEEP:
                 call_error(call, ASSISTANT ".NoMicrophone",
                            reply_reason("the machine goes to sleep"));
-                return 0;
+                break;
         }
-        return submit(c, call, &ask);
+        return 0;
 }
 
 static int on_finish(struct call *call, json_t *parameters, void *userdata) {
@@ -529,6 +530,7 @@ int control_new(struct control **ret, const struct control_config *config, struc
                 return because(why, -ENOMEM, "out of memory");
         c->config = *config;
         c->began_ns = clock_now_ns();
+        c->live.config = config->config;
         c->live.pipeline = config->pipeline;
         c->archive = (struct archive){
                 .config = config->config,
@@ -582,13 +584,17 @@ void control_set_loaded(struct control *c, const struct event_loaded *loaded) {
         control_changed(c);
 }
 
+void control_on_reload(struct control *c) {
+        live_on_reload(&c->live);
+}
+
 void control_set_asleep(struct control *c, bool is_asleep) {
         live_set_asleep(&c->live, is_asleep);
         control_changed(c);
 }
 
-bool control_is_muted(const struct control *c) {
-        return c->live.is_muted;
+struct live *control_live(struct control *c) {
+        return &c->live;
 }
 
 void control_stop_accepting(struct control *c) {

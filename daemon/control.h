@@ -50,6 +50,7 @@ void control_set_loaded(struct control *c, const struct event_loaded *loaded);
 /* The notify of struct turns_config, with the control as its userdata. */
 void control_on_news(const struct news *news, void *userdata);
 
+void control_on_reload(struct control *c);
 void control_on_pipeline_event(struct control *c, const struct pipeline_event *event);
 
 /* Something that Status tells may have changed. */
@@ -58,7 +59,8 @@ void control_changed(struct control *c);
 /* The machine goes to sleep, or is awake again. */
 void control_set_asleep(struct control *c, bool is_asleep);
 
-bool control_is_muted(const struct control *c);
+/* What the calls of another interface can do to the microphone, too. */
+struct live *control_live(struct control *c);
 
 /* No more clients; those that are there get their answers. */
 void control_stop_accepting(struct control *c);

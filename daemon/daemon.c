@@ -187,6 +187,7 @@ static void reload(struct daemon *d) {
                 return;
         }
         config_adopt(d->config, fresh, &changes);
+        control_on_reload(d->control);
         if (d->config->keep_days != keep_days) {
                 d->retention = retention_free(d->retention);
                 open_retention(d);
@@ -289,12 +290,21 @@ static void open_store(struct daemon *d) {
                 log_warning("The history can not be opened (%s), going on without it", why.text);
 }
 
+static void on_live_changed(void *userdata) {
+        struct daemon *d = userdata;
+
+        control_changed(d->control);
+}
+
 /* There need not be a session bus, nor does anything else depend on it. */
 static void open_bus(struct daemon *d) {
         struct bus_config config = {
                 .config = d->config,
                 .version = d->setup.version,
                 .loop = d->loop,
+                .live = control_live(d->control),
+                .changed = on_live_changed,
+                .userdata = d,
         };
         struct why why = {};
         int r;
@@ -329,7 +339,6 @@ static void on_changed(void *userdata) {
         struct daemon *d = userdata;
 
         bus_changed(d->bus);
-        bus_set_muted(d->bus, control_is_muted(d->control));
         tell_systemd(d);
 }
 

@@ -24,7 +24,7 @@ bool handsfree_take(struct handsfree *h, struct ask *ret) {
                 .is_live = true,
                 .is_uncalled = true,
                 .needs_phrase = h->mode == MODE_WAKE && !h->follows_up,
-                .max_frames = h->config->max_seconds * (FRAME_RATE / FRAME_SAMPLES),
+                .max_frames = h->config->max_seconds * FRAMES_PER_SECOND,
                 .thinking = h->config->thinking,
                 .max_tokens = h->config->max_tokens,
         };

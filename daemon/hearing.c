@@ -106,6 +106,10 @@ void hearing_wait(struct hearing *h, unsigned max_frames) {
         h->is_patient = true;
 }
 
+void hearing_set_limit(struct hearing *h, unsigned max_frames) {
+        h->limit.max_frames = max_frames;
+}
+
 static void end(struct hearing *h) {
         h->has_ended = true;
         h->is_speaking = false;

@@ -14,7 +14,8 @@
  *
  * Unless the key is held, a turn begins with the first word, pre-roll included, and ends with a
  * silence of end_ms; of a pause only the beginning is handed over until speech goes on, so that the
- * silence at the end costs the model next to nothing.  While the key is held, everything counts from the pre-roll to hearing_finish().
+ * silence at the end costs the model next to nothing.  While the key is held, everything counts from
+ * the pre-roll to hearing_finish().
  * Frames that the model has not taken wait here, at most HEARING_BACKLOG of them; a turn that would
  * need more is cut.  Owned by the pipeline thread. */
 struct hearing;
@@ -39,6 +40,9 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames);
 
 /* The same for speech that nobody has called for: waited for without end. */
 void hearing_wait(struct hearing *h, unsigned max_frames);
+
+/* Changes where the turn at hand is ended. */
+void hearing_set_limit(struct hearing *h, unsigned max_frames);
 
 /* Whether the turn's first word was heard. */
 bool hearing_has_begun(const struct hearing *h);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/live.h"
 
+#include <errno.h>
+
+#include "audio/frame.h"
 #include "base/log.h"
 #include "daemon/parameters.h"
 #include "daemon/replies.h"
@@ -30,17 +33,43 @@ void live_add_status(const struct live *l, json_t *status) {
                 (void) json_object_set_new(status, "microphone_error", reply_string(m->why.text));
 }
 
-void live_set_mode(struct live *l, enum mode mode) {
+enum live_obstacle live_obstacle(const struct live *l) {
+        if (l->is_loaded && !l->can_hear)
+                return LIVE_DEAF;
+        if (l->is_muted)
+                return LIVE_MUTED;
+        return l->is_asleep ? LIVE_ASLEEP : LIVE_NO_OBSTACLE;
+}
+
+void live_set_muted(struct live *l, bool is_muted) {
+        l->is_muted = is_muted;
+        if (is_muted)
+                turns_cancel_live(l->turns);
+        pipeline_set_muted(l->pipeline, is_muted);
+}
+
+int live_set_mode(struct live *l, enum mode mode) {
+        if (!l->can_hear && mode != MODE_PUSH)
+                return -EOPNOTSUPP;
         turns_set_mode(l->turns, mode);
-        pipeline_set_hands_free(l->pipeline, l->can_hear && mode != MODE_PUSH);
+        live_on_reload(l);
+        return 0;
+}
+
+void live_on_reload(struct live *l) {
+        bool is_hands_free = l->can_hear && turns_mode(l->turns) != MODE_PUSH;
+
+        pipeline_set_hands_free(l->pipeline,
+                                is_hands_free ? l->config->max_seconds * FRAMES_PER_SECOND : 0);
 }
 
 void live_set_loaded(struct live *l, bool hears, enum mode mode) {
+        l->is_loaded = true;
         l->can_hear = hears;
         if (!hears && mode != MODE_PUSH)
                 log_warning("Mode=%s, but the model can not hear, going on without listening",
                             mode_name(mode));
-        live_set_mode(l, hears ? mode : MODE_PUSH);
+        (void) live_set_mode(l, hears ? mode : MODE_PUSH);
 }
 
 static json_t *reply_level(const struct live *l, const struct pipeline_level *level) {
@@ -143,20 +172,15 @@ int live_on_mode(struct live *l, struct call *call, json_t *parameters) {
                 call_invalid_parameter(call, "mode");
                 return 0;
         }
-        if (!l->can_hear && mode != MODE_PUSH) {
+        if (live_set_mode(l, mode) < 0)
                 call_error(call, ASSISTANT ".CannotHear", NULL);
-                return 0;
-        }
-        live_set_mode(l, mode);
-        call_reply(call, NULL);
+        else
+                call_reply(call, NULL);
         return 0;
 }
 
 int live_on_mute(struct live *l, struct call *call, json_t *parameters) {
-        l->is_muted = parameter_flag(parameters, "muted", true);
-        if (l->is_muted)
-                turns_cancel_live(l->turns);
-        pipeline_set_muted(l->pipeline, l->is_muted);
+        live_set_muted(l, parameter_flag(parameters, "muted", true));
         call_reply(call, NULL);
         return 0;
 }

@@ -14,12 +14,13 @@
 /* What clients can know of the microphone and do to it, besides listening.  Belongs to the main
  * thread. */
 struct live {
+        const struct config *config; /* not owned */
         struct pipeline *pipeline; /* not owned */
         struct turns *turns;       /* not owned */
 
         struct pipeline_microphone microphone; /* as last told */
         bool is_muted, is_asleep;
-        bool can_hear;             /* the model is there, and hears */
+        bool is_loaded, can_hear;  /* the model is there, and hears */
         struct listeners meters;   /* calls of Level */
         struct listeners listings; /* calls of Devices */
 };
@@ -38,8 +39,24 @@ void live_add_status(const struct live *l, json_t *status);
 /* The model is there, and so is the mode that was configured. */
 void live_set_loaded(struct live *l, bool hears, enum mode mode);
 
-/* Hands free or not, from now on. */
-void live_set_mode(struct live *l, enum mode mode);
+/* Why no turn can listen to the microphone. */
+enum live_obstacle {
+        LIVE_NO_OBSTACLE,
+        LIVE_DEAF, /* the model can not hear */
+        LIVE_MUTED,
+        LIVE_ASLEEP,
+};
+
+enum live_obstacle live_obstacle(const struct live *l);
+
+/* Muted, what listens ends, and the microphone stays closed. */
+void live_set_muted(struct live *l, bool is_muted);
+
+/* -EOPNOTSUPP when the model can not hear. */
+int live_set_mode(struct live *l, enum mode mode);
+
+/* The configuration has changed; Mode is only for the start. */
+void live_on_reload(struct live *l);
 
 int live_on_mode(struct live *l, struct call *call, json_t *parameters);
 int live_on_mute(struct live *l, struct call *call, json_t *parameters);

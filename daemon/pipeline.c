@@ -16,10 +16,9 @@
 #include "daemon/limit.h"
 #include "daemon/thread.h"
 
-#define PIPELINE_MAX_JOBS          4
-#define PIPELINE_IDLE_NS           UINT64_C(1000000000)
-#define PIPELINE_FRAME_NS          UINT64_C(40000000)
-#define PIPELINE_FRAMES_PER_SECOND (FRAME_RATE / FRAME_SAMPLES)
+#define PIPELINE_MAX_JOBS 4
+#define PIPELINE_IDLE_NS  UINT64_C(1000000000)
+#define PIPELINE_FRAME_NS UINT64_C(40000000)
 
 /* What has to be kept of a pipe for MaxSeconds of sound: 48 kHz, stereo, 32 bits, and never less
  * than this. */
@@ -54,7 +53,8 @@ struct pipeline {
 
         /* Written by the main thread only. */
         _Atomic uint64_t finished; /* the newest turn that is to listen no longer */
-        atomic_bool is_muted, has_meter, is_hands_free;
+        atomic_bool is_muted, has_meter;
+        atomic_uint hands_free; /* frames of speech at most; 0: not hands free */
         atomic_uint n_lists;  /* how often the devices were asked for */
         atomic_uint n_sleeps; /* of falling asleep and of waking, so odd while asleep */
 
@@ -155,11 +155,17 @@ static void tell_asleep(struct pipeline *p, unsigned n_sleeps) {
 }
 
 /* While no turn listens, speech is waited for that nobody has called for. */
-static void wait_for_speech(struct pipeline *p, bool is_wanted) {
-        if (p->is_listening || p->is_waiting == is_wanted)
+static void wait_for_speech(struct pipeline *p, unsigned max_frames) {
+        bool is_wanted = max_frames > 0;
+
+        if (p->is_listening)
+                return;
+        if (is_wanted && p->is_waiting)
+                hearing_set_limit(p->hearing, max_frames);
+        if (is_wanted == p->is_waiting)
                 return;
         if (is_wanted)
-                hearing_wait(p->hearing, p->config->max_seconds * PIPELINE_FRAMES_PER_SECOND);
+                hearing_wait(p->hearing, max_frames);
         else
                 hearing_abandon(p->hearing);
         p->is_waiting = is_wanted;
@@ -184,14 +190,14 @@ static void look_after_microphone(struct pipeline *p) {
         unsigned n_sleeps = atomic_load_explicit(&p->n_sleeps, memory_order_relaxed);
         bool has_meter = atomic_load_explicit(&p->has_meter, memory_order_relaxed);
         bool is_muted = atomic_load_explicit(&p->is_muted, memory_order_relaxed);
-        bool is_hands_free = atomic_load_explicit(&p->is_hands_free, memory_order_relaxed);
+        unsigned hands_free = atomic_load_explicit(&p->hands_free, memory_order_relaxed);
+        bool is_off = is_muted || sleeps(n_sleeps);
 
         p->microphone.list_is_wanted |= n_lists != p->n_listed;
         p->n_listed = n_lists;
         p->microphone.is_wanted =
-                (p->is_listening || is_hands_free || has_meter || now < p->linger_ns) && !is_muted &&
-                !sleeps(n_sleeps);
-        wait_for_speech(p, is_hands_free && !is_muted && !sleeps(n_sleeps));
+                (p->is_listening || hands_free > 0 || has_meter || now < p->linger_ns) && !is_off;
+        wait_for_speech(p, is_off ? 0 : hands_free);
         microphone_step(&p->microphone, now);
         tell_asleep(p, n_sleeps);
         tell_speech(p, now);
@@ -258,7 +264,7 @@ static int push_end(struct pipeline *p, unsigned n_kept) {
 /* Frame k of speech that begins now is complete (k + 1) * 40 ms from now. */
 static int
 play(struct pipeline *p, const struct pipeline_job *job, struct source *source, struct why *why) {
-        struct limit limit = limit_of(job->max_seconds * FRAME_RATE / FRAME_SAMPLES);
+        struct limit limit = limit_of(job->max_seconds * FRAMES_PER_SECOND);
         _cleanup_(endpoint_freep) struct endpoint *endpoint = NULL;
         uint64_t began = clock_now_ns();
         bool is_full;
@@ -548,8 +554,8 @@ void pipeline_set_muted(struct pipeline *p, bool muted) {
         wake_ring(p->sounds->room_fd);
 }
 
-void pipeline_set_hands_free(struct pipeline *p, bool on) {
-        atomic_store_explicit(&p->is_hands_free, on, memory_order_relaxed);
+void pipeline_set_hands_free(struct pipeline *p, unsigned max_frames) {
+        atomic_store_explicit(&p->hands_free, max_frames, memory_order_relaxed);
         wake_ring(p->sounds->room_fd);
 }
 

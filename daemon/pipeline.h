@@ -86,9 +86,9 @@ void pipeline_set_asleep(struct pipeline *p, bool is_asleep);
 
 void pipeline_set_meter(struct pipeline *p, bool on);
 
-/* Hands free, speech is waited for while no turn listens.  What is said before the job comes is kept,
- * as long as HEARING_BACKLOG allows. */
-void pipeline_set_hands_free(struct pipeline *p, bool on);
+/* Hands free, speech is waited for while no turn listens, and listened to for at most so many frames;
+ * 0: not hands free.  What is said before the job comes is kept, as long as HEARING_BACKLOG allows. */
+void pipeline_set_hands_free(struct pipeline *p, unsigned max_frames);
 
 /* Asks for PIPELINE_DEVICES. */
 void pipeline_list(struct pipeline *p);

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import (ASSISTANT, GEMMACTL, PATIENCE, Daemon, Tap, is_sanitized,  # noqa: E402
                          skip_all, speech, wait_until)
 from login1 import Login1, missing  # noqa: E402
+from session_bus import TOOLS, Bus, Monitor  # noqa: E402
 from sound_server import PipeWire, SoundServer  # noqa: E402
 
 # Heard at any place of a frame's border in the sound, which not every recording is.
@@ -39,8 +40,8 @@ try:
 except RuntimeError as e:
     skip_all(e)
 login1 = None if missing() else Login1()
-daemon = Daemon("[Audio]\nLingerSeconds=0\nPatienceMs=60000\nFollowUpSeconds=60\n",
-                environment={**sound.for_daemon, **(login1.environment if login1 else {})})
+CONFIG = "[Audio]\nLingerSeconds=0\nPatienceMs=60000\nFollowUpSeconds=60\n"
+daemon = Daemon(CONFIG, environment={**sound.for_daemon, **(login1.environment if login1 else {})})
 tap = Tap()
 
 
@@ -116,6 +117,26 @@ def heard():
     # The long silence before and after is not in it.
     assert t["audio"] < 4000, t
     wait_microphone("closed")
+
+
+def heard_by_bus():
+    """Speech in, and the answer by signals of the session bus."""
+    if not all(map(shutil.which, TOOLS)):
+        return "no " + " or ".join(TOOLS)
+    wanted = expected(BROWSER)
+    with Bus("[Audio]\nLingerSeconds=0\n", environment=sound.for_daemon) as bus:
+        for _ in range(4):
+            with contextlib.closing(Monitor(bus)) as monitor:
+                bus.call("Listen")
+                wait_until(sound.is_recorded, "the server sees that it is recorded")
+                sound.mouth.say(BROWSER)
+                seen = monitor.until(lambda member, data: member == "Done")
+            calls = [(data[1], json.loads(data[2])) for member, data in seen if member == "Call"]
+            print(f"# heard '{bus.get('LastHeard')}'")
+            if calls == [(call["name"], call["arguments"]) for call in wanted]:
+                assert bus.get("LastHeard") == "hey gemma open the browser", seen
+                return None
+    raise AssertionError("not understood")
 
 
 def held():
@@ -315,6 +336,24 @@ def open_microphone():
         assert status()["mode"] == "open" and status()["microphone"] == "live"
 
 
+def reload(config):
+    with open(daemon.config, "w") as f:
+        f.write(config)
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.notify.wait_for("RELOADING=1")
+    daemon.notify.wait_for("READY=1")
+
+
+def reloaded():
+    """A new MaxSeconds holds for the microphone that is open already."""
+    with hands_free("open"):
+        n_cut = status()["cut_turns"]
+        reload(CONFIG + "MaxSeconds=1\n")
+        sound.mouth.say(BROWSER)
+        wait_until(lambda: status()["cut_turns"] > n_cut, "the speech is cut after a second")
+        reload(CONFIG)
+
+
 def wake_phrase():
     with hands_free("wake") as watcher:
         n = history_size()
@@ -438,10 +477,12 @@ def stops_while_listening():
 try:
     with daemon:
         tap.rule("what is said into the microphone is heard and answered", heard)
+        tap.rule("speech is heard and answered by D-Bus, too", heard_by_bus)
         tap.rule("while the key is held, all is heard", held)
         tap.rule("when nobody speaks, nothing is heard", nothing_said)
         tap.rule("a turn that listens is cancelled", cancelled)
         tap.rule("an open microphone is answered without being asked for", open_microphone)
+        tap.rule("a reload takes effect on an open microphone", reloaded)
         tap.rule("in mode wake only what begins with the phrase is answered", wake_phrase)
         tap.rule("after the phrase alone, the next words count", follow_up)
         tap.rule("mute closes the device hands free, too", muted_hands_free)
