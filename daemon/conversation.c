@@ -358,7 +358,7 @@ static int hear_frames(struct conversation *c) {
                         return r;
                 note_frame(c, &sound.frame);
                 if (n == 0)
-                        c->batch_ns = sound.frame.framed_ns;
+                        c->batch_ns = sound.given_ns;
                 memcpy(c->samples + (size_t) n * FRAME_SAMPLES, sound.frame.samples,
                        sizeof(sound.frame.samples));
                 n++;

@@ -52,7 +52,7 @@ struct conversation {
         struct answer answer;
         struct calls calls; /* of the turn */
         float *samples;     /* owned, [BatchFrames][FRAME_SAMPLES] */
-        uint64_t batch_ns;  /* when the first of them was a frame */
+        uint64_t batch_ns;  /* when the first of them was given */
 
         struct request request; /* the turn at hand, or the last one */
         struct timings timings;

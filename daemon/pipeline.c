@@ -290,7 +290,8 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
                         if (r < 0)
                                 return r;
                 }
-                sound.frame.captured_ns = sound.frame.framed_ns = clock_now_ns();
+                sound.given_ns = clock_now_ns();
+                sound.frame.captured_ns = sound.frame.framed_ns = sound.given_ns;
                 r = push(p, &sound);
                 if (r < 0)
                         return r;
@@ -332,7 +333,12 @@ static int play_file(struct pipeline *p, const struct pipeline_job *job, struct 
 
 /* What can be handed over at once. */
 static void hand_over(struct pipeline *p, uint64_t turn) {
-        struct sound sound = { .kind = SOUND_FRAME, .turn = turn, .is_live = true };
+        struct sound sound = {
+                .kind = SOUND_FRAME,
+                .turn = turn,
+                .is_live = true,
+                .given_ns = clock_now_ns(),
+        };
         const struct sound pause = { .kind = SOUND_PAUSE, .turn = turn };
         bool any = false;
 

@@ -31,7 +31,7 @@ struct timings {
         double first_token;
         double done;
         double framing; /* of the slowest frame: from the microphone's callback to a frame */
-        double caching; /* ... and from there until the model has read it */
+        double caching; /* ... and, once it is known to be speech, until the model has read it */
         unsigned n_frames;
         unsigned n_prompt_positions;
         unsigned n_tokens;

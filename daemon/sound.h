@@ -27,8 +27,8 @@ struct sound {
         uint64_t turn;
         bool is_live;      /* it comes at the speed of speech */
         unsigned n_behind; /* frames that wait behind this one, not in this queue */
-        unsigned
-                n_kept; /* of an end: the turn was cut after so many of its frames; 0: it was not */
+        unsigned n_kept;   /* of an end: the turn was cut after so many frames; 0: it was not */
+        uint64_t given_ns; /* of a frame: when it was known to belong to the turn */
         union {
                 struct frame frame;
                 struct why why;
