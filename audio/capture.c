@@ -12,6 +12,7 @@
 #include "audio/frame.h"
 #include "audio/quiet.h"
 #include "audio/resample.h"
+#include "audio/server.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/spsc.h"
@@ -21,6 +22,8 @@
 #define BLOCKS_PER_SECOND 50
 
 #define CAPTURE_LATENCY 0.04 /* s */
+
+#define MAX_SOURCES 32
 
 struct capture {
         PaStream *stream; /* owned */
@@ -108,24 +111,82 @@ static const PaDeviceInfo *microphone(PaDeviceIndex index) {
         return info && info->maxInputChannels > 0 && info->name ? info : NULL;
 }
 
-/* A sound server, which gives any rate and has taken care of which microphone is meant.  It is only
- * listed while it runs. */
+/* What ALSA knows a sound server by, which gives any rate.  It is only listed while it runs. */
 static bool is_server(const char *name) {
-        return strcmp(name, "pulse") == 0 || strcmp(name, "pipewire") == 0;
+        return strcmp(name, SERVER_DEVICE) == 0 || strcmp(name, "pulse") == 0 ||
+               strcmp(name, "pipewire") == 0;
 }
 
-static PaDeviceIndex choose_default(void) {
-        PaDeviceIndex index;
-        const PaDeviceInfo *info;
+static bool is_default(const char *name) {
+        return !name || !name[0] || strcmp(name, "default") == 0;
+}
 
-        for (index = 0; index < Pa_GetDeviceCount(); index++) {
-                info = microphone(index);
-                if (info && is_server(info->name))
-                        return index;
+/* The server's choice, unless that is a Bluetooth headset; -1: nothing but such. */
+static int choose_default_source(const struct server_source *sources, int n) {
+        int found = -1;
+
+        for (int i = n - 1; i >= 0; i--)
+                if (!sources[i].is_bluetooth && (found < 0 || !sources[found].is_default))
+                        found = i;
+        return found;
+}
+
+/* The whole name wins over a part of one. */
+static int choose_named_source(const struct server_source *sources, int n, const char *name) {
+        int found = -1;
+
+        for (int i = 0; i < n; i++) {
+                if (strcmp(sources[i].name, name) == 0 || strcmp(sources[i].label, name) == 0)
+                        return i;
+                if (found < 0 && (strcasestr(sources[i].name, name) ||
+                                  strcasestr(sources[i].label, name)))
+                        found = i;
         }
+        return found;
+}
 
-        index = Pa_GetDefaultInputDevice();
-        info = microphone(index);
+/* The microphone of the sound server that is meant, into ret.  1: it is; 0: there is no server, or it
+ * knows none with that name, which some other device may have. */
+static int choose_source(struct server_source *ret, const char *name, struct why *why) {
+        struct server_source sources[MAX_SOURCES];
+        int n, found;
+
+        n = server_list(sources, MAX_SOURCES, why);
+        if (n == -ENOTCONN)
+                return 0;
+        if (n < 0)
+                return n;
+        found = is_default(name) ? choose_default_source(sources, n)
+                                 : choose_named_source(sources, n, name);
+        if (found < 0 && is_default(name))
+                return because(why, -ENODEV, "no microphone%s",
+                               n > 0 ? " but a Bluetooth headset" : "");
+        if (found < 0)
+                return 0;
+        *ret = sources[found];
+        return 1;
+}
+
+/* If a microphone of the sound server is meant, it becomes a device, and so does the name. */
+static int define_source(struct capture *c, const char **name, struct why *why) {
+        struct server_source source;
+        int r;
+
+        r = choose_source(&source, *name, why);
+        if (r <= 0)
+                return r;
+        r = server_define(source.name);
+        if (r < 0)
+                return because(why, r, "cannot make a device of '%.100s'", source.name);
+        (void) snprintf(c->device, sizeof(c->device), "%s", source.label);
+        *name = SERVER_DEVICE;
+        return 0;
+}
+
+static PaDeviceIndex choose_default_device(void) {
+        PaDeviceIndex index = Pa_GetDefaultInputDevice();
+        const PaDeviceInfo *info = microphone(index);
+
         if (info && !is_bluetooth(info->name))
                 return index;
 
@@ -137,8 +198,8 @@ static PaDeviceIndex choose_default(void) {
         return paNoDevice;
 }
 
-/* The whole name wins over a part of one. */
-static PaDeviceIndex choose_named(const char *name) {
+/* As choose_named_source(). */
+static PaDeviceIndex choose_named_device(const char *name) {
         PaDeviceIndex found = paNoDevice;
 
         for (PaDeviceIndex index = 0; index < Pa_GetDeviceCount(); index++) {
@@ -154,11 +215,11 @@ static PaDeviceIndex choose_named(const char *name) {
         return found;
 }
 
-static int choose(PaDeviceIndex *ret, const char *name, struct why *why) {
-        bool is_default = !name || !name[0] || strcmp(name, "default") == 0;
-        PaDeviceIndex index = is_default ? choose_default() : choose_named(name);
+static int choose_device(PaDeviceIndex *ret, const char *name, struct why *why) {
+        PaDeviceIndex index =
+                is_default(name) ? choose_default_device() : choose_named_device(name);
 
-        if (index == paNoDevice && is_default)
+        if (index == paNoDevice && is_default(name))
                 return because(why, -ENODEV, "no microphone");
         if (index == paNoDevice)
                 return because(why, -ENODEV, "no microphone named '%.100s'", name);
@@ -193,17 +254,21 @@ static int open_stream(struct capture *c, PaDeviceIndex index, const PaDeviceInf
         return Pa_StartStream(c->stream);
 }
 
-static int open_device(struct capture *c, const struct capture_config *config, struct why *why) {
+static int open_device(struct capture *c,
+                       const struct capture_config *config,
+                       const char *name,
+                       struct why *why) {
         const PaDeviceInfo *info;
         PaDeviceIndex index = paNoDevice;
         PaError error;
         int r;
 
-        r = choose(&index, config->device, why);
+        r = choose_device(&index, name, why);
         if (r < 0)
                 return r;
         info = microphone(index);
-        (void) snprintf(c->device, sizeof(c->device), "%s", info->name);
+        if (!c->device[0])
+                (void) snprintf(c->device, sizeof(c->device), "%s", info->name);
         if (!(info->defaultSampleRate >= RESAMPLE_RATE_MIN &&
               info->defaultSampleRate <= RESAMPLE_RATE_MAX))
                 return because(why, -ENOTSUP, "'%s' has a rate of %.0f Hz", c->device,
@@ -241,6 +306,7 @@ DEFINE_CLEANUP(struct capture *, capture_close)
 
 int capture_open(struct capture **ret, const struct capture_config *config, struct why *why) {
         _cleanup_(capture_closep) struct capture *c = NULL;
+        const char *name = config->device;
         PaError error;
         int r;
 
@@ -250,12 +316,20 @@ int capture_open(struct capture **ret, const struct capture_config *config, stru
         c->wake_fd = config->wake_fd;
 
         quiet_libraries();
+        r = define_source(c, &name, why);
+        if (r < 0)
+                return r;
         error = Pa_Initialize();
         if (error != paNoError)
                 return because_pa(why, error, "cannot start", "PortAudio");
         c->is_initialized = true;
+        /* Without ALSA's plugin for the server there is no such device, but maybe another one. */
+        if (c->device[0] && choose_named_device(name) == paNoDevice) {
+                c->device[0] = '\0';
+                name = config->device;
+        }
 
-        r = open_device(c, config, why);
+        r = open_device(c, config, name, why);
         if (r < 0)
                 return r;
 
@@ -263,33 +337,58 @@ int capture_open(struct capture **ret, const struct capture_config *config, stru
         return 0;
 }
 
-static void describe(struct capture_device *ret, PaDeviceIndex index, const PaDeviceInfo *info) {
+static void describe_source(struct capture_device *ret,
+                            const struct server_source *source,
+                            bool is_default) {
+        *ret = (struct capture_device){
+                .rate = source->rate,
+                .n_channels = source->n_channels,
+                .is_default = is_default,
+                .is_bluetooth = source->is_bluetooth,
+        };
+        (void) snprintf(ret->name, sizeof(ret->name), "%s", source->label);
+}
+
+static void describe_device(struct capture_device *ret, const PaDeviceInfo *info, bool is_default) {
         bool has_rate =
                 info->defaultSampleRate >= 0 && info->defaultSampleRate <= RESAMPLE_RATE_MAX;
 
         *ret = (struct capture_device){
                 .rate = has_rate ? (unsigned) info->defaultSampleRate : 0,
                 .n_channels = (unsigned) info->maxInputChannels,
-                .is_default = index == choose_default(),
+                .is_default = is_default,
                 .is_bluetooth = is_bluetooth(info->name),
         };
         (void) snprintf(ret->name, sizeof(ret->name), "%s", info->name);
 }
 
+/* Behind these is what the server has been asked for. */
+static bool is_alias(const char *name) {
+        return is_server(name) || strcmp(name, "default") == 0;
+}
+
 int capture_list(struct capture_device *devices, size_t size, struct why *why) {
+        struct server_source sources[MAX_SOURCES];
+        PaDeviceIndex chosen;
+        int n_sources, chosen_source;
         size_t n = 0;
         PaError error;
 
         quiet_libraries();
+        n_sources = server_list(sources, MAX_SOURCES, NULL);
+        chosen_source = choose_default_source(sources, n_sources);
+        for (int i = 0; i < n_sources && n < size; i++)
+                describe_source(&devices[n++], &sources[i], i == chosen_source);
+
         error = Pa_Initialize();
         if (error != paNoError)
                 return because_pa(why, error, "cannot start", "PortAudio");
-
+        chosen = n_sources < 0 ? choose_default_device() : paNoDevice;
         for (PaDeviceIndex index = 0; index < Pa_GetDeviceCount() && n < size; index++) {
                 const PaDeviceInfo *info = microphone(index);
 
-                if (info)
-                        describe(&devices[n++], index, info);
+                if (info && !(n_sources >= 0 && is_alias(info->name)))
+                        describe_device(&devices[n++], info, index == chosen);
         }
         (void) Pa_Terminate();
         return (int) n;

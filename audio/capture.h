@@ -14,9 +14,9 @@
 struct capture;
 
 struct capture_config {
-        /* A device's name, or a part of it.  NULL or "default": the system's choice, but never a
-         * Bluetooth microphone, because opening one spoils the sound of its headset.  (One that a
-         * sound server hides behind its own default cannot be told from here.) */
+        /* A microphone's name, or a part of it, with a sound server as the server calls it.  NULL or
+         * "default": the system's choice, but never a Bluetooth microphone, because opening one
+         * spoils the sound of its headset. */
         const char *device;
         unsigned ring_ms; /* how much the ring holds */
         int wake_fd;      /* rung when samples came and when the stream ended; not owned */

@@ -139,6 +139,17 @@ def heard_by_bus():
     raise AssertionError("not understood")
 
 
+def headset():
+    """What the sound server would have us listen to is a Bluetooth headset: it is left alone."""
+    wait_microphone("closed")
+    with sound.headset(), contextlib.closing(daemon.client()) as c:
+        devices = c.call(ASSISTANT + "Devices")["parameters"]["devices"]
+        assert [d["default"] for d in devices if d["bluetooth"]] == [False], devices
+        assert sum(d["default"] for d in devices) == 1, devices
+        is_heard(BROWSER)
+        wait_microphone("closed")
+
+
 def held():
     turn = is_heard(TIME, hold=True)
     assert turn["timings"]["frames"] > 20, turn
@@ -478,6 +489,7 @@ try:
     with daemon:
         tap.rule("what is said into the microphone is heard and answered", heard)
         tap.rule("speech is heard and answered by D-Bus, too", heard_by_bus)
+        tap.rule("a Bluetooth headset is not opened unasked", headset)
         tap.rule("while the key is held, all is heard", held)
         tap.rule("when nobody speaks, nothing is heard", nothing_said)
         tap.rule("a turn that listens is cancelled", cancelled)

@@ -166,6 +166,30 @@ PaError Pa_IsStreamActive(PaStream *stream) {
         return pa.is_active;
 }
 
+/* ---- A sound server. */
+
+static struct {
+        const struct server_source *sources;
+        int n; /* or what stands in the way */
+        bool has_plugin;
+        char defined[256];
+} server;
+
+int server_list(struct server_source *sources, size_t size, struct why *why) {
+        if (server.n < 0)
+                return because(why, server.n, "no server");
+        expect(size >= (size_t) server.n);
+        if (server.n > 0)
+                memcpy(sources, server.sources, (size_t) server.n * sizeof(*sources));
+        return server.n;
+}
+
+int server_define(const char *source) {
+        (void) snprintf(server.defined, sizeof(server.defined), "%s", source);
+        pa.n_devices += server.has_plugin;
+        return 0;
+}
+
 /* ---- The rules. */
 
 /* clang-format off */
@@ -176,16 +200,34 @@ static const PaDeviceInfo devices[] = {
         { .name = "USB",                .maxInputChannels = 2, .defaultSampleRate = 44100 },
         { .name = "broken",             .maxInputChannels = 2, .defaultSampleRate = 0 },
         { .name = "absurd",             .maxInputChannels = 2, .defaultSampleRate = 1e9 },
+        { .name = SERVER_DEVICE,        .maxInputChannels = 32, .defaultSampleRate = 44100 },
+};
+
+static const struct server_source sources[] = {
+        { .name = "alsa_input.usb",  .label = "USB Microphone, Mono", .rate = 48000, .n_channels = 1 },
+        { .name = "bluez_input.00",  .label = "Headset", .is_default = true, .is_bluetooth = true },
+        { .name = "alsa_input.pci",  .label = "Built-in Audio" },
+        { .name = "alsa_input.mono", .label = "Audio" },
 };
 /* clang-format on */
 
-#define N_DEVICES ((int) (sizeof(devices) / sizeof(devices[0])))
+/* The last one is only there when it was defined. */
+#define N_DEVICES ((int) (sizeof(devices) / sizeof(devices[0])) - 1)
 
 static void reset(int default_device) {
         memset(&pa, 0, sizeof(pa));
         pa.devices = devices;
         pa.n_devices = N_DEVICES;
         pa.default_device = default_device;
+        memset(&server, 0, sizeof(server));
+        server.n = -ENOTCONN;
+}
+
+static void reset_server(int n_sources) {
+        reset(2);
+        server.sources = sources;
+        server.n = n_sources;
+        server.has_plugin = true;
 }
 
 static struct capture *open_device_named(const char *device, unsigned ring_ms, int wake_fd) {
@@ -362,6 +404,79 @@ static void choice(void) {
         }
 }
 
+static void choice_of_a_server(void) {
+        static const struct {
+                int n_sources;
+                const char *name, *defined, *device;
+                int index, r;
+        } rows[] = {
+                { 4, NULL, "alsa_input.usb", "USB Microphone, Mono", N_DEVICES, 0 },
+                { 1, "default", "alsa_input.usb", "USB Microphone, Mono", N_DEVICES, 0 },
+                { 4, "alsa_input.pci", "alsa_input.pci", "Built-in Audio", N_DEVICES, 0 },
+                { 4, "Audio", "alsa_input.mono", "Audio", N_DEVICES, 0 }, /* whole before part */
+                { 4, "built-in", "alsa_input.pci", "Built-in Audio", N_DEVICES, 0 },
+                { 4, "headset", "bluez_input.00", "Headset", N_DEVICES, 0 }, /* asked for */
+                { 4, "absurd", "", NULL, -1, -ENOTSUP }, /* a device that is none of the server's */
+                { 4, "gone", "", NULL, -1, -ENODEV },
+                { 0, NULL, "", NULL, -1, -ENODEV }, /* what ALSA has is the server's */
+                { -ETIMEDOUT, NULL, "", NULL, -1, -ETIMEDOUT },
+        };
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct capture_config config = { rows[i].name, 100, -1 };
+                struct capture *c = NULL;
+                struct why why = { "" };
+
+                reset_server(rows[i].n_sources);
+                expect(capture_open(&c, &config, &why) == rows[i].r);
+                expect(strcmp(server.defined, rows[i].defined) == 0);
+                if (rows[i].r == 0) {
+                        expect(pa.opened_device == rows[i].index && capture_rate(c) == 16000);
+                        expect(strcmp(capture_device(c), rows[i].device) == 0);
+                        (void) capture_close(c);
+                } else {
+                        expect(!c && why.text[0]);
+                }
+                expect(pa.n_initialized == pa.n_terminated);
+        }
+
+        /* Without ALSA's plugin for it. */
+        reset_server(1);
+        server.has_plugin = false;
+        (void) capture_close(open_device_named(NULL, 100, -1));
+        expect(pa.opened_device == 2);
+}
+
+static void nothing_but_bluetooth(void) {
+        struct capture_config config = { NULL, 100, -1 };
+        struct capture *c = NULL;
+        struct why why = { "" };
+
+        reset_server(1);
+        server.sources = sources + 1;
+        expect(capture_open(&c, &config, &why) == -ENODEV && !c && strstr(why.text, "Bluetooth"));
+}
+
+static void listing(void) {
+        struct capture_device listed[16];
+        int n;
+
+        reset_server(4);
+        n = capture_list(listed, 16, NULL);
+        expect(n == 4 + N_DEVICES - 1);
+        expect(strcmp(listed[0].name, "USB Microphone, Mono") == 0 && listed[0].is_default);
+        expect(listed[0].rate == 48000 && listed[0].n_channels == 1 && !listed[0].is_bluetooth);
+        expect(listed[1].is_bluetooth && !listed[1].is_default);
+        for (int i = 1; i < n; i++)
+                expect(!listed[i].is_default && strcmp(listed[i].name, SERVER_DEVICE) != 0);
+        expect(capture_list(listed, 2, NULL) == 2);
+
+        reset(3);
+        n = capture_list(listed, 16, NULL);
+        expect(n == N_DEVICES - 1 && strcmp(listed[2].name, "USB") == 0 && listed[2].is_default);
+        expect(pa.n_initialized == 1 && pa.n_terminated == 1);
+}
+
 static void failing_steps(void) {
         static const struct {
                 enum step step;
@@ -436,6 +551,9 @@ int main(void) {
         rule("a full ring refuses the newest samples and counts them", full_ring);
         rule("a device that is silent or gone can be told", age_and_end);
         rule("the right device is chosen, never Bluetooth by itself", choice);
+        rule("of a sound server the same holds for its microphones", choice_of_a_server);
+        rule("a headset that is the only one is told", nothing_but_bluetooth);
+        rule("all microphones are listed, the server's first", listing);
         rule("each failing step is undone and has its reason", failing_steps);
         rule("a stream is aborted, never stopped", never_stopped);
         rule("PortAudio's complaints do not reach standard error, others do", quiet_failing);
