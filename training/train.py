@@ -5,18 +5,21 @@
 
 Writes OUT/last.pt every few minutes and at the end; if it is there, training goes on from
 it. OUT/curves.png shows how it went.
+
+Each core is a worker with batches of its own; their gradients are averaged at every step. (So
+small a model gains nothing from two threads that share each product.)
 """
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import signal
 import time
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")    # threads that spin starve the others
-
 import numpy as np
 import torch
+import torch.distributed as distributed
 import torch.nn.functional as F
 
 import batches
@@ -131,8 +134,10 @@ def draw_curves(history, path):
 
 
 class Trainer:
-    def __init__(self, args):
-        self.args = args
+    """One worker. All hold the same network; the first one reports, scores and saves."""
+
+    def __init__(self, args, number):
+        self.args, self.number = args, number
         self.context = contexts.load(args.context)
         self.vocabulary = vocabularies.build(self.context)
         self.maker = batches.Maker(self.vocabulary, contexts.words(self.context))
@@ -143,7 +148,7 @@ class Trainer:
                                            betas=(0.9, 0.98), weight_decay=0.05)
         self.step, self.spent = 0, 0.0           # spent: seconds of training, over all runs
         self.history = {"loss": [], "valid": []}
-        self.stopping = False
+        self.asked = self.stopping = False       # to stop: this worker, all of them
         self.path = os.path.join(args.out, "last.pt")
         if os.path.exists(self.path):
             self.restore()
@@ -155,7 +160,7 @@ class Trainer:
         self.network.load_state_dict(saved["network"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.spent, self.history = saved["step"], saved["spent"], saved["history"]
-        print(f"going on from step {self.step}", flush=True)
+        self.tell(f"going on from step {self.step}")
 
     def learn_from(self, path):
         """Begins with what a model of another context has learned: its layers, and its rows
@@ -180,8 +185,12 @@ class Trainer:
             else:
                 raise SystemExit(f"{path}: {name} has another shape than the model to train")
         self.network.load_state_dict(state)
-        print(f"starting from {path}: {len(tokens)} of {len(self.vocabulary)} tokens and "
-              f"{len(heard) - 2} of {len(self.maker.words)} words are known", flush=True)
+        self.tell(f"starting from {path}: {len(tokens)} of {len(self.vocabulary)} tokens and "
+                  f"{len(heard) - 2} of {len(self.maker.words)} words are known")
+
+    def tell(self, text):
+        if self.number == 0:
+            print(text, flush=True)
 
     def save(self):
         data = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
@@ -208,10 +217,25 @@ class Trainer:
             losses[name] = helper_loss(scores, batch.said[name], batch)
         self.optimizer.zero_grad()
         sum(CTC_WEIGHT.get(name, 1.0) * loss for name, loss in losses.items()).backward()
+        self.agree()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
         return {name: loss.item() for name, loss in losses.items()} if heard else None
+
+    def agree(self):
+        """Give all workers the mean of their gradients, and the first one's clock and will:
+        they must take the same steps and end after the same one."""
+        parameters = list(self.network.parameters())
+        mine = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        lead = [time.time() - self.began, self.asked] if self.number == 0 else [0, 0]
+        shared = torch.cat([*(g.flatten() for g in mine), torch.tensor(lead, dtype=torch.float)])
+        if self.args.workers > 1:
+            distributed.all_reduce(shared)
+        self.spent, self.stopping = shared[-2].item(), bool(shared[-1])
+        means = (shared[:-2] / self.args.workers).split([p.numel() for p in parameters])
+        for parameter, mean in zip(parameters, means):
+            parameter.grad = mean.view_as(parameter)
 
     def progress(self):
         return min(1.0, self.spent / (60 * self.args.minutes))
@@ -231,15 +255,15 @@ class Trainer:
 
     def loop(self):
         args = self.args
-        queue, hardness = batches.start(self.maker, args.context, args.corpus, args.batch,
-                                        args.seed + self.step)
-        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopping", True))
-        recent, last = [], time.time()
+        queue, hardness = batches.start(self.maker, args.context, args.corpus,
+                                        args.batch // args.workers,
+                                        args.seed + self.step + 1_000_000 * self.number)
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "asked", True))
+        recent, self.began = [], time.time() - self.spent
         next_check = self.spent + 60 * args.check
         while self.spent < 60 * args.minutes and not self.stopping:
             hardness.value = self.hardness()
             result = self.train_step(queue.get())
-            self.spent, last = self.spent + time.time() - last, time.time()
             if result:
                 recent.append(result)
             if self.step % 25 == 0:
@@ -247,20 +271,34 @@ class Trainer:
                 recent = []
             if self.spent > next_check:
                 next_check += 60 * args.check
+                self.check(score=True)
+        self.check(score=not self.stopping)      # asked to stop: save, go on another time
+
+    def check(self, score):
+        if self.number == 0:
+            if score:
                 self.validate()
-                self.save()
-        if not self.stopping:                    # asked to stop: save, go on another time
-            self.validate()
-        self.save()
+            self.save()
 
     def report(self, recent):
         mean = {name: float(np.mean([r[name] for r in recent])) for name in recent[0]}
         self.history["loss"].append({"step": self.step, **mean})
         done = int(20 * self.progress())
         losses = " ".join(f"{name} {value:.3f}" for name, value in mean.items())
-        print(f"[{'#' * done}{'.' * (20 - done)}] step {self.step} {losses} "
-              f"rate {self.rate():.1e} hardness {self.hardness():.2f} "
-              f"{max(0, self.args.minutes - self.spent / 60):.1f} min left", flush=True)
+        self.tell(f"[{'#' * done}{'.' * (20 - done)}] step {self.step} {losses} "
+                  f"rate {self.rate():.1e} hardness {self.hardness():.2f} "
+                  f"{max(0, self.args.minutes - self.spent / 60):.1f} min left")
+
+
+def work(args, number):
+    """Run in a process of its own for each number; they meet over a file in OUT."""
+    torch.set_num_threads(1)
+    if args.workers > 1:
+        distributed.init_process_group("gloo", init_method=f"file://{args.meeting}",
+                                       rank=number, world_size=args.workers)
+    Trainer(args, number).loop()
+    if args.workers > 1:
+        distributed.destroy_process_group()
 
 
 def main():
@@ -274,15 +312,21 @@ def main():
     options.add_argument("--harden", type=float, nargs=2, default=(0.15, 0.5), metavar="PART",
                          help="the recordings get worse between these parts of the training")
     options.add_argument("--rate", type=float, default=1.5e-3)
-    options.add_argument("--batch", type=int, default=16)
+    options.add_argument("--batch", type=int, default=32, help="examples in a step")
     options.add_argument("--layers", type=int, default=4)
-    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--workers", type=int, default=os.cpu_count())
     options.add_argument("--seed", type=int, default=0)
     args = options.parse_args()
-    torch.set_num_threads(args.threads)
     os.makedirs(args.out, exist_ok=True)
     print(json.dumps(vars(args)), flush=True)
-    Trainer(args).loop()
+    args.meeting = os.path.join(os.path.abspath(args.out), f"meeting-{os.getpid()}")
+    others = [multiprocessing.get_context("spawn").Process(target=work, args=(args, number))
+              for number in range(1, args.workers)]
+    for process in others:
+        process.start()
+    work(args, 0)
+    for process in others:
+        process.join()
 
 
 if __name__ == "__main__":
