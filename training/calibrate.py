@@ -25,6 +25,7 @@ import grammar
 import pocket_file
 import train
 import vocabulary as vocabularies
+from evaluate import call_part
 
 LONGEST_ANSWER = 80
 LIMITS = (-0.02, -0.05, -0.1, -0.2, -0.3, -0.5, -0.7, -1.0, -1.5, -2.0, -3.0, -1e9)
@@ -109,8 +110,9 @@ def main():
           f"{len(clips)} human utterances")
     print("   limit  commands right  commands wrong  others obeyed  humans obeyed per hour")
     for limit in LIMITS:
-        right = sum(want == said and sure >= limit for want, said, sure in commands)
-        wrong = sum(want != said != grammar.NOT_FOR_ME and sure >= limit for want, said, sure in commands)
+        answered = [call_part(want) == call_part(said) for want, said, sure in commands
+                    if sure >= limit and said != grammar.NOT_FOR_ME]
+        right, wrong = sum(answered), len(answered) - sum(answered)
         obeyed = sum(said != grammar.NOT_FOR_ME and sure >= limit for _, said, sure in others)
         print(f"{limit:8.2f}  {right:14d}  {wrong:14d}  {obeyed:13d}"
               f"  {sum(sure >= limit for sure in human) / hours:22.1f}")

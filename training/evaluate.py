@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Score a pocket model: which recordings are answered exactly, transcript and call.
+"""Score a pocket model: which recordings are answered with the right call.
 
     python evaluate.py MODEL.gguf --corpus CORPUS [--noise 20]     held-out voices, by engine
     python evaluate.py MODEL.gguf --corpus CORPUS --others         speech that is no command
@@ -55,6 +55,12 @@ def answers(network, maker, framed):
             break
         batch.ids = np.concatenate([batch.ids, best[:, None]], axis=1)
     return [vocabulary.decode(row) for row in said]
+
+
+def call_part(answer):
+    """What counts of an answer: the intent and every slot. A "please" that was not heard does no
+    harm."""
+    return answer.partition("<|tool_call>")[2]
 
 
 def in_groups(network, maker, framed, size=20):
@@ -185,7 +191,7 @@ def main():
     else:
         network, vocabulary, _ = pocket_file.read(args.model)
         said = in_groups(network, batches.Maker(vocabulary), [augment.to_frames(c) for c in clips])
-    right = [text == line["answer"] for text, line in zip(said, lines)]
+    right = [call_part(text) == call_part(line["answer"]) for text, line in zip(said, lines)]
     for text, line, good in zip(said, lines, right):
         if args.show and not good:
             print(f"{line['engine']} {line.get('voice', '')}: {line['text']!r} -> {text!r}")
@@ -194,6 +200,9 @@ def main():
     commands = [good for good, line in zip(right, lines) if line["intent"]]
     if commands:
         print(f"{'all commands':52} {sum(commands):4} of {len(commands):4}  {np.mean(commands):.3f}")
+        words = sum(text == line["answer"] for text, line in zip(said, lines) if line["intent"])
+        print(f"{'... and every word of them':52} {words:4} of {len(commands):4}  "
+              f"{words / len(commands):.3f}")
 
 
 if __name__ == "__main__":
