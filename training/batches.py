@@ -119,9 +119,9 @@ def typed(text, rng):
     return text
 
 
-def _text_batch(maker, context, sampler, rng, size):
+def _text_batch(maker, drawer, rng, size):
     splits = rng.choices(("train", "train-scrambled"), (0.9, 0.1), k=size)
-    lines = [corpus.draw(split, context, sampler, rng) for split in splits]
+    lines = [drawer.draw(split, rng) for split in splits]
     return maker.text([typed(line["text"], rng) for line in lines],
                       [line["answer"] for line in lines])
 
@@ -151,14 +151,13 @@ def _audio_batches(maker, data, size, rng, hardness):
 
 
 def _produce(queue, hardness, maker, context_path, folder, size, seed, text_share):
-    context = contexts.load(context_path)
-    sampler = contexts.Sampler(context)
+    drawer = corpus.Drawer(contexts.load(context_path))
     rng, plain_rng = np.random.default_rng(seed), random.Random(seed)
     while True:                                  # one round is one pass over the corpus
         data = corpus.load(folder, "train")
         for batch in _audio_batches(maker, data, size, rng, hardness):
             if plain_rng.random() < text_share:
-                queue.put(_text_batch(maker, context, sampler, plain_rng, size))
+                queue.put(_text_batch(maker, drawer, plain_rng, size))
             queue.put(batch)
 
 

@@ -17,6 +17,7 @@ from multiprocessing import Pool
 import numpy as np
 
 import context as contexts
+import grammar
 import other_speech
 from voices import ENGINES, RATE, finish, warp
 
@@ -28,7 +29,7 @@ VALID = {"espeak-ng": (1, 80), "flite": (1, 60), "festival": (1, 60), "kokoro": 
 SCRAMBLED = {"espeak-ng": (4, 150), "flite": (2, 150), "piper-joe": (1, 120), "hibari": (2, 150),
              "festival": (2, 100)}
 OTHERS = {"espeak-ng": (1, 60), "flite": (1, 40), "festival": (1, 40)}    # no commands at all
-OTHER_SHARE = 0.09           # part of the clips that are not commands
+OTHER_SHARE = 0.22           # part of the clips that are not commands
 RESHAPED = {"kokoro": 2}
 
 
@@ -50,22 +51,31 @@ def not_for_me(text):
     return {"text": text, "intent": None, "answer": "<turn|>"}
 
 
-def draw_line(context, sampler, rng, other_share):
-    """One sentence to speak and what the model is to answer to it."""
-    if rng.random() < other_share:
-        return not_for_me(other_speech.draw(rng))
-    sentence = sampler.draw(rng)
-    return {"text": sentence.text, "intent": sentence.intent,
-            "answer": contexts.answer(context, sentence)}
+class Drawer:
+    """Draws sentences to speak, and what the model is to answer to each."""
 
+    def __init__(self, context):
+        self.context, self.sampler = context, contexts.Sampler(context)
+        self.commands = grammar.compile_words(context)
 
-def draw(split, context, sampler, rng):
-    """One sentence of a split."""
-    if split == "others":
-        return not_for_me(rng.choice(other_speech.UNSEEN).lower())
-    if split == "train-scrambled":
-        return not_for_me(other_speech.scramble(contexts.words(context), rng))
-    return draw_line(context, sampler, rng, OTHER_SHARE)
+    def draw(self, split, rng):
+        """One sentence of a split."""
+        if split == "others":
+            return not_for_me(rng.choice(other_speech.UNSEEN).lower())
+        if split == "train-scrambled" or rng.random() < OTHER_SHARE:
+            return not_for_me(self._other(split, rng))
+        sentence = self.sampler.draw(rng)
+        return {"text": sentence.text, "intent": sentence.intent,
+                "answer": contexts.answer(self.context, sentence)}
+
+    def _other(self, split, rng):
+        while True:
+            if split == "train-scrambled":
+                text = other_speech.scramble(contexts.words(self.context), rng)
+            else:
+                text = other_speech.draw(rng, self.sampler.draw(rng).text)
+            if not self.commands.say(text.split()):
+                return text
 
 
 def reshape(lines, clips, times, rng):
@@ -84,9 +94,8 @@ def make_shard(job):
         return path, 0
     started = time.time()
     rng = random.Random(f"{seed}/{split}/{engine_name}/{number}")
-    context = contexts.load(context_path)
-    sampler, engine = contexts.Sampler(context), ENGINES[engine_name]
-    lines = [draw(split, context, sampler, rng) for _ in range(count)]
+    drawer, engine = Drawer(contexts.load(context_path)), ENGINES[engine_name]
+    lines = [drawer.draw(split, rng) for _ in range(count)]
     voices = [engine.draw(rng, not split.startswith("train")) for _ in lines]
     for line, voice in zip(lines, voices):
         line.update(engine=engine_name, voice=voice["name"])

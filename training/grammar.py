@@ -160,6 +160,15 @@ class Words:
         if len(set(readings)) > 1:
             self.note(" ".join(self.said))
 
+    def say(self, words):
+        """Whether these words are a sentence."""
+        state = self.start
+        for word in words:
+            if word not in self.edges[state]:
+                return False
+            state = self.edges[state][word][1]
+        return state in self.ends
+
     def note(self, text):
         if text not in self.ambiguous:
             self.ambiguous.append(text)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sentences that are no command: the model must learn to answer them with silence.
 
-Some are everyday talk, some are near to commands, some are random words with words of the
-commands among them, so that hearing "timer" or "volume" alone is not enough.
+Some are everyday talk, some are near to commands, some are cut out of running text, some call
+somebody else, some are random words with words of the commands among them, so that hearing
+"timer" or "volume" alone is not enough. None is checked for being a command by chance: corpus.py
+does that, which knows the context.
 """
 import functools
+import glob
 import re
 
 TALK = """good morning everyone
@@ -79,7 +82,6 @@ delete the file
 send a mail to my mother
 what day was your birthday
 forget about the song
-stop talking please
 I can not find the calculator
 the sound of the sea
 make it a double
@@ -109,6 +111,12 @@ the newspaper|a large map|the silver ring|a picture""".replace("\n", "").split("
 PLACES = """in the kitchen|near the station|after lunch|on the bridge|before the storm|
 at the market|behind the house|during the holidays|with great care|""".replace("\n", "").split("|")
 
+# Whom else people call: names that begin like the wake phrase.
+CALLED = """hey there|hey jenna|hey janet|hey jack|hey jimmy|hey jamie|hey general|hey google|
+hey siri|hey everyone|hey man|hey you guys|hey dinner|hey kemal|hey grandma|they germinate|
+say generally|okay jenna|hi there|hello mama""".replace("\n", "").split("|")
+
+TEXTS = "/usr/share/games/fortunes/*.u8"  # Debian package fortunes
 WORDS = "/usr/share/dict/words"          # Debian package wamerican-small
 SMALL_WORDS = "the a to in of and is my for on it you with that we".split()
 
@@ -147,15 +155,43 @@ hey gemma sing for me
 hey gemma I am tired""".split("\n")
 
 
-def draw(rng):
-    """One sentence that is not a command."""
+def draw(rng, command):
+    """One sentence that is not for us. command: some sentence that would be."""
     kind = rng.random()
-    if kind < 0.35:
+    if kind < 0.2:
         return rng.choice(NEAR).lower()
-    if kind < 0.6:
+    if kind < 0.3:
         return rng.choice(TALK).lower()
-    parts = (rng.choice(SUBJECTS), rng.choice(VERBS), rng.choice(OBJECTS), rng.choice(PLACES))
-    return " ".join(p for p in parts if p).lower()
+    if kind < 0.4:
+        asked = command.replace("hey gemma", "").strip() if rng.random() < 0.5 else ""
+        return f"{rng.choice(CALLED)} {asked}".strip()
+    if kind < 0.55:
+        parts = (rng.choice(SUBJECTS), rng.choice(VERBS), rng.choice(OBJECTS), rng.choice(PLACES))
+        return " ".join(p for p in parts if p).lower()
+    return piece(rng)
+
+
+def piece(rng):
+    """A few words in a row of a written sentence: they begin and end anywhere, as speech does
+    when something else than its end cuts it."""
+    words = rng.choice(sentences())
+    length = rng.choice((1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9))
+    first = rng.randrange(max(1, len(words) - length + 1))
+    return " ".join(words[first:first + length])
+
+
+@functools.lru_cache(maxsize=1)
+def sentences():
+    """Sentences of ordinary words, each a list of words."""
+    found = []
+    for path in sorted(glob.glob(TEXTS)):
+        with open(path, encoding="utf-8", errors="ignore") as file:
+            text = re.sub(r"\s+", " ", file.read().lower())
+        found += [sentence.split() for sentence in re.split(r"[.?!;:,%\"()]+ ?", text)
+                  if re.fullmatch(r"([a-z']+ ){2,}[a-z']+ ?", sentence)]
+    if not found:
+        raise SystemExit(f"no text at {TEXTS}: install Debian's package fortunes")
+    return found
 
 
 @functools.lru_cache(maxsize=1)

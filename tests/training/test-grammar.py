@@ -98,6 +98,19 @@ class Language(unittest.TestCase):
         self.assertIsNone(automaton.follow_all(automaton.start, vocabulary.encode(wrong)))
 
 
+class Sentences(unittest.TestCase):
+    def test_said(self):
+        """the words of a sentence are told from all others"""
+        context = contexts.parse(CUP)
+        words = grammar.compile_words(context)
+        for sentence in contexts.all_sentences(context):
+            said = sentence.text.split()
+            self.assertTrue(words.say(said))
+            self.assertFalse(words.say([*said, "please"]))
+        for text in ("", "a", "coffee", "medium for", "tea", "a small small coffee"):
+            self.assertFalse(words.say(text.split()), text)
+
+
 class Ambiguity(unittest.TestCase):
     def test_first_counts(self):
         """of two readings the first counts, and both are reported"""
