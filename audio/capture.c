@@ -18,10 +18,10 @@
 #include "base/spsc.h"
 #include "base/wake.h"
 
-/* Half a frame: more of them would wake this machine, and the sound server, for nothing. */
-#define BLOCKS_PER_SECOND 50
+/* A frame each: more of them would wake this machine, and the sound server, for nothing. */
+#define BLOCKS_PER_SECOND FRAMES_PER_SECOND
 
-#define CAPTURE_LATENCY 0.04 /* s */
+#define CAPTURE_LATENCY 0.08 /* s */
 
 #define MAX_SOURCES 32
 
