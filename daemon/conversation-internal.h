@@ -4,8 +4,41 @@
 
 #include "daemon/conversation.h"
 
-/* What conversation.c, where the turns are, and conversation-afterwards.c, where the work between
- * them is, want of each other. */
+/* What the three files want of each other: conversation.c, where the turns and the answers are,
+ * conversation-hear.c, where everything up to an answer is, and conversation-afterwards.c, where the
+ * work between turns is. */
+
+/* A turn that went well and in which there was nothing to answer. */
+#define CONVERSATION_NOBODY_SPOKE 1
+
+/* Hears the turn's text or sound, up to where the model begins to answer.
+ * CONVERSATION_NOBODY_SPOKE: it does not. */
+int conversation_hear(struct conversation *c);
+
+/* Milliseconds from the request to that time of the monotonic clock; a pre-roll is older. */
+double conversation_since_request(const struct conversation *c, uint64_t ns);
+
+/* Models of ours answer with what they understood, and then with a call. */
+bool conversation_is_transcriber(const struct conversation *c);
+
+/* To be asked between any two steps that take time: -ECANCELED when the turn is over. */
+int conversation_look_up(struct conversation *c);
+
+/* Notes what the turn ends of, and returns r. */
+int conversation_fail(struct conversation *c, enum fault fault, int r, const char *reason);
+
+int conversation_emit(struct conversation *c, enum event_kind kind);
+
+/* is_last: nothing of this kind follows. */
+int conversation_emit_text(
+        struct conversation *c, enum event_kind kind, const char *text, size_t size, bool is_last);
+
+/* Clients may know of the turn. */
+int conversation_announce(struct conversation *c);
+
+/* Computes what was appended; the prefix. */
+int conversation_feed(struct conversation *c);
+int conversation_warm_up(struct conversation *c, bool thinking);
 
 /* Sends what was heard, for a turn that is over. */
 int conversation_tell_transcript(struct conversation *c);
