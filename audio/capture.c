@@ -138,8 +138,8 @@ static int choose_named_source(const struct server_source *sources, int n, const
         for (int i = 0; i < n; i++) {
                 if (strcmp(sources[i].name, name) == 0 || strcmp(sources[i].label, name) == 0)
                         return i;
-                if (found < 0 && (strcasestr(sources[i].name, name) ||
-                                  strcasestr(sources[i].label, name)))
+                if (found < 0 &&
+                    (strcasestr(sources[i].name, name) || strcasestr(sources[i].label, name)))
                         found = i;
         }
         return found;
@@ -337,9 +337,8 @@ int capture_open(struct capture **ret, const struct capture_config *config, stru
         return 0;
 }
 
-static void describe_source(struct capture_device *ret,
-                            const struct server_source *source,
-                            bool is_default) {
+static void
+describe_source(struct capture_device *ret, const struct server_source *source, bool is_default) {
         *ret = (struct capture_device){
                 .rate = source->rate,
                 .n_channels = source->n_channels,

@@ -15,8 +15,8 @@
  * thread. */
 struct live {
         const struct config *config; /* not owned */
-        struct pipeline *pipeline; /* not owned */
-        struct turns *turns;       /* not owned */
+        struct pipeline *pipeline;   /* not owned */
+        struct turns *turns;         /* not owned */
 
         struct pipeline_microphone microphone; /* as last told */
         bool is_muted, is_asleep;

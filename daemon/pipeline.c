@@ -55,8 +55,8 @@ struct pipeline {
         _Atomic uint64_t finished; /* the newest turn that is to listen no longer */
         atomic_bool is_muted, has_meter;
         atomic_uint hands_free; /* frames of speech at most; 0: not hands free */
-        atomic_uint n_lists;  /* how often the devices were asked for */
-        atomic_uint n_sleeps; /* of falling asleep and of waking, so odd while asleep */
+        atomic_uint n_lists;    /* how often the devices were asked for */
+        atomic_uint n_sleeps;   /* of falling asleep and of waking, so odd while asleep */
 
         /* The thread's own. */
         uint64_t turn;

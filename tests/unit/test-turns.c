@@ -287,7 +287,8 @@ static void wait_speech(void) {
 static void set_mode(enum mode mode) {
         turns_set_mode(world.turns, mode);
         pipeline_set_hands_free(world.pipeline,
-                                mode == MODE_PUSH ? 0 : world.config->max_seconds * FRAMES_PER_SECOND);
+                                mode == MODE_PUSH ? 0
+                                                  : world.config->max_seconds * FRAMES_PER_SECOND);
 }
 
 /* A segment of speech that nobody has called for. */
