@@ -18,7 +18,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/system"))
-from gemmad_test import ASSISTANT, Daemon, wait_until  # noqa: E402
+from gemmad_test import ASSISTANT, Daemon, speech, wait_until  # noqa: E402
 from sound_server import SoundServer  # noqa: E402
 
 SAID = ["hey-gemma-open-the-browser.flite-rms.wav", "what-time-is-it.flite-rms.wav"]
@@ -75,6 +75,13 @@ def spoken_turns(daemon, sound, times):
                 times -= 1
 
 
+def paced_turns(daemon, times):
+    """The timings of recordings that are heard at the speed of speech and end with their last
+    sound, as when a key is let go: no pause has to pass."""
+    with contextlib.closing(daemon.client()) as c:
+        return [c.ask(audio_path=speech(SAID[i % len(SAID)]), realtime=True)["timings"] for i in range(times)]
+
+
 def processor_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as f:
         fields = f.read().rpartition(")")[2].split()
@@ -108,12 +115,14 @@ def measure(args):
             rows.append(("waiting, microphone open, % of a core", share_of_core(daemon.process.pid)))
             turns = [t for t in spoken_turns(daemon, sound, args.times) if t["first_token"] is not None]
             set_mode(daemon, "push")
+            paced = paced_turns(daemon, args.times)
             rows.append(("resident memory, MiB", resident_mib(daemon.process.pid)))
     finally:
         sound.stop()
     stages = [(name, [t[b] - t[a] for t in turns]) for name, a, b in STAGES]
     stages = [("callback -> frame, the slowest of the turn", [t["framing"] for t in turns]),
               ("frame -> cache, the slowest of the turn", [t["caching"] for t in turns])] + stages
+    stages.append(("end of a recording -> its call", [t["done"] - t["end_of_speech"] for t in paced]))
     stages.append(("frames that waited for the model, at most", [t["largest_backlog"] for t in turns]))
     return stages, rows
 
