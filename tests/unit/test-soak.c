@@ -8,14 +8,12 @@
 #include <malloc.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wake.h"
-#include "tests/sim/fake-capture.h"
-#include "tests/sim/fake-session.h"
+#include "tests/sim/scene.h"
 #include "tests/tap.h"
 
 #define N_TURNS 1000
@@ -25,17 +23,7 @@
  * counts as allocated, and varies. */
 #define SLACK 65536
 
-static struct world {
-        struct config *config;
-        struct sound_queue sounds;
-        struct pipeline *pipeline;
-        struct inference *inference;
-        struct turns *turns;
-        sd_event *loop;
-        sd_event_source *events;
-        bool is_loaded;
-        unsigned n_done, n_answered, n_cancelled;
-} world;
+static struct world { unsigned n_done, n_answered, n_cancelled; } world;
 
 struct size {
         size_t n_bytes;
@@ -70,74 +58,14 @@ static void on_news(const struct news *news, void *userdata) {
         world.n_done++;
 }
 
-static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        struct event event;
-
-        (void) source;
-        (void) revents;
-        (void) userdata;
-        wake_clear(fd);
-        while (inference_next_event(world.inference, &event)) {
-                if (event.kind == EVENT_LOADED) {
-                        world.is_loaded = true;
-                        turns_set_loaded(world.turns, &event.loaded);
-                } else {
-                        turns_on_event(world.turns, &event);
-                }
-        }
-        return 0;
-}
-
 static void run_loop(void) {
-        expect(sd_event_run(world.loop, 1000) >= 0);
+        expect(sd_event_run(scene.loop, 1000) >= 0);
 }
 
 static void open_world(void) {
-        static const char options[] = "[Audio]\nLingerSeconds=0\n[Model]\nPath=fake:\n";
-        struct turns_config config;
-        struct why why = {};
-
-        (void) alarm(300);
-        fake_reset();
-        fake_mic_reset();
-        expect(config_new(&world.config) == 0);
-        expect(config_read(world.config, options, strlen(options), "options", &why) == 0);
-        expect(sd_event_new(&world.loop) >= 0);
-        expect(sound_queue_init(&world.sounds) == 0);
-        expect(pipeline_new(&world.pipeline, world.config, &world.sounds) == 0);
-        expect(inference_new(&world.inference, world.config, &world.sounds) == 0);
-        config = (struct turns_config){
-                .config = world.config,
-                .loop = world.loop,
-                .inference = world.inference,
-                .pipeline = world.pipeline,
-                .notify = on_news,
-        };
-        expect(turns_new(&world.turns, &config) == 0);
-        expect(sd_event_add_io(world.loop, &world.events, inference_events_fd(world.inference),
-                               EPOLLIN, on_events, NULL) >= 0);
-        expect(pipeline_start(world.pipeline) == 0);
-        expect(inference_start(world.inference) == 0);
-        while (!world.is_loaded)
+        scene_open(300, "fake:", "[Audio]\nLingerSeconds=0\n", NULL, on_news);
+        while (!scene.is_loaded)
                 run_loop();
-}
-
-static void close_world(void) {
-        uint64_t until = clock_now_ns() + UINT64_C(30000000000);
-
-        turns_stop(world.turns);
-        pipeline_stop(world.pipeline);
-        inference_stop(world.inference);
-        expect(pipeline_join(world.pipeline, until));
-        expect(inference_join(world.inference, until));
-        sd_event_source_disable_unref(world.events);
-        turns_free(world.turns);
-        inference_free(world.inference);
-        pipeline_free(world.pipeline);
-        sound_queue_done(&world.sounds);
-        sd_event_unref(world.loop);
-        config_free(world.config);
-        (void) alarm(0);
 }
 
 static void give(enum fake_sound sound, size_t n_frames) {
@@ -149,11 +77,11 @@ static void give(enum fake_sound sound, size_t n_frames) {
 
 /* What the pipeline tells is taken, as the daemon does, until it is this; or all there is. */
 static void take_events(bool until, enum pipeline_event_kind kind) {
-        struct pollfd bell = { .fd = pipeline_events_fd(world.pipeline), .events = POLLIN };
+        struct pollfd bell = { .fd = pipeline_events_fd(scene.pipeline), .events = POLLIN };
         struct pipeline_event event;
 
         do {
-                while (pipeline_next_event(world.pipeline, &event))
+                while (pipeline_next_event(scene.pipeline, &event))
                         until = until && event.kind != kind;
                 if (until && poll(&bell, 1, 1000) > 0)
                         wake_clear(bell.fd);
@@ -162,11 +90,11 @@ static void take_events(bool until, enum pipeline_event_kind kind) {
 
 /* The machine sleeps: all is closed by the time that is told, and the turn is over. */
 static void sleep_and_wake(void) {
-        pipeline_set_asleep(world.pipeline, true);
-        turns_cancel_live(world.turns);
+        pipeline_set_asleep(scene.pipeline, true);
+        turns_cancel_live(scene.turns);
         take_events(true, PIPELINE_ASLEEP);
         expect(!fake_mic_is_open());
-        pipeline_set_asleep(world.pipeline, false);
+        pipeline_set_asleep(scene.pipeline, false);
 }
 
 /* Gone, and there again as soon as it is opened anew. */
@@ -190,20 +118,20 @@ static void one_turn(unsigned i) {
         unsigned n_done = world.n_done;
         struct turn *turn;
 
-        expect(turns_ask(world.turns, &ask, &turn) == 0);
+        expect(turns_ask(scene.turns, &ask, &turn) == 0);
         give(FAKE_ROOM, 10);
         if (i % 40 == 3)
                 replug();
         if (i % 4 == 2)
                 sleep_and_wake();
         if (i % 8 == 6)
-                turns_cancel_live(world.turns);
+                turns_cancel_live(scene.turns);
         if (i % 4 != 2) {
                 give(FAKE_VOICE, 20);
                 give(FAKE_ROOM, 25);
         }
         if (is_held)
-                expect(turns_finish(world.turns));
+                expect(turns_finish(scene.turns));
         while (world.n_done == n_done)
                 run_loop();
         while (fake_mic_is_open())
@@ -229,7 +157,7 @@ static void a_thousand_turns_leave_nothing_behind(void) {
         expect(world.n_done == N_TURNS && world.n_cancelled == N_TURNS / 4);
         expect(world.n_answered == N_TURNS - N_TURNS / 4);
         expect(fake_mic_n_opened() >= N_TURNS && fake_mic_n_opened() == fake_mic_n_closed());
-        close_world();
+        scene_close();
 }
 
 int main(void) {

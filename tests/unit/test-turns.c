@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,8 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wake.h"
-#include "tests/sim/fake-capture.h"
-#include "tests/sim/fake-session.h"
+#include "tests/sim/scene.h"
 #include "tests/tap.h"
 
 /* Real threads, queues, pipeline and store around a scripted engine.  Nothing waits for time: the
@@ -40,16 +38,6 @@ struct owner {
 };
 
 struct world {
-        struct config *config;
-        struct sound_queue sounds;
-        struct pipeline *pipeline;
-        struct inference *inference;
-        struct store *store;
-        struct turns *turns;
-        sd_event *loop;
-        sd_event_source *events;
-        bool is_loaded, load_failed;
-        char reason[512];
         struct owner owners[N_OWNERS];
         struct turn *asked[N_OWNERS];
         struct owner uncalled; /* what was told of turns that nobody called for */
@@ -105,102 +93,35 @@ static void on_news(const struct news *news, void *userdata) {
         free(calls);
 }
 
-static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        struct event event;
-
-        (void) source;
-        (void) revents;
-        (void) userdata;
-        wake_clear(fd);
-        while (inference_next_event(world.inference, &event)) {
-                if (event.kind == EVENT_LOADED) {
-                        world.is_loaded = true;
-                        turns_set_loaded(world.turns, &event.loaded);
-                } else if (event.kind == EVENT_LOAD_FAILED) {
-                        world.load_failed = true;
-                        (void) snprintf(world.reason, sizeof(world.reason), "%s", event.why.text);
-                } else {
-                        turns_on_event(world.turns, &event);
-                }
-        }
-        return 0;
-}
-
 static void turn_loop_until(const bool *what) {
         while (!*what)
-                if (sd_event_run(world.loop, UINT64_MAX) < 0)
+                if (sd_event_run(scene.loop, UINT64_MAX) < 0)
                         break;
 }
 
 static void turn_loop_until_story(const struct owner *o, const char *word) {
         while (!strstr(o->story, word))
-                if (sd_event_run(world.loop, UINT64_MAX) < 0)
+                if (sd_event_run(scene.loop, UINT64_MAX) < 0)
                         break;
 }
 
 /* Lets what was asked for happen, without waiting for more. */
 static void turn_loop(void) {
-        while (sd_event_run(world.loop, 0) > 0)
+        while (sd_event_run(scene.loop, 0) > 0)
                 ;
 }
 
 static void open_world(const char *model, const char *options) {
-        struct turns_config config;
-        struct why why = {};
         char store[96];
 
-        (void) alarm(60);
-        fake_reset();
-        fake_mic_reset();
-        world = (struct world){};
-        expect(config_new(&world.config) == 0);
-        expect(config_read(world.config, options, strlen(options), "options", &why) == 0);
-        expect(config_set(world.config, "Model", "Path", model, &why) == 0);
         (void) snprintf(store, sizeof(store), "%s/store", directory);
-        expect(store_open(&world.store, store, &why) == 0);
-        expect(store_begin_session(world.store, 1, "0", "fake", &why) == 0);
-        expect(sd_event_new(&world.loop) >= 0);
-        expect(sound_queue_init(&world.sounds) == 0);
-        expect(pipeline_new(&world.pipeline, world.config, &world.sounds) == 0);
-        expect(inference_new(&world.inference, world.config, &world.sounds) == 0);
-
-        config = (struct turns_config){
-                .config = world.config,
-                .loop = world.loop,
-                .inference = world.inference,
-                .pipeline = world.pipeline,
-                .store = world.store,
-                .notify = on_news,
-        };
-        expect(turns_new(&world.turns, &config) == 0);
-        expect(sd_event_add_io(world.loop, &world.events, inference_events_fd(world.inference),
-                               EPOLLIN, on_events, NULL) >= 0);
-        expect(pipeline_start(world.pipeline) == 0);
-        expect(inference_start(world.inference) == 0);
+        world = (struct world){};
+        scene_open(60, model, options, store, on_news);
 }
 
 static void open_loaded(const char *model, const char *options) {
         open_world(model, options);
-        turn_loop_until(&world.is_loaded);
-}
-
-static void close_world(void) {
-        uint64_t until = clock_now_ns() + UINT64_C(30000000000);
-
-        turns_stop(world.turns);
-        pipeline_stop(world.pipeline);
-        inference_stop(world.inference);
-        expect(pipeline_join(world.pipeline, until));
-        expect(inference_join(world.inference, until));
-        sd_event_source_disable_unref(world.events);
-        turns_free(world.turns);
-        inference_free(world.inference);
-        pipeline_free(world.pipeline);
-        sound_queue_done(&world.sounds);
-        store_close(world.store);
-        sd_event_unref(world.loop);
-        config_free(world.config);
-        (void) alarm(0);
+        turn_loop_until(&scene.is_loaded);
 }
 
 static int ask_text(unsigned owner, const char *text) {
@@ -208,22 +129,22 @@ static int ask_text(unsigned owner, const char *text) {
                 .text = text,
                 .text_size = strlen(text),
                 .audio_fd = -1,
-                .max_tokens = world.config->max_tokens,
+                .max_tokens = scene.config->max_tokens,
                 .owner = &world.owners[owner],
         };
 
-        return turns_ask(world.turns, &ask, &world.asked[owner]);
+        return turns_ask(scene.turns, &ask, &world.asked[owner]);
 }
 
 static int ask_sound(unsigned owner, int fd, bool realtime) {
         struct ask ask = {
                 .audio_fd = fd,
                 .realtime = realtime,
-                .max_tokens = world.config->max_tokens,
+                .max_tokens = scene.config->max_tokens,
                 .owner = &world.owners[owner],
         };
 
-        return turns_ask(world.turns, &ask, &world.asked[owner]);
+        return turns_ask(scene.turns, &ask, &world.asked[owner]);
 }
 
 static int ask_live(unsigned owner, bool is_held) {
@@ -232,11 +153,11 @@ static int ask_live(unsigned owner, bool is_held) {
                 .is_live = true,
                 .is_held = is_held,
                 .max_frames = 750,
-                .max_tokens = world.config->max_tokens,
+                .max_tokens = scene.config->max_tokens,
                 .owner = &world.owners[owner],
         };
 
-        return turns_ask(world.turns, &ask, &world.asked[owner]);
+        return turns_ask(scene.turns, &ask, &world.asked[owner]);
 }
 
 static bool on_microphone(const struct pipeline_event *event, enum microphone_state state) {
@@ -245,12 +166,12 @@ static bool on_microphone(const struct pipeline_event *event, enum microphone_st
 
 /* Turns the loop until the pipeline has told this state. */
 static void wait_microphone(enum microphone_state state) {
-        struct pollfd bell = { .fd = pipeline_events_fd(world.pipeline), .events = POLLIN };
+        struct pollfd bell = { .fd = pipeline_events_fd(scene.pipeline), .events = POLLIN };
         struct pipeline_event event;
 
         for (;;) {
                 turn_loop();
-                while (pipeline_next_event(world.pipeline, &event))
+                while (pipeline_next_event(scene.pipeline, &event))
                         if (on_microphone(&event, state))
                                 return;
                 (void) poll(&bell, 1, 10);
@@ -261,22 +182,22 @@ static void wait_microphone(enum microphone_state state) {
 /* Gives sound as soon as the microphone is open. */
 static void speak_live(enum fake_sound sound, size_t n_frames) {
         while (!fake_mic_give(sound, n_frames))
-                (void) sd_event_run(world.loop, 1000);
+                (void) sd_event_run(scene.loop, 1000);
         while (!fake_mic_is_empty())
-                (void) sd_event_run(world.loop, 1000);
+                (void) sd_event_run(scene.loop, 1000);
 }
 
 /* Takes in what the pipeline has to tell until somebody has begun to speak. */
 static void wait_speech(void) {
-        struct pollfd bell = { .fd = pipeline_events_fd(world.pipeline), .events = POLLIN };
+        struct pollfd bell = { .fd = pipeline_events_fd(scene.pipeline), .events = POLLIN };
         struct pipeline_event event;
 
         for (;;) {
                 turn_loop();
-                while (pipeline_next_event(world.pipeline, &event)) {
+                while (pipeline_next_event(scene.pipeline, &event)) {
                         if (event.kind != PIPELINE_SPEECH)
                                 continue;
-                        turns_on_speech(world.turns);
+                        turns_on_speech(scene.turns);
                         return;
                 }
                 (void) poll(&bell, 1, 10);
@@ -285,10 +206,10 @@ static void wait_speech(void) {
 }
 
 static void set_mode(enum mode mode) {
-        turns_set_mode(world.turns, mode);
-        pipeline_set_hands_free(world.pipeline,
+        turns_set_mode(scene.turns, mode);
+        pipeline_set_hands_free(scene.pipeline,
                                 mode == MODE_PUSH ? 0
-                                                  : world.config->max_seconds * FRAMES_PER_SECOND);
+                                                  : scene.config->max_seconds * FRAMES_PER_SECOND);
 }
 
 /* A segment of speech that nobody has called for. */
@@ -301,8 +222,8 @@ static void say(const char *words) {
 }
 
 static void wait_ignored(uint64_t n) {
-        while (turns_n_ignored(world.turns) < n)
-                if (sd_event_run(world.loop, UINT64_MAX) < 0)
+        while (turns_n_ignored(scene.turns) < n)
+                if (sd_event_run(scene.loop, UINT64_MAX) < 0)
                         break;
 }
 
@@ -380,13 +301,13 @@ static void a_text_is_answered(void) {
         expect(o->timings.n_tokens == 5 && o->timings.n_prompt_positions > 9);
         expect(o->timings.prefilled >= 0 && o->timings.first_token >= o->timings.prefilled);
         expect(o->timings.done >= o->timings.first_token && o->timings.first_frame < 0);
-        close_world();
+        scene_close();
 }
 
 static void thoughts_are_not_told(void) {
         open_loaded("fake:", "");
         expect(strcmp(answer_to(0, "think hello")->answered, "hello") == 0);
-        close_world();
+        scene_close();
 }
 
 static void sound_is_answered(void) {
@@ -399,7 +320,7 @@ static void sound_is_answered(void) {
         expect(strcmp(o->answered, "21 frames") == 0);
         expect(o->timings.n_frames == 21 && o->timings.end_of_speech >= o->timings.first_frame);
         expect(o->timings.audio > 800 && o->timings.audio < 801);
-        close_world();
+        scene_close();
 }
 
 static void longer_sound_than_the_queue_loses_nothing(void) {
@@ -407,8 +328,8 @@ static void longer_sound_than_the_queue_loses_nothing(void) {
         expect(ask_sound(0, wav(640 * 700, 8000), false) == 0);
         expect(strcmp(wait_done(0)->answered, "700 frames") == 0);
         expect(world.owners[0].timings.largest_backlog <= SOUND_QUEUE_FRAMES);
-        expect(spsc_refused(&world.sounds.queue) == 0);
-        close_world();
+        expect(spsc_refused(&scene.sounds.queue) == 0);
+        scene_close();
 }
 
 static int on_record(const struct record *record, void *userdata) {
@@ -423,13 +344,13 @@ static void a_transcript_follows_in_idle_time(void) {
         open_loaded("fake:", "");
         expect(ask_sound(0, wav(640 * 3, 8000), false) == 0);
         expect(strcmp(wait_done(0)->heard, "") == 0);
-        while (!*heard && sd_event_run(world.loop, UINT64_MAX) >= 0)
-                expect(store_history(world.store, 0, 1, &(struct store_visitor){ on_record, heard },
+        while (!*heard && sd_event_run(scene.loop, UINT64_MAX) >= 0)
+                expect(store_history(scene.store, 0, 1, &(struct store_visitor){ on_record, heard },
                                      &why) == 0);
         expect(strcmp(heard, "words of 3 frames") == 0);
         /* It belongs to nobody any more, but who watches is told. */
         expect(strcmp(world.transcript, "words of 3 frames") == 0);
-        close_world();
+        scene_close();
 }
 
 static void a_transcriber_tells_what_it_heard(void) {
@@ -442,7 +363,7 @@ static void a_transcriber_tells_what_it_heard(void) {
         expect(strcmp(o->heard, "2 frames") == 0);
         expect(strcmp(o->calls, "[{\"name\":\"get_time\",\"arguments\":{}}]") == 0);
         expect(strncmp(o->answered, "It is ", 6) == 0 && strlen(o->answered) == 12);
-        close_world();
+        scene_close();
 }
 
 /* A free model gets the results of our tools and goes on; the client sees its answer only. */
@@ -467,7 +388,7 @@ static void our_tools_are_answered_to_the_model(void) {
         }
         expect(strstr(answer_to(3, "context")->answered,
                       "[tool]get_time[/tool][tool]get_date[/tool]"));
-        close_world();
+        scene_close();
 }
 
 /* A thought after the result is a thought. */
@@ -475,7 +396,7 @@ static void a_model_that_thinks_goes_on_thinking(void) {
         open_loaded("fake:tools", "[Model]\nThinking=yes\n");
         expect(strncmp(answer_to(0, "call call:get_time{}")->answered, "{\"time\":\"", 9) == 0);
         expect(!strstr(world.owners[0].answered, "secret"));
-        close_world();
+        scene_close();
 }
 
 static void other_calls_are_for_the_client(void) {
@@ -488,7 +409,7 @@ static void other_calls_are_for_the_client(void) {
         expect(strcmp(world.owners[1].calls, "[{\"name\":\"open\",\"arguments\":{}},"
                                              "{\"name\":\"get_time\",\"arguments\":{}}]") == 0);
         expect(strncmp(world.owners[1].answered, "It is ", 6) == 0);
-        close_world();
+        scene_close();
 }
 
 static void calls_come_to_an_end(void) {
@@ -499,7 +420,7 @@ static void calls_come_to_an_end(void) {
         expect(strncmp(world.owners[0].answered, "It is ", 6) == 0);
         expect(world.owners[0].timings.n_tokens > 4 * 18 && world.owners[0].timings.n_tokens < 200);
         expect(strcmp(answer_to(1, "say fine")->answered, "fine") == 0);
-        close_world();
+        scene_close();
 }
 
 /* Neither one of ours nor one whose user does not want it is told of tools. */
@@ -509,17 +430,17 @@ static void who_is_not_told_of_tools(void) {
         open_loaded("fake:transcript", "");
         expect(ask_sound(0, wav(640 * 2, 8000), false) == 0);
         n = wait_done(0)->timings.n_prompt_positions;
-        close_world();
+        scene_close();
         open_loaded("fake:tools transcript", "");
         expect(ask_sound(0, wav(640 * 2, 8000), false) == 0);
         expect(strncmp(wait_done(0)->answered, "It is ", 6) == 0);
         expect(strcmp(world.owners[0].story, "started heard:2 frames call token done") == 0);
         expect(world.owners[0].timings.n_prompt_positions == n);
-        close_world();
+        scene_close();
         open_loaded("fake:tools", "[Prompt]\nTools=no\n");
         expect(!strstr(answer_to(0, "context")->answered, "[tool]"));
         expect(strncmp(answer_to(1, "call call:get_time{}")->answered, "It is ", 6) == 0);
-        close_world();
+        scene_close();
 }
 
 static void what_is_not_for_us_is_heard_as_nothing(void) {
@@ -530,7 +451,7 @@ static void what_is_not_for_us_is_heard_as_nothing(void) {
         o = wait_done(0);
         expect(strcmp(o->story, "started heard: done") == 0);
         expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->heard, "") == 0);
-        close_world();
+        scene_close();
 }
 
 /* Neither the words nor the call of a command that was guessed. */
@@ -543,7 +464,7 @@ static void what_the_model_doubts_is_heard_as_nothing(void) {
         expect(strcmp(o->story, "started heard: done") == 0);
         expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->heard, "") == 0);
         expect(strcmp(o->answered, "") == 0);
-        close_world();
+        scene_close();
 }
 
 static void calls_of_others_are_told(void) {
@@ -556,7 +477,7 @@ static void calls_of_others_are_told(void) {
                       "[{\"name\":\"open\",\"arguments\":{\"name\":\"web browser\",\"n\":2}}]") ==
                0);
         expect(strcmp(o->answered, "") == 0 && o->outcome == OUTCOME_ANSWERED);
-        close_world();
+        scene_close();
 }
 
 static void bad_calls_fail(void) {
@@ -569,7 +490,7 @@ static void bad_calls_fail(void) {
         o = answer_to(1, "halfcall");
         expect(o->outcome == OUTCOME_FAILED && strstr(o->why, "inside a call"));
         expect(answer_to(2, "say fine")->outcome == OUTCOME_ANSWERED);
-        close_world();
+        scene_close();
 }
 
 static void failures_of_the_model_are_told(void) {
@@ -583,7 +504,7 @@ static void failures_of_the_model_are_told(void) {
         o = answer_to(1, "fail");
         expect(o->outcome == OUTCOME_FAILED && strstr(o->why, "the model failed: "));
         expect(strcmp(answer_to(2, "say fine")->answered, "fine") == 0);
-        close_world();
+        scene_close();
 }
 
 static void a_text_longer_than_the_context_is_refused(void) {
@@ -596,14 +517,14 @@ static void a_text_longer_than_the_context_is_refused(void) {
         expect(o->outcome == OUTCOME_FAILED && o->fault == FAULT_TEXT);
         expect(strstr(o->why, "context of 200 positions"));
         expect(strcmp(answer_to(1, "say fine")->answered, "fine") == 0);
-        close_world();
+        scene_close();
 }
 
 static void an_answer_ends_at_max_tokens(void) {
         open_loaded("fake:", "[Model]\nMaxTokens=9\n");
         expect(strcmp(answer_to(0, "endless")->answered, "aaaaaaaaa") == 0);
         expect(world.owners[0].outcome == OUTCOME_ANSWERED);
-        close_world();
+        scene_close();
 }
 
 static void sound_that_is_none_is_bad_audio(void) {
@@ -624,7 +545,7 @@ static void sound_that_is_none_is_bad_audio(void) {
         expect(wait_done(3)->fault == FAULT_AUDIO);
         expect(ask_sound(4, wav(640, 8000), false) == 0);
         expect(wait_done(4)->outcome == OUTCOME_ANSWERED);
-        close_world();
+        scene_close();
 }
 
 /* The whole file is less than a pipe holds. */
@@ -645,8 +566,8 @@ static void sound_longer_than_max_seconds_is_cut(void) {
         expect(world.owners[0].timings.n_frames == 25);
         expect(ask_sound(1, wav(16000, 8000), false) == 0);
         expect(strcmp(wait_done(1)->answered, "25 frames") == 0 && !world.owners[1].is_cut);
-        expect(turns_n_cut(world.turns) == 1);
-        close_world();
+        expect(turns_n_cut(scene.turns) == 1);
+        scene_close();
 }
 
 /* Speech up to 4.1 s, then a pause of half a second, and speech again. */
@@ -672,7 +593,7 @@ static void sound_is_cut_at_its_last_pause(void) {
         expect(wait_done(1)->is_cut);
         expect(strcmp(world.owners[1].answered, world.owners[0].answered) == 0);
         (void) close(fds[1]);
-        close_world();
+        scene_close();
 }
 
 static void sound_that_fills_the_context_is_cut(void) {
@@ -685,7 +606,7 @@ static void sound_that_fills_the_context_is_cut(void) {
         expect(atoi(o->answered) > 50 && atoi(o->answered) < 136);
         expect(ask_sound(1, wav(640 * 9, 8000), false) == 0);
         expect(strcmp(wait_done(1)->answered, "9 frames") == 0 && !world.owners[1].is_cut);
-        close_world();
+        scene_close();
 }
 
 static void a_deaf_model_says_so(void) {
@@ -693,7 +614,7 @@ static void a_deaf_model_says_so(void) {
         expect(ask_sound(0, wav(640, 8000), false) == 0);
         expect(wait_done(0)->fault == FAULT_DEAF);
         expect(strcmp(answer_to(1, "say fine")->answered, "fine") == 0);
-        close_world();
+        scene_close();
 }
 
 static void pipes_and_sockets_bring_sound(void) {
@@ -709,7 +630,7 @@ static void pipes_and_sockets_bring_sound(void) {
         fill(fds[1], wav(640 * 6, 8000));
         expect(ask_sound(1, fds[0], false) == 0);
         expect(strcmp(wait_done(1)->answered, "6 frames") == 0);
-        close_world();
+        scene_close();
 }
 
 static void a_pipe_without_an_end_can_be_cancelled(void) {
@@ -720,12 +641,12 @@ static void a_pipe_without_an_end_can_be_cancelled(void) {
         expect(ask_sound(0, fds[0], false) == 0);
         expect(ask_text(1, "say next") == 0);
         turn_loop_until_story(&world.owners[0], "started");
-        expect(turns_activity(world.turns) == ACTIVITY_LISTENING);
-        expect(turns_cancel(world.turns, 0));
+        expect(turns_activity(scene.turns) == ACTIVITY_LISTENING);
+        expect(turns_cancel(scene.turns, 0));
         expect(wait_done(0)->outcome == OUTCOME_CANCELLED);
         expect(strcmp(wait_done(1)->answered, "next") == 0);
         (void) close(fds[1]);
-        close_world();
+        scene_close();
 }
 
 static void a_pipe_is_heard_as_it_comes(void) {
@@ -747,7 +668,7 @@ static void a_pipe_is_heard_as_it_comes(void) {
         fake_wait_frames(1);
         (void) close(fds[1]);
         expect(strcmp(wait_done(0)->answered, "5 frames") == 0);
-        close_world();
+        scene_close();
 }
 
 static void a_stalled_pipe_ends_by_itself(void) {
@@ -759,7 +680,7 @@ static void a_stalled_pipe_ends_by_itself(void) {
         expect(wait_done(0)->fault == FAULT_AUDIO);
         expect(strcmp(world.owners[0].why, "no sound came for 1 s") == 0);
         (void) close(fds[1]);
-        close_world();
+        scene_close();
 }
 
 static void an_endless_device_is_bounded(void) {
@@ -767,18 +688,18 @@ static void an_endless_device_is_bounded(void) {
         expect(ask_sound(0, open("/dev/zero", O_RDONLY | O_CLOEXEC), false) == 0);
         expect(wait_done(0)->fault == FAULT_AUDIO);
         expect(strstr(world.owners[0].why, "not a sound file"));
-        close_world();
+        scene_close();
 }
 
 static void speech_at_its_own_speed_can_be_cancelled(void) {
         open_loaded("fake:", "");
         expect(ask_sound(0, wav(640 * 700, 8000), true) == 0);
         turn_loop_until_story(&world.owners[0], "started");
-        expect(turns_cancel(world.turns, world.asked[0]->id));
+        expect(turns_cancel(scene.turns, world.asked[0]->id));
         expect(wait_done(0)->outcome == OUTCOME_CANCELLED);
         expect(world.owners[0].timings.n_frames < 700);
         expect(strcmp(answer_to(1, "say next")->answered, "next") == 0);
-        close_world();
+        scene_close();
 }
 
 static void an_answer_can_be_cancelled(void) {
@@ -788,14 +709,14 @@ static void an_answer_can_be_cancelled(void) {
         expect(ask_text(0, "gate abcdef") == 0);
         fake_allow(3);
         turn_loop_until_story(o, "token");
-        expect(turns_activity(world.turns) == ACTIVITY_ANSWERING);
-        expect(turns_cancel(world.turns, 0));
+        expect(turns_activity(scene.turns) == ACTIVITY_ANSWERING);
+        expect(turns_cancel(scene.turns, 0));
         fake_allow(1);
         wait_done(0);
         expect(o->outcome == OUTCOME_CANCELLED && o->fault == FAULT_NONE);
         expect(strlen(o->answered) > 0 && strlen(o->answered) < 6);
-        expect(!turns_cancel(world.turns, 0));
-        close_world();
+        expect(!turns_cancel(scene.turns, 0));
+        scene_close();
 }
 
 static void prefill_can_be_cancelled(void) {
@@ -804,13 +725,13 @@ static void prefill_can_be_cancelled(void) {
         expect(ask_text(0, "say a long text in many micro-batches") == 0);
         turn_loop_until_story(&world.owners[0], "started");
         fake_wait_gate();
-        expect(turns_cancel(world.turns, world.asked[0]->id));
+        expect(turns_cancel(scene.turns, world.asked[0]->id));
         fake_gate_appends(false);
         fake_allow(1);
         expect(wait_done(0)->outcome == OUTCOME_CANCELLED);
         expect(world.owners[0].timings.prefilled < 0);
         expect(strcmp(answer_to(1, "say next")->answered, "next") == 0);
-        close_world();
+        scene_close();
 }
 
 static void a_waiting_turn_can_be_cancelled(void) {
@@ -822,15 +743,15 @@ static void a_waiting_turn_can_be_cancelled(void) {
         expect(ask_text(2, "say c") == 0);
         second = world.asked[1]->id;
         turn_loop();
-        expect(turns_cancel(world.turns, second));
-        expect(!turns_cancel(world.turns, second));
+        expect(turns_cancel(scene.turns, second));
+        expect(!turns_cancel(scene.turns, second));
         expect(wait_done(1)->outcome == OUTCOME_CANCELLED);
         expect(strcmp(world.owners[1].story, "done") == 0);
         expect(!world.owners[0].is_done);
         fake_allow(3);
         expect(strcmp(wait_done(0)->answered, "ab") == 0);
         expect(strcmp(wait_done(2)->answered, "c") == 0);
-        close_world();
+        scene_close();
 }
 
 static void a_full_queue_refuses_the_newest(void) {
@@ -840,12 +761,12 @@ static void a_full_queue_refuses_the_newest(void) {
         expect(ask_text(2, "say c") == 0);
         expect(ask_text(3, "say d") == -EBUSY);
         turn_loop();
-        expect(ask_text(3, "say d") == -EBUSY && turns_n_waiting(world.turns) == 2);
+        expect(ask_text(3, "say d") == -EBUSY && turns_n_waiting(scene.turns) == 2);
         fake_allow(2);
         expect(strcmp(wait_done(0)->answered, "a") == 0);
         expect(strcmp(wait_done(2)->answered, "c") == 0);
         expect(strcmp(answer_to(3, "say d")->answered, "d") == 0);
-        close_world();
+        scene_close();
 }
 
 static void the_gone_are_not_answered(void) {
@@ -854,13 +775,13 @@ static void the_gone_are_not_answered(void) {
         expect(ask_text(1, "say b") == 0);
         expect(ask_text(2, "say c") == 0);
         turn_loop_until_story(&world.owners[0], "started");
-        turns_disown(world.turns, world.asked[0]);
-        turns_disown(world.turns, world.asked[1]);
+        turns_disown(scene.turns, world.asked[0]);
+        turns_disown(scene.turns, world.asked[1]);
         fake_allow(4);
         expect(strcmp(wait_done(2)->answered, "c") == 0);
         expect(!world.owners[0].is_done && !world.owners[1].is_done);
         expect(world.n_told_done == 3);
-        close_world();
+        scene_close();
 }
 
 static void turns_run_in_order(void) {
@@ -877,7 +798,7 @@ static void turns_run_in_order(void) {
                 expect(world.owners[i].is_done && strcmp(world.owners[i].answered, text) == 0);
                 expect(i == 0 || world.owners[i].id == world.owners[i - 1].id + 1);
         }
-        close_world();
+        scene_close();
 }
 
 static void requests_wait_for_the_model(void) {
@@ -885,18 +806,18 @@ static void requests_wait_for_the_model(void) {
         fake_wait_gate();
         expect(ask_text(0, "say early") == 0);
         turn_loop();
-        expect(turns_activity(world.turns) == ACTIVITY_LOADING && !world.owners[0].is_done);
-        expect(!turns_cancel(world.turns, 0));
+        expect(turns_activity(scene.turns) == ACTIVITY_LOADING && !world.owners[0].is_done);
+        expect(!turns_cancel(scene.turns, 0));
         fake_allow(1);
         expect(strcmp(wait_done(0)->answered, "early") == 0);
-        close_world();
+        scene_close();
 }
 
 static void a_model_that_does_not_load_says_why(void) {
         open_world("fake:broken", "");
-        turn_loop_until(&world.load_failed);
-        expect(strcmp(world.reason, "no tensor 'token_embd.weight'") == 0);
-        close_world();
+        turn_loop_until(&scene.load_failed);
+        expect(strcmp(scene.reason, "no tensor 'token_embd.weight'") == 0);
+        scene_close();
 }
 
 static void a_system_text_without_room_ends_the_start(void) {
@@ -904,9 +825,9 @@ static void a_system_text_without_room_ends_the_start(void) {
 
         memset(options + strlen(options), 'x', 400);
         open_world("fake:", options);
-        turn_loop_until(&world.load_failed);
-        expect(strstr(world.reason, "System text does not fit"));
-        close_world();
+        turn_loop_until(&scene.load_failed);
+        expect(strstr(scene.reason, "System text does not fit"));
+        scene_close();
 }
 
 static void recent_exchanges_are_in_the_context(void) {
@@ -924,7 +845,7 @@ static void recent_exchanges_are_in_the_context(void) {
         o = answer_to(4, "context");
         expect(!strstr(o->answered, "say one"));
         expect(strstr(o->answered, "say three"));
-        close_world();
+        scene_close();
 }
 
 static void a_transcriber_has_no_history(void) {
@@ -932,7 +853,7 @@ static void a_transcriber_has_no_history(void) {
         answer_to(0, "say one");
         expect(ask_sound(1, wav(640, 8000), false) == 0);
         expect(wait_done(1)->timings.n_prompt_positions == 18);
-        close_world();
+        scene_close();
 }
 
 static void what_ran_is_written_down(void) {
@@ -941,20 +862,20 @@ static void what_ran_is_written_down(void) {
 
         open_loaded("fake:", "");
         answer_to(0, "say one");
-        expect(store_last_turn(world.store, &last, &why) == 0);
+        expect(store_last_turn(scene.store, &last, &why) == 0);
         expect(last == world.owners[0].id);
         expect(ask_text(1, "gate x") == 0);
         expect(ask_text(2, "say never") == 0);
         turn_loop_until_story(&world.owners[1], "started");
         fake_wait_gate();
-        turns_stop(world.turns);
+        turns_stop(scene.turns);
         expect(world.owners[1].outcome == OUTCOME_CANCELLED && world.owners[1].is_done);
         expect(world.owners[2].fault == FAULT_STOPPING && world.owners[2].is_done);
-        expect(store_last_turn(world.store, &last, &why) == 0);
+        expect(store_last_turn(scene.store, &last, &why) == 0);
         expect(last == world.owners[1].id);
         expect(ask_text(3, "say late") == -ESHUTDOWN);
         fake_allow(1);
-        close_world();
+        scene_close();
 }
 
 static void a_thread_is_not_waited_for_longer_than_allowed(void) {
@@ -962,12 +883,12 @@ static void a_thread_is_not_waited_for_longer_than_allowed(void) {
         expect(ask_text(0, "gate x") == 0);
         turn_loop_until_story(&world.owners[0], "started");
         fake_wait_gate();
-        turns_stop(world.turns);
+        turns_stop(scene.turns);
         expect(world.owners[0].is_done);
-        inference_stop(world.inference);
-        expect(!inference_join(world.inference, clock_now_ns()));
+        inference_stop(scene.inference);
+        expect(!inference_join(scene.inference, clock_now_ns()));
         fake_allow(1);
-        close_world();
+        scene_close();
 }
 
 static void the_microphone_is_answered(void) {
@@ -985,7 +906,7 @@ static void the_microphone_is_answered(void) {
         expect(n >= 40 && n <= 56);
         expect(o->timings.end_of_speech >= o->timings.first_frame);
         wait_microphone(MICROPHONE_CLOSED);
-        close_world();
+        scene_close();
 }
 
 static void a_held_turn_ends_by_finish(void) {
@@ -994,11 +915,11 @@ static void a_held_turn_ends_by_finish(void) {
         open_loaded("fake:", "");
         expect(ask_live(0, true) == 0);
         speak_live(FAKE_ROOM, 200);
-        expect(turns_finish(world.turns));
+        expect(turns_finish(scene.turns));
         o = wait_done(0);
         expect(strcmp(o->answered, "200 frames") == 0);
-        expect(!turns_finish(world.turns));
-        close_world();
+        expect(!turns_finish(scene.turns));
+        scene_close();
 }
 
 static void nobody_speaks_and_nothing_is_heard(void) {
@@ -1012,16 +933,16 @@ static void nobody_speaks_and_nothing_is_heard(void) {
         expect(strcmp(o->story, "started heard: done") == 0);
         expect(!o->answered[0] && o->timings.n_tokens == 0);
         expect(strcmp(answer_to(1, "say hello")->answered, "hello") == 0);
-        close_world();
+        scene_close();
 }
 
 static void a_turn_finished_while_it_waits_hears_nothing(void) {
         open_loaded("fake:", "");
         expect(ask_live(0, true) == 0);
-        expect(turns_finish(world.turns));
+        expect(turns_finish(scene.turns));
         expect(wait_done(0)->timings.n_frames == 0);
         expect(world.owners[0].outcome == OUTCOME_ANSWERED);
-        close_world();
+        scene_close();
 }
 
 static void no_microphone_is_told(void) {
@@ -1034,7 +955,7 @@ static void no_microphone_is_told(void) {
         expect(o->outcome == OUTCOME_FAILED && o->fault == FAULT_MICROPHONE);
         expect(strcmp(o->why, "no microphone is plugged in") == 0);
         expect(strcmp(answer_to(1, "say hello")->answered, "hello") == 0);
-        close_world();
+        scene_close();
 }
 
 static void muting_ends_listening(void) {
@@ -1042,23 +963,23 @@ static void muting_ends_listening(void) {
         expect(ask_live(0, true) == 0);
         expect(ask_live(1, true) == 0);
         speak_live(FAKE_ROOM, 10);
-        pipeline_set_muted(world.pipeline, true);
-        turns_cancel_live(world.turns);
+        pipeline_set_muted(scene.pipeline, true);
+        turns_cancel_live(scene.turns);
         expect(wait_done(0)->outcome == OUTCOME_CANCELLED);
         expect(wait_done(1)->outcome == OUTCOME_CANCELLED);
         wait_microphone(MICROPHONE_CLOSED);
-        close_world();
+        scene_close();
         expect(!fake_mic_is_open() && fake_mic_n_opened() == fake_mic_n_closed());
 }
 
 static void an_open_microphone_does_not_disturb_a_file(void) {
         open_loaded("fake:", "");
-        pipeline_set_meter(world.pipeline, true);
+        pipeline_set_meter(scene.pipeline, true);
         speak_live(FAKE_VOICE, 20);
         expect(ask_sound(0, wav(640 * 100, 8000), false) == 0);
         speak_live(FAKE_VOICE, 20);
         expect(strcmp(wait_done(0)->answered, "100 frames") == 0);
-        close_world();
+        scene_close();
 }
 
 static void an_open_microphone_makes_turns_of_speech(void) {
@@ -1076,7 +997,7 @@ static void an_open_microphone_makes_turns_of_speech(void) {
         }
         expect(fake_mic_is_open());
         set_mode(MODE_PUSH);
-        close_world();
+        scene_close();
 }
 
 /* Speech with pauses in it.  Tells how often the model was rewound. */
@@ -1097,7 +1018,7 @@ static unsigned hear_with_pauses(const char *options, struct owner *ret) {
         n = fake_n_rewound();
         speak_live(FAKE_ROOM, 20);
         *ret = *wait_done(0);
-        close_world();
+        scene_close();
         return n;
 }
 
@@ -1120,8 +1041,8 @@ static void speech_without_words_is_no_turn(void) {
         say("cough");
         wait_ignored(1);
         expect(!world.uncalled.story[0] && world.n_told_done == 0);
-        expect(turns_activity(world.turns) == ACTIVITY_IDLE);
-        close_world();
+        expect(turns_activity(scene.turns) == ACTIVITY_IDLE);
+        scene_close();
 }
 
 /* With a model that answers, next to which the pocket model hears, and with the pocket model. */
@@ -1146,9 +1067,9 @@ static void check_phrase(const char *model) {
                 expect(world.uncalled.outcome == OUTCOME_ANSWERED);
                 expect(world.uncalled.answered[0]);
         }
-        expect(turns_n_done(world.turns) == n_answered);
-        expect(turns_n_ignored(world.turns) == 4);
-        close_world();
+        expect(turns_n_done(scene.turns) == n_answered);
+        expect(turns_n_ignored(scene.turns) == 4);
+        scene_close();
 }
 
 static void only_the_phrase_makes_a_turn(void) {
@@ -1163,12 +1084,12 @@ static void ignored_speech_is_not_written_down(void) {
 
         open_loaded("fake:", "");
         set_mode(MODE_WAKE);
-        expect(store_last_turn(world.store, &before, &why) == 0);
+        expect(store_last_turn(scene.store, &before, &why) == 0);
         speak_live(FAKE_ROOM, 50);
         say("what time is it");
         wait_ignored(1);
-        expect(store_last_turn(world.store, &after, &why) == 0 && after == before);
-        close_world();
+        expect(store_last_turn(scene.store, &after, &why) == 0 && after == before);
+        scene_close();
 }
 
 static void the_phrase_alone_opens_the_follow_up(void) {
@@ -1183,8 +1104,8 @@ static void the_phrase_alone_opens_the_follow_up(void) {
         say("what time is it");
         turn_loop_until(&world.uncalled.is_done);
         expect(strcmp(world.uncalled.story, "started token done") == 0);
-        expect(turns_n_ignored(world.turns) == 0);
-        close_world();
+        expect(turns_n_ignored(scene.turns) == 0);
+        scene_close();
 }
 
 static void who_calls_does_not_wait_for_the_room(void) {
@@ -1196,8 +1117,8 @@ static void who_calls_does_not_wait_for_the_room(void) {
         turn_loop();
         /* Somebody speaks on and on, and is not meant for us. */
         expect(strcmp(answer_to(0, "say hello")->answered, "hello") == 0);
-        expect(turns_cancel(world.turns, 0) == false);
-        close_world();
+        expect(turns_cancel(scene.turns, 0) == false);
+        scene_close();
 }
 
 static void speech_waits_for_the_answer_before(void) {
@@ -1214,7 +1135,7 @@ static void speech_waits_for_the_answer_before(void) {
         wait_done(0);
         turn_loop_until(&world.uncalled.is_done);
         expect(world.uncalled.timings.n_frames >= 40);
-        close_world();
+        scene_close();
 }
 
 static void muting_closes_an_open_microphone(void) {
@@ -1223,16 +1144,16 @@ static void muting_closes_an_open_microphone(void) {
         speak_live(FAKE_ROOM, 50);
         speak_live(FAKE_VOICE, 20);
         wait_speech();
-        pipeline_set_muted(world.pipeline, true);
-        turns_cancel_live(world.turns);
+        pipeline_set_muted(scene.pipeline, true);
+        turns_cancel_live(scene.turns);
         wait_microphone(MICROPHONE_CLOSED);
         expect(strcmp(answer_to(0, "say hello")->answered, "hello") == 0);
-        expect(!world.uncalled.story[0] && turns_n_ignored(world.turns) == 0);
-        pipeline_set_muted(world.pipeline, false);
+        expect(!world.uncalled.story[0] && turns_n_ignored(scene.turns) == 0);
+        pipeline_set_muted(scene.pipeline, false);
         speak_live(FAKE_ROOM, 50);
         say("hey gemma go on");
         turn_loop_until(&world.uncalled.is_done);
-        close_world();
+        scene_close();
 }
 
 int main(void) {

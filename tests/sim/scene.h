@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_SIM_SCENE_H
+#define TESTS_SIM_SCENE_H
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/wake.h"
+#include "daemon/turns.h"
+#include "tests/sim/fake-capture.h"
+#include "tests/sim/fake-session.h"
+#include "tests/tap.h"
+
+/* The threads of the daemon around a scripted engine and a played microphone, and the loop of its
+ * main thread, for one test program at a time. */
+static struct scene {
+        struct config *config;
+        struct sound_queue sounds;
+        struct pipeline *pipeline;
+        struct inference *inference;
+        struct store *store; /* NULL: none */
+        struct turns *turns;
+        sd_event *loop;
+        sd_event_source *events;
+        bool is_loaded, load_failed;
+        char reason[512]; /* of not being loaded */
+} scene;
+
+static int scene_on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        struct event event;
+
+        (void) source;
+        (void) revents;
+        (void) userdata;
+        wake_clear(fd);
+        while (inference_next_event(scene.inference, &event)) {
+                if (event.kind == EVENT_LOADED) {
+                        scene.is_loaded = true;
+                        turns_set_loaded(scene.turns, &event.loaded);
+                } else if (event.kind == EVENT_LOAD_FAILED) {
+                        scene.load_failed = true;
+                        (void) snprintf(scene.reason, sizeof(scene.reason), "%s", event.why.text);
+                } else {
+                        turns_on_event(scene.turns, &event);
+                }
+        }
+        return 0;
+}
+
+/* Ends the program after so many seconds; store: a folder for one, or NULL. */
+static void scene_open(unsigned seconds,
+                       const char *model,
+                       const char *options,
+                       const char *store,
+                       void (*on_news)(const struct news *news, void *userdata)) {
+        struct turns_config config;
+        struct why why = {};
+
+        (void) alarm(seconds);
+        fake_reset();
+        fake_mic_reset();
+        scene = (struct scene){};
+        expect(config_new(&scene.config) == 0);
+        expect(config_read(scene.config, options, strlen(options), "options", &why) == 0);
+        expect(config_set(scene.config, "Model", "Path", model, &why) == 0);
+        if (store) {
+                expect(store_open(&scene.store, store, &why) == 0);
+                expect(store_begin_session(scene.store, 1, "0", "fake", &why) == 0);
+        }
+        expect(sd_event_new(&scene.loop) >= 0);
+        expect(sound_queue_init(&scene.sounds) == 0);
+        expect(pipeline_new(&scene.pipeline, scene.config, &scene.sounds) == 0);
+        expect(inference_new(&scene.inference, scene.config, &scene.sounds) == 0);
+
+        config = (struct turns_config){
+                .config = scene.config,
+                .loop = scene.loop,
+                .inference = scene.inference,
+                .pipeline = scene.pipeline,
+                .store = scene.store,
+                .notify = on_news,
+        };
+        expect(turns_new(&scene.turns, &config) == 0);
+        expect(sd_event_add_io(scene.loop, &scene.events, inference_events_fd(scene.inference),
+                               EPOLLIN, scene_on_events, NULL) >= 0);
+        expect(pipeline_start(scene.pipeline) == 0);
+        expect(inference_start(scene.inference) == 0);
+}
+
+static void scene_close(void) {
+        uint64_t until = clock_now_ns() + UINT64_C(30000000000);
+
+        turns_stop(scene.turns);
+        pipeline_stop(scene.pipeline);
+        inference_stop(scene.inference);
+        expect(pipeline_join(scene.pipeline, until));
+        expect(inference_join(scene.inference, until));
+        sd_event_source_disable_unref(scene.events);
+        turns_free(scene.turns);
+        inference_free(scene.inference);
+        pipeline_free(scene.pipeline);
+        sound_queue_done(&scene.sounds);
+        store_close(scene.store);
+        sd_event_unref(scene.loop);
+        config_free(scene.config);
+        (void) alarm(0);
+}
+
+#endif
