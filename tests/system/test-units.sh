@@ -5,25 +5,7 @@
 set -u
 units=$(mktemp -d) || exit 1
 trap 'rm -rf "$units"' EXIT
-n=0
-failed=0
-
-# report NAME STATUS OUTPUT
-report() {
-        n=$((n + 1))
-        if [ "$2" -eq 0 ] && [ -z "$3" ]; then
-                echo "ok $n - $1"
-        else
-                echo "not ok $n - $1"
-                printf '%s\n' "$3" | sed 's/^/# /'
-                failed=1
-        fi
-}
-
-skip() {
-        n=$((n + 1))
-        echo "ok $n - $1 # SKIP $2"
-}
+. "${SOURCE_DIR:-.}/tests/system/tap.sh"
 
 # The program need not be installed yet, but has to exist.
 sed -e 's|@bindir[@]/gemmad|/bin/true|' "${SOURCE_DIR:-.}/systemd/gemmad.service.in" \
@@ -57,5 +39,4 @@ else
         skip "$secured" 'no systemd-analyze'
 fi
 
-echo "1..$n"
-exit $failed
+finish
