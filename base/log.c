@@ -31,6 +31,14 @@ void log_open(int max_level) {
         log_to_journal = stderr_is_journal();
 }
 
+/* Names of models and what was heard come from elsewhere: they may neither drive a terminal nor begin
+ * a line of their own in the journal. */
+static void disarm(char *line) {
+        for (; *line; line++)
+                if ((unsigned char) *line < 0x20 || *line == 0x7f)
+                        *line = '?';
+}
+
 void log_say(int level, const char *format, ...) {
         char line[1024];
         va_list args;
@@ -41,6 +49,7 @@ void log_say(int level, const char *format, ...) {
         va_start(args, format);
         (void) vsnprintf(line, sizeof(line), format, args);
         va_end(args);
+        disarm(line);
 
         if (log_to_journal)
                 (void) fprintf(stderr, "<%d>%s\n", level, line);

@@ -17,6 +17,16 @@ static void refuse(struct call *call, const struct why *why) {
         call_error(call, ASSISTANT ".TurnFailed", reply_reason(why->text));
 }
 
+/* A history that is wanted and can not be opened is there all the same: nobody may be told that it is
+ * empty, or that something in it was forgotten.  True: the call has been answered. */
+static bool is_missing(const struct archive *a, struct call *call) {
+        if (a->store || !a->missing.text[0])
+                return false;
+
+        refuse(call, &a->missing);
+        return true;
+}
+
 /* Turns as they are read.  Fewer than asked for when more would not fit into what may be unsent, and
  * never none when there are some: the client goes on with `before`. */
 struct page {
@@ -86,6 +96,8 @@ int archive_on_history(struct archive *a, struct call *call, json_t *parameters)
                 return 0;
         }
 
+        if (is_missing(a, call))
+                return 0;
         if (a->store)
                 r = store_history(a->store, (uint64_t) before, (unsigned) limit, &visitor, &why);
         reply_page(call, &page, r, &why);
@@ -105,6 +117,8 @@ int archive_on_search(struct archive *a, struct call *call, json_t *parameters) 
         if (!read_limit(call, parameters, &limit))
                 return 0;
 
+        if (is_missing(a, call))
+                return 0;
         if (a->store)
                 r = store_search(a->store, words, (unsigned) limit, &visitor, &why);
         if (r == -EINVAL)
@@ -132,6 +146,8 @@ int archive_on_show(struct archive *a, struct call *call, json_t *parameters) {
                 return 0;
         }
 
+        if (is_missing(a, call))
+                return 0;
         if (a->store)
                 r = store_show(a->store, (uint64_t) id, &visitor, &why);
         if (r < 0)
@@ -197,6 +213,8 @@ int archive_on_forget(struct archive *a, struct call *call, json_t *parameters) 
                 call_invalid_parameter(call, "last");
                 return 0;
         }
+        if (is_missing(a, call))
+                return 0;
         if (id > 0)
                 span.first_id = span.last_id = (uint64_t) id;
         span.began_from_us = (uint64_t) since;

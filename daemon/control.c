@@ -535,6 +535,7 @@ int control_new(struct control **ret, const struct control_config *config, struc
         c->archive = (struct archive){
                 .config = config->config,
                 .store = config->store,
+                .missing = config->store_missing,
                 .forgotten = config->forgotten,
                 .userdata = config->userdata,
         };

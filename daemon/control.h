@@ -23,7 +23,8 @@ struct control_config {
         const struct config *config; /* none of these is owned */
         const char *version;
         sd_event *loop;
-        struct store *store; /* NULL: no history */
+        struct store *store;      /* NULL: no history */
+        struct why store_missing; /* ... because of this, though one is wanted; or empty */
         const struct sound_queue *sounds;
         struct pipeline *pipeline;
         int listen_fd; /* taken over on success */

@@ -45,6 +45,7 @@ struct daemon {
         struct pipeline *pipeline;   /* owned */
         struct inference *inference; /* owned */
         struct store *store;         /* owned; NULL: no history */
+        struct why store_missing;    /* ... because of this */
         struct retention *retention; /* owned; NULL: turns are kept */
         struct bus *bus;             /* owned; NULL: no D-Bus */
         struct logind *logind;       /* owned; NULL: no system bus */
@@ -164,12 +165,26 @@ static int watch_over_threads(struct daemon *d) {
                                           d->watchdog_usec / 4, 0, on_heartbeat, d);
 }
 
+static void on_forgotten(void *userdata) {
+        struct daemon *d = userdata;
+
+        bus_forget(d->bus);
+        inference_forget(d->inference);
+}
+
 static void open_retention(struct daemon *d) {
+        const struct retention_config config = {
+                .loop = d->loop,
+                .store = d->store,
+                .keep_days = d->config->keep_days,
+                .forgotten = on_forgotten,
+                .userdata = d,
+        };
         int r;
 
         if (!d->store || d->config->keep_days == 0)
                 return;
-        r = retention_new(&d->retention, d->loop, d->store, d->config->keep_days);
+        r = retention_new(&d->retention, &config);
         if (r < 0)
                 log_warning("Old turns can not be forgotten (%s), going on without that",
                             strerror(-r));
@@ -286,8 +301,10 @@ static void open_store(struct daemon *d) {
         }
         if (r >= 0)
                 r = store_open(&d->store, directory, &why);
-        if (r < 0)
-                log_warning("The history can not be opened (%s), going on without it", why.text);
+        if (r >= 0)
+                return;
+        log_warning("The history can not be opened (%s), going on without it", why.text);
+        (void) because(&d->store_missing, r, "the history can not be opened: %s", why.text);
 }
 
 static void on_live_changed(void *userdata) {
@@ -342,13 +359,6 @@ static void on_changed(void *userdata) {
         tell_systemd(d);
 }
 
-static void on_forgotten(void *userdata) {
-        struct daemon *d = userdata;
-
-        bus_forget(d->bus);
-        inference_forget(d->inference);
-}
-
 static void on_news(const struct news *news, void *userdata) {
         struct daemon *d = userdata;
 
@@ -362,6 +372,7 @@ static int open_control(struct daemon *d, struct why *why) {
                 .version = d->setup.version,
                 .loop = d->loop,
                 .store = d->store,
+                .store_missing = d->store_missing,
                 .sounds = &d->sounds,
                 .forgotten = on_forgotten,
                 .changed = on_changed,

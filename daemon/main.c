@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -244,11 +245,19 @@ static int run(struct arguments *a) {
         return r;
 }
 
+/* What was said is in memory, and what is forgotten may not stay behind in a core file. */
+static void keep_no_core(void) {
+        const struct rlimit none = { 0, 0 };
+
+        (void) setrlimit(RLIMIT_CORE, &none);
+}
+
 int main(int argc, char **argv) {
         struct arguments a = {};
 
         take_signals();
         (void) umask(077);
+        keep_no_core();
         if (read_arguments(&a, argc, argv) < 0)
                 return EXIT_USAGE;
         if (a.shows_help) {

@@ -10,8 +10,17 @@
 /* Forgets turns that are older than keep_days, now and once a day.  Belongs to the main thread. */
 struct retention;
 
-/* The store is not owned. */
-int retention_new(struct retention **ret, sd_event *loop, struct store *store, unsigned keep_days);
+struct retention_config {
+        sd_event *loop;      /* neither of these is owned */
+        struct store *store;
+        unsigned keep_days;
+
+        /* Turns have been forgotten: what else remembers them has to let go. */
+        void (*forgotten)(void *userdata);
+        void *userdata;
+};
+
+int retention_new(struct retention **ret, const struct retention_config *config);
 struct retention *retention_free(struct retention *t);
 DEFINE_CLEANUP(struct retention *, retention_free)
 

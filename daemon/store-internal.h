@@ -29,7 +29,9 @@ struct store {
         int directory_fd; /* owned; its lock keeps a second daemon out */
         sqlite3 *db;      /* owned */
         sqlite3_stmt *prepared[N_STATEMENTS];
-        sqlite3_int64 session;
+        sqlite3_int64 session; /* 0: it has not been written yet */
+        uint64_t began_us;     /* of the session */
+        char *version, *model; /* owned; NULL before the session */
 };
 
 /* The error that SQLite has just met. */

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "daemon/store-internal.h"
 
 #define STORE_BUSY_MS 250
@@ -278,6 +279,7 @@ int store_open(struct store **ret, const char *directory, struct why *why) {
                 "PRAGMA trusted_schema = OFF", "PRAGMA temp_store = MEMORY",
         };
         _cleanup_(store_closep) struct store *s = NULL;
+        struct why rest = {};
         int r;
 
         s = calloc(1, sizeof(*s));
@@ -294,10 +296,11 @@ int store_open(struct store **ret, const char *directory, struct why *why) {
                 r = migrate(s, why);
         if (r >= 0)
                 r = prepare(s, why);
-        if (r >= 0)
-                r = store_erase_rest(s, why);
         if (r < 0)
                 return r;
+        /* The duty stays, and new turns can be kept all the same. */
+        if (store_erase_rest(s, &rest) < 0)
+                log_warning("What was forgotten may still be on the disk: %s", rest.text);
 
         *ret = TAKE_PTR(s);
         return 0;
@@ -311,8 +314,25 @@ struct store *store_close(struct store *s) {
                 (void) sqlite3_finalize(s->prepared[i]);
         (void) sqlite3_close(s->db);
         closep(&s->directory_fd);
+        free(s->version);
+        free(s->model);
         free(s);
         return NULL;
+}
+
+static int begin_session(struct store *s, struct why *why) {
+        sqlite3_stmt *statement = s->prepared[STATEMENT_BEGIN_SESSION];
+        int r;
+
+        (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) s->began_us);
+        (void) sqlite3_bind_text(statement, 2, s->version, -1, SQLITE_STATIC);
+        (void) sqlite3_bind_text(statement, 3, s->model, -1, SQLITE_STATIC);
+        r = store_run(s, STATEMENT_BEGIN_SESSION, why);
+        if (r < 0)
+                return r;
+
+        s->session = sqlite3_last_insert_rowid(s->db);
+        return 0;
 }
 
 int store_begin_session(struct store *s,
@@ -320,18 +340,15 @@ int store_begin_session(struct store *s,
                         const char *version,
                         const char *model,
                         struct why *why) {
-        sqlite3_stmt *statement = s->prepared[STATEMENT_BEGIN_SESSION];
-        int r;
-
-        (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) began_us);
-        (void) sqlite3_bind_text(statement, 2, version, -1, SQLITE_TRANSIENT);
-        (void) sqlite3_bind_text(statement, 3, model, -1, SQLITE_TRANSIENT);
-        r = store_run(s, STATEMENT_BEGIN_SESSION, why);
-        if (r < 0)
-                return r;
-
-        s->session = sqlite3_last_insert_rowid(s->db);
-        return 0;
+        free(s->version);
+        free(s->model);
+        s->session = 0;
+        s->began_us = began_us;
+        s->version = strdup(version);
+        s->model = strdup(model);
+        if (!s->version || !s->model)
+                return because(why, -ENOMEM, "out of memory");
+        return begin_session(s, why);
 }
 
 uint64_t store_session(const struct store *s) {
@@ -405,6 +422,12 @@ static int run_about(struct store *s, enum statement which, uint64_t id, struct 
 int store_append(struct store *s, const struct record *turn, struct why *why) {
         int r;
 
+        /* The disk may have been full when it began. */
+        if (s->session == 0 && s->model) {
+                r = begin_session(s, why);
+                if (r < 0)
+                        return r;
+        }
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
                 return r;

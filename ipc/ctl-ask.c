@@ -29,6 +29,7 @@ struct ask {
         bool is_held;          /* listening goes on until something comes on standard input */
         bool is_line_open;     /* an answer has begun and its line is not ended */
         bool is_interrupted;
+        bool is_lost;    /* the daemon took no notice of the end */
         bool has_answer; /* a token or a call has come */
         bool is_done;
         enum ctl_exit exit;
@@ -314,9 +315,16 @@ static bool cancel_turn(struct ask *a) {
 static bool wake(struct ask *a) {
         struct pollfd interrupt = { .fd = a->interrupt_fd, .events = POLLIN };
 
-        if (a->is_held && poll(&interrupt, 1, 0) == 0)
-                return finish_listening(a);
-        return cancel_turn(a);
+        if (!a->is_held || poll(&interrupt, 1, 0) != 0)
+                return cancel_turn(a);
+        if (finish_listening(a))
+                return true;
+        if (poll(&interrupt, 1, 0) == 0) {
+                (void) fputs("gemmactl: the daemon can not be told that you have finished\n",
+                             stderr);
+                a->is_lost = true;
+        }
+        return false;
 }
 
 static enum ctl_exit receive_answer(struct ask *a) {
@@ -329,7 +337,7 @@ static enum ctl_exit receive_answer(struct ask *a) {
                 r = client_next(a->client, a->wake_fd, &reply, &why);
                 if (r == 0 && !wake(a)) {
                         end_line(a);
-                        return CTL_EXIT_INTERRUPTED;
+                        return a->is_lost ? CTL_EXIT_UNREACHABLE : CTL_EXIT_INTERRUPTED;
                 }
                 if (r == 0)
                         continue;

@@ -32,7 +32,7 @@ static const struct refusal {
         { OURS "NoSuchTurn", CTL_EXIT_FAILED,    "no such turn",                         NULL },
         { OURS "TurnFailed", CTL_EXIT_FAILED,    "the turn failed",                      "reason" },
         { VARLINK "InvalidParameter", CTL_EXIT_FAILED,
-          "the daemon does not take this parameter (is it of another version?)", "parameter" },
+          "the daemon does not take this value (or is of another version)", "parameter" },
         { VARLINK "MethodNotFound", CTL_EXIT_FAILED,
           "the daemon does not know this (is it of another version?)", "method" },
         { VARLINK "MethodNotImplemented", CTL_EXIT_FAILED,

@@ -153,6 +153,34 @@ def nothing_stored():
         assert not bytes_on_disk("loganberry", d)
 
 
+def damaged():
+    """A history that can not be opened is not an empty one: nobody is told that it forgot."""
+    with Daemon(start=False) as d:
+        folder = os.path.join(d.folder, "state/gemmad")
+        os.makedirs(folder, mode=0o700)
+        path = os.path.join(folder, "history.sqlite")
+        with open(path, "w") as f:
+            f.write("a loganberry, and no database " * 100)
+        d.start()
+        with contextlib.closing(d.client()) as c:
+            assert c.ask(text="what time is it")["outcome"] == "answered"
+            for method, parameters in (("History", {}), ("Search", {"words": "x"}), ("Show", {"id": 1}),
+                                       ("Forget", {"all": True})):
+                reply = c.call(ASSISTANT + method, parameters)
+                assert reply.get("error") == ASSISTANT + "TurnFailed", (method, reply)
+                assert "history can not be opened" in reply["parameters"]["reason"], reply
+        done = d.ctl("forget", "--all")
+        assert done.returncode == 1 and "can not be opened" in done.stderr, done
+        with open(path) as f:
+            assert f.read(12) == "a loganberry"
+
+
+def no_core():
+    """What was said is in the memory of the process, so it leaves no core file."""
+    with Daemon() as d, open(f"/proc/{d.process.pid}/limits") as f:
+        assert [line.split()[4:6] for line in f if line.startswith("Max core")] == [["0", "0"]]
+
+
 with daemon:
     tap.rule("words are found, and shown by their turn", search)
     tap.rule("what was forgotten is in no file", forget)
@@ -160,5 +188,7 @@ with daemon:
     tap.rule("forgetting while a turn runs", forget_while_running)
     tap.rule("gemmactl search, show and forget", ctl)
     tap.rule("turns older than KeepDays are forgotten at the start", keep_days)
+    tap.rule("a history that can not be opened is not an empty one", damaged)
+    tap.rule("no core file is left", no_core)
     tap.rule("without a history there is nothing to find or forget", nothing_stored)
 tap.done()
