@@ -374,7 +374,10 @@ int capture_list(struct capture_device *devices, size_t size, struct why *why) {
         PaError error;
 
         quiet_libraries();
-        n_sources = server_list(sources, MAX_SOURCES, NULL);
+        n_sources = server_list(sources, MAX_SOURCES, why);
+        /* PortAudio would wait for it, too, and longer. */
+        if (n_sources < 0 && n_sources != -ENOTCONN)
+                return n_sources;
         chosen_source = choose_default_source(sources, n_sources);
         for (int i = 0; i < n_sources && n < size; i++)
                 describe_source(&devices[n++], &sources[i], i == chosen_source);

@@ -69,16 +69,21 @@ void conversation_interrupt_work(struct conversation *c) {
         c->afterwards = AFTERWARDS_REST;
 }
 
-/* What the user wants forgotten may be in the prefix, and be about to be put there. */
-void conversation_forget_exchanges(struct conversation *c) {
+bool conversation_forget_past(struct conversation *c) {
         unsigned forgotten = command_forgotten(c->command);
 
         if (forgotten == c->forgotten)
-                return;
+                return false;
         c->forgotten = forgotten;
+        dialogue_forget(c->dialogue);
+        return true;
+}
+
+void conversation_forget_exchanges(struct conversation *c) {
+        if (!conversation_forget_past(c))
+                return;
         text_clear(&c->heard);
         text_clear(&c->answered);
-        dialogue_forget(c->dialogue);
         c->afterwards = AFTERWARDS_WARM;
 }
 

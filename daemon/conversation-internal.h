@@ -46,7 +46,9 @@ int conversation_tell_transcript(struct conversation *c);
 /* Somebody asks: what takes the model is dropped, what does not is done. */
 void conversation_interrupt_work(struct conversation *c);
 
-/* What the user wants forgotten may be in the prefix, and be about to be put there. */
+/* What the user wants forgotten may be in the prefix, and, when no turn runs, be about to be put there.
+ * True: something was to be forgotten. */
+bool conversation_forget_past(struct conversation *c);
 void conversation_forget_exchanges(struct conversation *c);
 
 #endif

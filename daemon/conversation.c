@@ -315,6 +315,8 @@ static void explain(struct conversation *c, int r) {
 static void end_turn(struct conversation *c, int r) {
         struct event event = event_of(c, EVENT_DONE);
 
+        /* This turn was none of the past when that was to be forgotten. */
+        (void) conversation_forget_past(c);
         c->afterwards = AFTERWARDS_WARM;
         if (r == -ECANCELED) {
                 event.done.outcome = OUTCOME_CANCELLED;

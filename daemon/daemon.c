@@ -70,7 +70,8 @@ static void tell_systemd(struct daemon *d) {
         (void) sd_notifyf(0, "STATUS=%s", activity_name(activity));
 }
 
-static int on_loaded(struct daemon *d, const struct event_loaded *loaded) {
+static int on_loaded(struct daemon *d, const struct event *event) {
+        const struct event_loaded *loaded = &event->loaded;
         struct timespec now;
         struct why why = {};
         int r;
@@ -87,7 +88,7 @@ static int on_loaded(struct daemon *d, const struct event_loaded *loaded) {
         d->is_loaded = true;
         control_set_loaded(d->control, loaded);
         bus_set_loaded(d->bus, loaded);
-        turns_set_loaded(d->turns, loaded);
+        turns_set_loaded(d->turns, event);
         log_notice("Ready: %s, %u threads, %s, %u positions, %s", loaded->model, loaded->n_threads,
                    loaded->kernels, loaded->max_positions, loaded->hears ? "hears" : "text only");
         (void) sd_notify(0, "READY=1");
@@ -96,7 +97,7 @@ static int on_loaded(struct daemon *d, const struct event_loaded *loaded) {
 
 static int on_event(struct daemon *d, const struct event *event) {
         if (event->kind == EVENT_LOADED)
-                return on_loaded(d, &event->loaded);
+                return on_loaded(d, event);
         if (event->kind == EVENT_LOAD_FAILED) {
                 log_error("The model can not be loaded: %s", event->why.text);
                 return -ENOEXEC;

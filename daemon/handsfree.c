@@ -4,13 +4,14 @@
 #include "audio/frame.h"
 #include "base/clock.h"
 
-void handsfree_on_speech(struct handsfree *h, bool is_busy) {
+void handsfree_on_speech(struct handsfree *h, bool is_busy, bool is_undecided) {
         if (h->mode == MODE_PUSH)
                 return;
         /* Told again, it is the same speech. */
         if (h->is_waiting)
                 return;
         h->is_waiting = true;
+        h->is_undecided = is_undecided;
         h->follows_up = !is_busy && clock_now_ns() < h->follow_until_ns;
 }
 
@@ -31,9 +32,13 @@ bool handsfree_take(struct handsfree *h, struct ask *ret) {
         return true;
 }
 
-/* Who typed or played a file does not sit there waiting to speak. */
+/* Who typed or played a file does not sit there waiting to speak, nor does who said nothing. */
 void handsfree_on_done(struct handsfree *h, const struct turn *turn) {
-        if (turn->origin != ORIGIN_MICROPHONE || turn->outcome != OUTCOME_ANSWERED)
+        if (turn->origin != ORIGIN_MICROPHONE || turn->outcome != OUTCOME_ANSWERED ||
+            turn->timings.n_frames == 0)
                 return;
+        /* What began before it was known that this counted follows it all the same. */
+        if (h->is_waiting && h->is_undecided)
+                h->follows_up = true;
         h->follow_until_ns = clock_now_ns() + (uint64_t) h->config->follow_up_seconds * 1000000000;
 }

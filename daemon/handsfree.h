@@ -16,12 +16,14 @@ struct handsfree {
         enum mode mode;
         bool is_waiting;          /* the pipeline holds speech that no turn has taken */
         bool follows_up;          /* ... and counts without the phrase */
+        bool is_undecided;        /* ... and began while the one before was still judged */
         uint64_t follow_until_ns; /* who begins to speak until then may follow up */
         uint64_t n_ignored;       /* segments of speech that were not meant for us */
 };
 
-/* is_busy: a turn is answered, so that what is said does not follow its answer. */
-void handsfree_on_speech(struct handsfree *h, bool is_busy);
+/* is_busy: a turn is answered, so that what is said does not follow its answer; is_undecided: it is
+ * not known yet whether what was said before counts. */
+void handsfree_on_speech(struct handsfree *h, bool is_busy, bool is_undecided);
 
 /* What makes a turn of the speech that waits.  False when none does. */
 bool handsfree_take(struct handsfree *h, struct ask *ret);

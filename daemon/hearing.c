@@ -106,6 +106,12 @@ void hearing_wait(struct hearing *h, unsigned max_frames) {
         h->is_patient = true;
 }
 
+void hearing_forget(struct hearing *h) {
+        /* Within a turn that has begun the gap is only a gap. */
+        if (!h->is_listening || !h->has_begun)
+                h->first = h->head;
+}
+
 void hearing_set_limit(struct hearing *h, unsigned max_frames) {
         h->limit.max_frames = max_frames;
 }

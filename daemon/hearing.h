@@ -41,6 +41,9 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames);
 /* The same for speech that nobody has called for: waited for without end. */
 void hearing_wait(struct hearing *h, unsigned max_frames);
 
+/* The stream has ended: of what was heard until now nothing is the pre-roll of what comes. */
+void hearing_forget(struct hearing *h);
+
 /* Changes where the turn at hand is ended. */
 void hearing_set_limit(struct hearing *h, unsigned max_frames);
 

@@ -49,8 +49,9 @@ void live_set_muted(struct live *l, bool is_muted) {
 }
 
 int live_set_mode(struct live *l, enum mode mode) {
-        if (!l->can_hear && mode != MODE_PUSH)
+        if (l->is_loaded && !l->can_hear && mode != MODE_PUSH)
                 return -EOPNOTSUPP;
+        l->is_mode_set = true;
         turns_set_mode(l->turns, mode);
         live_on_reload(l);
         return 0;
@@ -64,6 +65,8 @@ void live_on_reload(struct live *l) {
 }
 
 void live_set_loaded(struct live *l, bool hears, enum mode mode) {
+        if (l->is_mode_set)
+                mode = turns_mode(l->turns);
         l->is_loaded = true;
         l->can_hear = hears;
         if (!hears && mode != MODE_PUSH)
@@ -158,6 +161,11 @@ void live_on_event(struct live *l, const struct pipeline_event *event) {
                 break;
         case PIPELINE_DEVICES:
                 answer_devices(l, &event->devices);
+                break;
+        case PIPELINE_METERED:
+                listeners_sweep(&l->meters);
+                if (listeners_is_empty(&l->meters))
+                        pipeline_set_meter(l->pipeline, false);
                 break;
         case PIPELINE_ASLEEP:
                 break;

@@ -20,6 +20,7 @@ struct live {
 
         struct pipeline_microphone microphone; /* as last told */
         bool is_muted, is_asleep;
+        bool is_mode_set;          /* by a call, which counts more than the configuration */
         bool is_loaded, can_hear;  /* the model is there, and hears */
         struct listeners meters;   /* calls of Level */
         struct listeners listings; /* calls of Devices */

@@ -54,6 +54,7 @@ static void begin(struct microphone *m, enum device_task task) {
 
 static void lose(struct microphone *m, uint64_t now_ns, const char *reason) {
         (void) because(&m->why, 0, "%s", reason);
+        m->name[0] = '\0';
         if (m->capture)
                 begin(m, DEVICE_CLOSE);
         m->retry_ns = now_ns + m->pause_ns;
@@ -191,10 +192,10 @@ static void reopen_silent(struct microphone *m, uint64_t now_ns) {
         begin(m, DEVICE_CLOSE);
 }
 
-static void use(struct microphone *m, uint64_t now_ns) {
+static void use(struct microphone *m, uint64_t now_ns, uint64_t boot_ns) {
         uint64_t limit_ns = m->has_sounded ? NEXT_SAMPLE_NS : FIRST_SAMPLE_NS;
 
-        if (now_ns - m->last_ns > SLEPT_NS) {
+        if (boot_ns - m->last_boot_ns > SLEPT_NS) {
                 m->retry_ns = now_ns;
                 begin(m, DEVICE_CLOSE);
                 return;
@@ -218,7 +219,7 @@ static void close_unwanted(struct microphone *m) {
         set_state(m, MICROPHONE_CLOSED);
 }
 
-void microphone_step(struct microphone *m, uint64_t now_ns) {
+void microphone_step(struct microphone *m, uint64_t now_ns, uint64_t boot_ns) {
         if (m->is_busy)
                 take_result(m, now_ns);
 
@@ -229,13 +230,13 @@ void microphone_step(struct microphone *m, uint64_t now_ns) {
         if (!m->is_busy && !m->is_wanted) {
                 close_unwanted(m);
         } else if (!m->is_busy && m->capture) {
-                use(m, now_ns);
+                use(m, now_ns, boot_ns);
         } else if (!m->is_busy && now_ns >= m->retry_ns) {
                 begin(m, DEVICE_OPEN);
                 if (m->state == MICROPHONE_CLOSED)
                         set_state(m, MICROPHONE_OPENING);
         }
-        m->last_ns = now_ns;
+        m->last_boot_ns = boot_ns;
 }
 
 bool microphone_has_device(const struct microphone *m) {

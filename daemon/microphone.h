@@ -44,14 +44,14 @@ struct microphone {
         struct resample *resample; /* owned; for the rate below */
         unsigned rate;
         struct framer framer;
-        uint64_t n_lost;      /* capture_lost() when last looked */
-        uint64_t retry_ns;    /* not to be opened before */
-        uint64_t pause_ns;    /* until the next attempt but one */
-        uint64_t last_ns;     /* when microphone_step() was last called */
-        uint64_t captured_ns; /* of the last frame */
-        uint64_t zeros_ns;    /* since when there were zeros only; 0: there are others */
-        uint64_t patience_ns; /* with zeros */
-        bool has_sounded;     /* samples came since it was opened */
+        uint64_t n_lost;       /* capture_lost() when last looked */
+        uint64_t retry_ns;     /* not to be opened before */
+        uint64_t pause_ns;     /* until the next attempt but one */
+        uint64_t last_boot_ns; /* when microphone_step() was last called */
+        uint64_t captured_ns;  /* of the last frame */
+        uint64_t zeros_ns;     /* since when there were zeros only; 0: there are others */
+        uint64_t patience_ns;  /* with zeros */
+        bool has_sounded;      /* samples came since it was opened */
 };
 
 /* The fields up to userdata are the caller's to fill in before. */
@@ -60,8 +60,9 @@ void microphone_init(struct microphone *m);
 /* The capture goes to the device's thread, which ends after that. */
 void microphone_done(struct microphone *m);
 
-/* To be called whenever the doorbell of the capture rang, and now and then. */
-void microphone_step(struct microphone *m, uint64_t now_ns);
+/* To be called whenever the doorbell of the capture rang, and now and then, with the time of both
+ * clocks. */
+void microphone_step(struct microphone *m, uint64_t now_ns, uint64_t boot_ns);
 
 /* Whether a device is open, or about to be opened or closed. */
 bool microphone_has_device(const struct microphone *m);

@@ -67,6 +67,7 @@ struct pipeline {
         uint64_t told_ns;        /* ... of which PIPELINE_SPEECH was sent then; 0: not yet */
         uint64_t linger_ns;      /* until then the microphone stays open */
         uint64_t frame_ns;       /* when a frame last came */
+        uint64_t metered_ns;     /* when PIPELINE_METERED was last told */
         unsigned n_listed;
         unsigned n_slept;    /* the n_sleeps that was answered last */
         unsigned n_measured; /* frames in the level under way */
@@ -92,6 +93,9 @@ static void on_state(void *userdata) {
                 .microphone = { .state = p->microphone.state, .why = p->microphone.why },
         };
 
+        /* What comes next has nothing to do with what was heard before, perhaps an hour ago. */
+        if (p->microphone.state != MICROPHONE_LIVE)
+                hearing_forget(p->hearing);
         (void) snprintf(event.microphone.device, sizeof(event.microphone.device), "%s",
                         p->microphone.name);
         (void) send_event(p, &event);
@@ -184,6 +188,16 @@ static void tell_speech(struct pipeline *p, uint64_t now) {
         p->told_ns = now;
 }
 
+/* Who reads the meter may go while no level comes, which nothing else would show. */
+static void tell_metered(struct pipeline *p, uint64_t now) {
+        const struct pipeline_event event = { .kind = PIPELINE_METERED };
+
+        if (now - p->metered_ns < PIPELINE_IDLE_NS || !has_room_for_event(p))
+                return;
+        (void) send_event(p, &event);
+        p->metered_ns = now;
+}
+
 static void look_after_microphone(struct pipeline *p) {
         uint64_t now = clock_now_ns();
         unsigned n_lists = atomic_load_explicit(&p->n_lists, memory_order_relaxed);
@@ -195,12 +209,17 @@ static void look_after_microphone(struct pipeline *p) {
 
         p->microphone.list_is_wanted |= n_lists != p->n_listed;
         p->n_listed = n_lists;
+        /* Whoever wanted it then does not when it may be opened again. */
+        if (is_off)
+                p->linger_ns = 0;
         p->microphone.is_wanted =
                 (p->is_listening || hands_free > 0 || has_meter || now < p->linger_ns) && !is_off;
         wait_for_speech(p, is_off ? 0 : hands_free);
-        microphone_step(&p->microphone, now);
+        microphone_step(&p->microphone, now, clock_boot_ns());
         tell_asleep(p, n_sleeps);
         tell_speech(p, now);
+        if (has_meter)
+                tell_metered(p, now);
 }
 
 /* To be asked between any two steps that take time, and whenever the bell rang: the bell is cleared
@@ -362,7 +381,7 @@ static int check_microphone(struct pipeline *p, uint64_t began_ns, struct why *w
         bool has_frames = p->frame_ns >= began_ns;
         uint64_t waited = clock_now_ns() - (has_frames ? p->frame_ns : began_ns);
 
-        if (m->state == MICROPHONE_LOST &&
+        if (m->state == MICROPHONE_LOST && !microphone_has_device(m) &&
             waited > (has_frames ? PIPELINE_STALL_NS : PIPELINE_OPEN_NS))
                 return because(why, -ENODEV, "%s", m->why.text);
         if (waited > PIPELINE_STALL_NS + PIPELINE_OPEN_NS)
@@ -407,7 +426,8 @@ listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct 
         p->is_waiting = false;
         r = listen_until_end(p, job, why);
         p->is_listening = false;
-        p->linger_ns = clock_now_ns() + (uint64_t) job->linger_seconds * 1000000000;
+        if (r >= 0 || r == -ECANCELED)
+                p->linger_ns = clock_now_ns() + (uint64_t) job->linger_seconds * 1000000000;
         hearing_abandon(p->hearing);
         return r;
 }

@@ -33,6 +33,7 @@ struct pipeline_job {
 enum pipeline_event_kind {
         PIPELINE_MICROPHONE, /* its state has changed */
         PIPELINE_LEVEL,      /* while the meter is on, some eight times a second */
+        PIPELINE_METERED,    /* the meter is on, once a second: does anybody still read it? */
         PIPELINE_SPEECH,     /* hands free: somebody has begun to speak and waits for a job */
         PIPELINE_DEVICES,    /* what pipeline_list() asked for */
         PIPELINE_ASLEEP,     /* what pipeline_set_asleep() asked for: no device is open */

@@ -11,7 +11,7 @@
 struct retention;
 
 struct retention_config {
-        sd_event *loop;      /* neither of these is owned */
+        sd_event *loop; /* neither of these is owned */
         struct store *store;
         unsigned keep_days;
 

@@ -287,8 +287,9 @@ struct turns *turns_free(struct turns *t) {
         return NULL;
 }
 
-void turns_set_loaded(struct turns *t, const struct event_loaded *loaded) {
-        t->loaded = *loaded;
+void turns_set_loaded(struct turns *t, const struct event *event) {
+        t->loaded = event->loaded;
+        t->position = event->position;
         t->activity = ACTIVITY_IDLE;
         settle_later(t);
 }
@@ -393,7 +394,8 @@ void turns_set_mode(struct turns *t, enum mode mode) {
 }
 
 void turns_on_speech(struct turns *t) {
-        handsfree_on_speech(&t->handsfree, t->running && !is_hidden(t->running));
+        handsfree_on_speech(&t->handsfree, t->running && !is_hidden(t->running),
+                            is_hidden(t->running));
         settle_later(t);
 }
 

@@ -66,7 +66,7 @@ struct turns *turns_free(struct turns *t);
 DEFINE_CLEANUP(struct turns *, turns_free)
 
 /* The model is there: waiting turns may run. */
-void turns_set_loaded(struct turns *t, const struct event_loaded *loaded);
+void turns_set_loaded(struct turns *t, const struct event *event);
 
 /* Queues a turn.  -EBUSY when MaxQueuedTurns wait, -ESHUTDOWN after turns_stop(). */
 int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret);

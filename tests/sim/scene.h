@@ -38,7 +38,7 @@ static int scene_on_events(sd_event_source *source, int fd, uint32_t revents, vo
         while (inference_next_event(scene.inference, &event)) {
                 if (event.kind == EVENT_LOADED) {
                         scene.is_loaded = true;
-                        turns_set_loaded(scene.turns, &event.loaded);
+                        turns_set_loaded(scene.turns, &event);
                 } else if (event.kind == EVENT_LOAD_FAILED) {
                         scene.load_failed = true;
                         (void) snprintf(scene.reason, sizeof(scene.reason), "%s", event.why.text);

@@ -211,6 +211,24 @@ static void no_preroll_from_before_a_gap(void) {
         hearing_free(h);
 }
 
+/* The microphone was closed, and is opened only after the turn has begun. */
+static void no_preroll_from_before_the_microphone_was_closed(void) {
+        uint64_t first = 0;
+
+        open_world(8000);
+        push(true, 100);
+        hearing_forget(h);
+        hearing_begin(h, true, 750);
+        expect(hearing_n_ready(h) == 0);
+        push(false, 3);
+        expect(take(&first) == 3 && first == 100);
+        /* Lost within the turn, it only has a gap. */
+        push(false, 2);
+        hearing_forget(h);
+        expect(take(&first) == 2);
+        hearing_free(h);
+}
+
 static void a_long_turn_is_cut(void) {
         uint64_t first = 0;
 
@@ -297,6 +315,8 @@ int main(void) {
         rule("a held key takes everything, pre-roll too", a_held_key_takes_everything);
         rule("finish ends speech at once", finish_ends_speech_at_once);
         rule("no pre-roll from before a gap", no_preroll_from_before_a_gap);
+        rule("no pre-roll from before the microphone was closed",
+             no_preroll_from_before_the_microphone_was_closed);
         rule("a long turn is cut", a_long_turn_is_cut);
         rule("who has done before the limit is not cut", who_has_done_before_the_limit_is_not_cut);
         rule("what a slow model leaves is bounded", what_a_slow_model_leaves_is_bounded);

@@ -73,7 +73,7 @@ static void close_world(void) {
 
 static void step(uint64_t ms) {
         world.now_ns += ms * MS;
-        microphone_step(&world.m, world.now_ns);
+        microphone_step(&world.m, world.now_ns, world.now_ns);
 }
 
 /* Lets the device's thread finish what it was told, at the same time of the clock. */

@@ -353,6 +353,26 @@ static void a_transcript_follows_in_idle_time(void) {
         scene_close();
 }
 
+/* What is forgotten while a turn runs is what was before it. */
+static void forgetting_leaves_the_turn_that_runs(void) {
+        char heard[64] = "";
+        struct why why = {};
+
+        open_loaded("fake:", "");
+        fake_gate_appends(true);
+        expect(ask_sound(0, wav(640 * 3, 8000), false) == 0);
+        turn_loop_until_story(&world.owners[0], "started");
+        inference_forget(scene.inference);
+        fake_gate_appends(false);
+        fake_allow(100);
+        (void) wait_done(0);
+        while (!*heard && sd_event_run(scene.loop, UINT64_MAX) >= 0)
+                expect(store_history(scene.store, 0, 1, &(struct store_visitor){ on_record, heard },
+                                     &why) == 0);
+        expect(strcmp(heard, "words of 3 frames") == 0);
+        scene_close();
+}
+
 static void a_transcriber_tells_what_it_heard(void) {
         struct owner *o;
 
@@ -1187,6 +1207,7 @@ int main(void) {
         rule("sound longer than the queue loses nothing",
              longer_sound_than_the_queue_loses_nothing);
         rule("a transcript follows in idle time", a_transcript_follows_in_idle_time);
+        rule("forgetting leaves the turn that runs", forgetting_leaves_the_turn_that_runs);
         rule("a transcriber tells what it heard", a_transcriber_tells_what_it_heard);
         rule("our tools are answered to the model", our_tools_are_answered_to_the_model);
         rule("a model that thinks goes on thinking", a_model_that_thinks_goes_on_thinking);
