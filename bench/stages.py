@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from gemmad_test import ASSISTANT, Daemon, speech, wait_until  # noqa: E402
 from sound_server import SoundServer  # noqa: E402
 
-SAID = ["hey-gemma-open-the-browser.flite-rms.wav", "what-time-is-it.flite-rms.wav"]
+SAID = ["hey-gemma-play-some-music.festival-ked.wav", "what-time-is-it.flite-rms.wav"]
 QUIET_SECONDS = 20
 TURN_SECONDS = 8            # a sentence is heard and answered in less, or was not believed
 

@@ -91,7 +91,7 @@ def recording(clip, rng, hardness=1.0):
     samples = change_speed(clip, rng)
     if rng.random() < 0.8 * hardness:
         samples = change_spectrum(samples, rng)
-    samples = surround(samples, rng, 0.2 + 0.4 * hardness)
+    samples = surround(samples, rng, 0.2 + 0.2 * hardness)
     if rng.random() < 0.85:
         samples = add_noise(samples, rng.uniform(45 - 37 * hardness, 45), rng)
     return _volume(samples, rng)

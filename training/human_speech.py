@@ -79,7 +79,9 @@ NO_SPEECH = ("/silence/", "beep", "-2tone", "Noise.wav", "tt-monkeys", "/ascendi
 
 # Commands of contexts/desktop.yaml: (file, what is said, the call).
 COMMANDS = [(ASTERISK + "en_US_f_Allison/dictate/pause.wav", "pause",
-             'call:media{action:<|"|>pause<|"|>}')]
+             'call:media{action:<|"|>pause<|"|>}'),
+            (ASTERISK + "en_US_f_Allison/do-not-disturb.wav", "do not disturb",
+             'call:do_not_disturb{state:<|"|>on<|"|>}')]
 
 
 def fetch(folder):

@@ -19,7 +19,7 @@ from session_bus import TOOLS, Bus, Monitor  # noqa: E402
 from sound_server import PipeWire, SoundServer  # noqa: E402
 
 # Heard at any place of a frame's border in the sound, which not every recording is.
-BROWSER = "hey-gemma-open-the-browser.flite-rms.wav"
+MUSIC = "hey-gemma-play-some-music.festival-ked.wav"
 TIME = "what-time-is-it.flite-rms.wav"
 
 
@@ -111,7 +111,7 @@ def level_has_fallen(d):
 
 
 def heard():
-    turn = is_heard(BROWSER)
+    turn = is_heard(MUSIC)
     t = turn["timings"]
     assert 0 <= t["first_frame"] <= t["end_of_speech"] <= t["first_token"] <= t["done"], t
     # The long silence before and after is not in it.
@@ -123,18 +123,18 @@ def heard_by_bus():
     """Speech in, and the answer by signals of the session bus."""
     if not all(map(shutil.which, TOOLS)):
         return "no " + " or ".join(TOOLS)
-    wanted = expected(BROWSER)
+    wanted = expected(MUSIC)
     with Bus("[Audio]\nLingerSeconds=0\n", environment=sound.for_daemon) as bus:
         for _ in range(4):
             with contextlib.closing(Monitor(bus)) as monitor:
                 bus.call("Listen")
                 wait_until(sound.is_recorded, "the server sees that it is recorded")
-                sound.mouth.say(BROWSER)
+                sound.mouth.say(MUSIC)
                 seen = monitor.until(lambda member, data: member == "Done")
             calls = [(data[1], json.loads(data[2])) for member, data in seen if member == "Call"]
             print(f"# heard '{bus.get('LastHeard')}'")
             if calls == [(call["name"], call["arguments"]) for call in wanted]:
-                assert bus.get("LastHeard") == "hey gemma open the browser", seen
+                assert bus.get("LastHeard") == "hey gemma play some music", seen
                 return None
     raise AssertionError("not understood")
 
@@ -146,7 +146,7 @@ def headset():
         devices = c.call(ASSISTANT + "Devices")["parameters"]["devices"]
         assert [d["default"] for d in devices if d["bluetooth"]] == [False], devices
         assert sum(d["default"] for d in devices) == 1, devices
-        is_heard(BROWSER)
+        is_heard(MUSIC)
         wait_microphone("closed")
 
 
@@ -165,7 +165,7 @@ def nothing_said():
             assert turn["outcome"] == "answered" and not turn["heard"] and not turn["calls"], turn
             assert turn["timings"]["frames"] == 0 and turn["timings"]["tokens"] == 0, turn
             assert not other.call(ASSISTANT + "Finish")["parameters"]["finished"]
-    assert expected(BROWSER), "the next turn is as good as ever"
+    assert expected(MUSIC), "the next turn is as good as ever"
 
 
 def cancelled():
@@ -191,7 +191,7 @@ def muted():
         assert not sound.is_recorded()
         c.call(ASSISTANT + "Mute", {"muted": False})
         assert not status()["muted"]
-    is_heard(BROWSER)
+    is_heard(MUSIC)
 
 
 def lost_and_found():
@@ -206,7 +206,7 @@ def lost_and_found():
             assert reply["error"] == ASSISTANT + "NoMicrophone" and reply["parameters"]["reason"], reply
         sound.plug()
         wait_microphone("live")
-        is_heard(BROWSER, metered=True)
+        is_heard(MUSIC, metered=True)
     assert daemon.said().count("The microphone is back") == 1, daemon.said()
 
 
@@ -231,7 +231,7 @@ def server_killed():
         wait_microphone("lost")
         sound.start()
         wait_microphone("live")
-    is_heard(BROWSER)
+    is_heard(MUSIC)
 
 
 def server_frozen():
@@ -242,11 +242,11 @@ def server_frozen():
         sound.process.send_signal(signal.SIGSTOP)
         try:
             wait_microphone("lost")
-            assert expected(BROWSER), "sound of files is still heard"
+            assert expected(MUSIC), "sound of files is still heard"
         finally:
             sound.process.send_signal(signal.SIGCONT)
         wait_microphone("live")
-    is_heard(BROWSER)
+    is_heard(MUSIC)
 
 
 def digital_silence():
@@ -280,7 +280,7 @@ def slept():
         login1.wake()
         login1.wait_for("taken sleep delay")
         wait_microphone("live")
-        is_heard(BROWSER, metered=True)
+        is_heard(MUSIC, metered=True)
     wait_microphone("closed")
     login1.sleep()
     login1.wait_for("released")
@@ -360,7 +360,7 @@ def reloaded():
     with hands_free("open"):
         n_cut = status()["cut_turns"]
         reload(CONFIG + "MaxSeconds=1\n")
-        sound.mouth.say(BROWSER)
+        sound.mouth.say(MUSIC)
         wait_until(lambda: status()["cut_turns"] > n_cut, "the speech is cut after a second")
         reload(CONFIG)
 
@@ -371,8 +371,8 @@ def wake_phrase():
         ignored_after(TIME)
         ignored_after("how-are-you-today.flite-rms.wav")
         assert history_size() == n
-        turn = say_until(watcher, BROWSER, "hey gemma open the browser")
-        assert turn["calls"] == expected(BROWSER), turn
+        turn = say_until(watcher, MUSIC, "hey gemma play some music")
+        assert turn["calls"] == expected(MUSIC), turn
 
 
 def follow_up():
@@ -441,14 +441,14 @@ def ctl_meter():
 
 
 def ctl_listen():
-    wanted = expected(BROWSER)[0]["name"]
+    wanted = expected(MUSIC)[0]["name"]
     for hold in (False, True):
         for _ in range(4):
             wait_microphone("closed")
             p = subprocess.Popen([GEMMACTL, "listen", *(["--hold"] if hold else [])], env=daemon.environment,
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             wait_microphone("live")
-            sound.mouth.say(BROWSER)
+            sound.mouth.say(MUSIC)
             if hold:
                 wait_until(sound.mouth.has_spoken, "all is said")
                 level_has_fallen(daemon)
