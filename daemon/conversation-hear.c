@@ -213,6 +213,9 @@ static int hear_frames(struct conversation *c) {
                 r = counts_at_once(c) ? conversation_announce(c) : 0;
                 if (r < 0)
                         return r;
+                r = conversation_keep_frame(c, c->timings.n_frames, sound.frame.samples);
+                if (r < 0)
+                        return r;
                 note_frame(c, &sound.frame);
                 if (n == 0)
                         c->batch_ns = sound.given_ns;

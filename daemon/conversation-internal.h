@@ -36,6 +36,12 @@ int conversation_emit_text(
 /* Clients may know of the turn. */
 int conversation_announce(struct conversation *c);
 
+/* Keeps a frame of the turn, for a transcriber that may have to hear it again. */
+int conversation_keep_frame(struct conversation *c, unsigned index, const float *samples);
+
+/* What a transcriber answers to the sound that is in the cache, or was. */
+int conversation_vote(struct conversation *c, struct ballot *ret);
+
 /* Computes what was appended; the prefix. */
 int conversation_feed(struct conversation *c);
 int conversation_warm_up(struct conversation *c, bool thinking);

@@ -32,6 +32,8 @@ void conversation_done(struct conversation *c) {
         c->gate = gate_close(c->gate);
         free(c->samples);
         c->samples = NULL;
+        free(c->kept);
+        c->kept = NULL;
         text_done(&c->heard);
         text_done(&c->answered);
 }
@@ -165,7 +167,7 @@ static int say_text(struct conversation *c) {
         return conversation_emit_text(c, EVENT_TOKEN, a->piece, a->piece_size, false);
 }
 
-/* Uncalled speech without words, or without the phrase where it is needed. */
+/* Uncalled speech without words, with too few, or without the phrase where it is needed. */
 static bool was_not_meant(const struct conversation *c) {
         const struct text *heard = &c->heard;
 
@@ -173,7 +175,18 @@ static bool was_not_meant(const struct conversation *c) {
                 return false;
         if (c->request.needs_phrase)
                 return gate_judge(text_data(heard), heard->size) == GATE_NO;
-        return heard->size == 0;
+        return heard->size == 0 ||
+               (c->request.needs_words && !memchr(text_data(heard), ' ', heard->size));
+}
+
+/* Whether an answer that the model's grammar held together is to be believed: not when the model gave
+ * it too little probability. */
+static bool is_sure(const struct conversation *c) {
+        float log_probability = c->request.origin == ORIGIN_TEXT
+                                        ? dialogue_log_probability(c->dialogue)
+                                        : c->log_probability;
+
+        return log_probability >= engine_least_log_probability(dialogue_engine(c->dialogue));
 }
 
 /* What was heard is complete: with the first call, or at the end.  What the model was not sure of
@@ -185,7 +198,7 @@ static int end_heard(struct conversation *c) {
                 return 0;
 
         c->has_heard = true;
-        if (!dialogue_is_sure(c->dialogue)) {
+        if (!is_sure(c)) {
                 c->is_doubted = true;
                 text_clear(&c->heard);
         }
@@ -285,9 +298,34 @@ static int respond(struct conversation *c) {
         return 0;
 }
 
+/* Of a command nothing is told before it is certain: so the model may hear it several times. */
+static int speak_voted(struct conversation *c) {
+        struct ballot ballot;
+        int r;
+
+        r = conversation_vote(c, &ballot);
+        if (r < 0)
+                return r;
+        c->log_probability = ballot.log_probability;
+        c->timings.n_tokens = ballot.n_tokens;
+        if (ballot.n_tokens > 0)
+                c->timings.first_token = conversation_since_request(c, clock_now_ns());
+
+        answer_begin(&c->answer, false);
+        for (unsigned i = 0; i < ballot.n_tokens; i++) {
+                r = say(c, answer_push(&c->answer, ballot.tokens[i]));
+                if (r < 0)
+                        return r;
+        }
+        r = say(c, answer_end(&c->answer));
+        return r < 0 ? r : end_heard(c);
+}
+
 static int speak(struct conversation *c) {
         int r;
 
+        if (conversation_is_transcriber(c) && c->request.origin != ORIGIN_TEXT)
+                return speak_voted(c);
         c->calls = (struct calls){};
         answer_begin(&c->answer, false);
         do {

@@ -27,6 +27,7 @@ struct request {
         size_t text_size;
         bool is_uncalled;  /* nobody is told before it is certain that it counts */
         bool needs_phrase; /* ... which it only does with the wake phrase */
+        bool needs_words;  /* ... and for a transcriber with more than one word */
         bool thinking;
         unsigned max_tokens;
         uint64_t asked_ns; /* where the times of the turn start */
@@ -41,6 +42,15 @@ enum afterwards {
         AFTERWARDS_REST,
 };
 
+/* What a transcriber answers, of several hearings; no command is longer. */
+#define BALLOT_MAX_TOKENS 96
+
+struct ballot {
+        int32_t tokens[BALLOT_MAX_TOKENS];
+        unsigned n_tokens;
+        float log_probability; /* of its call */
+};
+
 struct conversation {
         const struct config *config; /* not owned */
         struct sound_queue *sounds;  /* not owned */
@@ -53,17 +63,19 @@ struct conversation {
         struct calls calls; /* of the turn */
         float *samples;     /* owned, [BatchFrames][FRAME_SAMPLES] */
         uint64_t batch_ns;  /* when the first of them was given */
+        float *kept;        /* owned; all frames of a transcriber's turn; NULL before the first */
 
         struct request request; /* the turn at hand, or the last one */
         struct timings timings;
         enum fault fault;
         struct why why;
-        bool is_ahead;   /* the turn is closed although its sound may go on */
-        bool is_told;    /* that the turn has started */
-        bool is_ignored; /* the turn does not count */
-        bool has_heard;  /* the transcript has been sent completely */
-        bool is_doubted; /* the model was not sure of it: nothing was heard */
-        bool is_cut;     /* not all of the sound was heard */
+        float log_probability; /* of what was voted */
+        bool is_ahead;         /* the turn is closed although its sound may go on */
+        bool is_told;          /* that the turn has started */
+        bool is_ignored;       /* the turn does not count */
+        bool has_heard;        /* the transcript has been sent completely */
+        bool is_doubted;       /* the model was not sure of it: nothing was heard */
+        bool is_cut;           /* not all of the sound was heard */
 
         enum afterwards afterwards;
         unsigned n_transcript;

@@ -26,6 +26,8 @@ struct dialogue {
         struct prompt held;   /* the part of it that is in the cache, from position 0 */
         struct prompt turn;   /* what the turn has put together */
         size_t n_fed;         /* ... and how much of it is in the cache */
+        size_t n_opening;     /* the part of turn up to the first frame of an audio */
+        unsigned audio_begin; /* position of that frame */
         unsigned frames_end;  /* position behind the last frame, before dialogue_run_ahead() */
         size_t n_opened;      /* ... and the part of turn that was there by then */
         unsigned audio_end;   /* position behind the last audio, 0 when there is none */
@@ -249,7 +251,22 @@ int dialogue_open_audio(struct dialogue *d) {
         r = prompt_open_user(&d->turn, d->tokenizer);
         if (r < 0)
                 return r;
-        return prompt_open_audio(&d->turn, d->tokenizer);
+        r = prompt_open_audio(&d->turn, d->tokenizer);
+        if (r < 0)
+                return r;
+        d->n_opening = d->turn.n_ids;
+        d->audio_begin = session_position(d->session) + (unsigned) (d->turn.n_ids - d->n_fed);
+        return 0;
+}
+
+int dialogue_rewind_audio(struct dialogue *d) {
+        return session_rewind(d->session, d->audio_begin);
+}
+
+int dialogue_close_again(struct dialogue *d) {
+        session_constrain(d->session, true);
+        return session_append_tokens(d->session, d->turn.ids + d->n_opening,
+                                     d->turn.n_ids - d->n_opening);
 }
 
 int dialogue_append_frames(struct dialogue *d, const float *samples, size_t n) {
@@ -350,8 +367,8 @@ int dialogue_next(struct dialogue *d, bool exact, int32_t *ret) {
         return session_next(d->session, exact ? d->exact : d->sampler, ret);
 }
 
-bool dialogue_is_sure(const struct dialogue *d) {
-        return session_log_probability(d->session) >= engine_least_log_probability(d->engine);
+float dialogue_log_probability(const struct dialogue *d) {
+        return session_log_probability(d->session);
 }
 
 static void forget_oldest(struct dialogue *d) {

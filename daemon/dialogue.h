@@ -76,9 +76,13 @@ int dialogue_reopen_audio(struct dialogue *d);
 /* The next token, as session_next().  Exact: the most likely one, whatever is configured. */
 int dialogue_next(struct dialogue *d, bool exact, int32_t *ret);
 
-/* Whether an answer that the model's grammar held together is to be believed: false when the model
- * gave it too little probability.  True without a grammar. */
-bool dialogue_is_sure(const struct dialogue *d);
+/* Back to where the audio was opened, to hear other frames in the place of those that were heard;
+ * then the same end of the turn again.  -ERANGE when that is no longer possible. */
+int dialogue_rewind_audio(struct dialogue *d);
+int dialogue_close_again(struct dialogue *d);
+
+/* Of the answer so far, as session_log_probability(). */
+float dialogue_log_probability(const struct dialogue *d);
 
 /* Adds an exchange to the prefix to come and takes the oldest out until HistoryPositions holds
  * them. */

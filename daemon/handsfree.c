@@ -25,6 +25,8 @@ bool handsfree_take(struct handsfree *h, struct ask *ret) {
                 .is_live = true,
                 .is_uncalled = true,
                 .needs_phrase = h->mode == MODE_WAKE && !h->follows_up,
+                /* Among all that is said in a room, one word is too little to go by. */
+                .needs_words = h->mode == MODE_OPEN && !h->follows_up,
                 .max_frames = h->config->max_seconds * FRAMES_PER_SECOND,
                 .thinking = h->config->thinking,
                 .max_tokens = h->config->max_tokens,

@@ -42,6 +42,7 @@ int turn_new(struct turn **ret, const struct ask *ask, size_t max_text) {
         turn->is_held = ask->is_held;
         turn->is_uncalled = turn->is_hidden = ask->is_uncalled;
         turn->needs_phrase = ask->needs_phrase;
+        turn->needs_words = ask->needs_words;
         turn->max_frames = ask->max_frames;
         turn->thinking = ask->thinking;
         turn->max_tokens = ask->max_tokens;

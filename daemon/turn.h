@@ -27,6 +27,7 @@ struct turn {
         unsigned max_frames; /* ... and at most so long */
         bool is_uncalled;    /* made of speech, not by a client */
         bool needs_phrase;   /* ... and counts only with the wake phrase */
+        bool needs_words;    /* ... and counts only with more than one word */
         bool is_hidden;      /* ... and no client knows of it, because it may not count */
         bool thinking;
         unsigned max_tokens;
@@ -57,7 +58,7 @@ struct ask {
         bool realtime;
         bool is_live; /* neither text nor audio_fd, but the microphone */
         bool is_held; /* ... until turns_finish() */
-        bool is_uncalled, needs_phrase;
+        bool is_uncalled, needs_phrase, needs_words;
         unsigned max_frames;
         bool thinking;
         unsigned max_tokens;

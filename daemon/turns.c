@@ -150,6 +150,7 @@ static int send_request(struct turns *t, const struct turn *turn) {
                 .text_size = turn->heard.size,
                 .is_uncalled = turn->is_uncalled,
                 .needs_phrase = turn->needs_phrase,
+                .needs_words = turn->needs_words,
                 .thinking = turn->thinking,
                 .max_tokens = turn->max_tokens,
                 .asked_ns = turn->asked_ns,

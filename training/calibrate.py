@@ -1,121 +1,105 @@
 # SPDX-License-Identifier: Apache-2.0
 """How sure must the model be? Choose gemmad.grammar.least_log_probability.
 
-    python calibrate.py MODEL.gguf --corpus CORPUS [--human FOLDER]
+    python calibrate.py MODEL.gguf --hearer ../build/bench/hear-speech --corpus CORPUS
+        [--noise 20] [--human FOLDER] [--show]
 
-Answers held-out commands and speech that is no command inside the grammar, as the engine
-does, and prints for some limits how many commands would be lost, how many wrong answers
-would be given and how much other speech would be obeyed; with human_speech.py's recordings
-also how often per hour a human would be who did not mean us.
+Lets the engine hear held-out commands and speech that is no command, three times each as the daemon
+does (daemon/conversation-vote.c), and prints for some limits how many commands would be right and
+how many wrong, and how much other speech would be obeyed; with human_speech.py's recordings also
+how often per hour a human would be who did not mean us.
 """
 import argparse
 import glob
+import math
 import os
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+import subprocess
+import tempfile
 
 import numpy as np
 import soundfile
-import torch
 
 import augment
-import batches
-import corpus
-import grammar
-import pocket_file
-import train
-import vocabulary as vocabularies
-from evaluate import call_part
+from evaluate import call_part, corpus_clips
 
-LONGEST_ANSWER = 80
+SHIFTS = [number * augment.FRAME // 3 for number in range(3)]
 LIMITS = (-0.02, -0.05, -0.1, -0.2, -0.3, -0.5, -0.7, -1.0, -1.5, -2.0, -3.0, -1e9)
 
 
-def choose(automaton, position, log_probabilities):
-    """The likeliest token that can follow, its log probability and the position after it."""
-    token = max(automaton.allowed(position), key=lambda t: log_probabilities[t])
-    return token, float(log_probabilities[token]), automaton.follow(position, token)
+def hear(hearer, model, paths):
+    """For each recording what its hearings answer: [(probability, answer)]."""
+    listed = "".join(path + "\n" for path in paths)
+    hearings = []
+    for shift in SHIFTS:
+        said = subprocess.run([hearer, model, str(shift)], input=listed, text=True, check=True,
+                              stdout=subprocess.PIPE).stdout.splitlines()
+        hearings.append([(math.exp(float(sure)), text) for sure, text in
+                         (line.split("\t") for line in said)])
+    return list(zip(*hearings))
 
 
-@torch.no_grad()
-def answers(network, maker, automaton, framed):
-    """(answer, log probability) of a few clips, decoded inside the grammar."""
-    vocabulary = maker.vocabulary
-    forbidden = [vocabulary.ids[t] for t in vocabularies.SUPPRESSED]
-    stops = {vocabulary.ids[t] for t in ("<turn|>", "<|tool_response>")}
-    batch = maker.audio(framed, ["<turn|>"] * len(framed), [""] * len(framed))
-    said = [[] for _ in framed]
-    positions, totals = [automaton.start] * len(framed), [0.0] * len(framed)
-    for _ in range(LONGEST_ANSWER):
-        logits, _ = train.run(network, batch)
-        logits[..., forbidden] = -np.inf
-        log_probabilities = torch.log_softmax(logits[:, -1].float(), -1).numpy()
-        best = np.zeros(len(framed), np.int64)
-        for i, row in enumerate(said):
-            if row and row[-1] in stops:
-                continue
-            best[i], gained, positions[i] = choose(automaton, positions[i],
-                                                   log_probabilities[i])
-            totals[i] += gained
-            row.append(int(best[i]))
-        if all(row[-1] in stops for row in said):
-            break
-        batch.ids = np.concatenate([batch.ids, best[:, None]], axis=1)
-    return [(vocabulary.decode(row), total) for row, total in zip(said, totals)]
+def vote(hearings):
+    """The call that has most of the probability ("": none), the logarithm of how much, and the
+    words."""
+    shares = {}
+    for probability, text in hearings:
+        call = call_part(text)
+        shares[call] = shares.get(call, 0) + probability / len(hearings)
+    call = max(shares, key=shares.get)
+    words = max((p, text) for p, text in hearings if call_part(text) == call)[1].partition("<")[0]
+    return call, math.log(shares[call] + 1e-30), words
 
 
-def in_groups(network, maker, automaton, framed, size=20):
-    """answers() for many clips, similar lengths together."""
-    found = [None] * len(framed)
-    order = sorted(range(len(framed)), key=lambda i: len(framed[i]))
-    for at in range(0, len(order), size):
-        group = order[at:at + size]
-        for i, answer in zip(group, answers(network, maker, automaton, [framed[i] for i in group])):
-            found[i] = answer
-    return found
+def heard(args, clips):
+    """The voted call, and how sure it is, of sounds in memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, f"{number:05}.wav") for number in range(len(clips))]
+        for path, clip in zip(paths, clips):
+            soundfile.write(path, np.clip(clip, -1, 1), augment.RATE, subtype="PCM_16")
+        return [vote(hearings) for hearings in hear(args.hearer, args.model, paths)]
 
 
-def load(folder, part):
-    lines, audio, offsets = corpus.load(folder, part)
-    return lines, [batches.plain_frames(audio[a:b]) for a, b in zip(offsets, offsets[1:])]
+def commands_and_others(args):
+    """(wanted, voted, sure) of commands, and of clips that are none."""
+    rows = []
+    for part in ("valid", "others"):
+        lines, clips = corpus_clips(args.corpus, part, args.noise)
+        for line, (call, sure, _) in zip(lines, heard(args, clips)):
+            rows.append((call_part(line["answer"]), call, sure))
+            if args.show and call != rows[-1][0]:
+                print(f"{line['engine']} {line.get('voice', '')}: {line['text']!r} -> {call} ({sure:.2f})")
+    return [r for r in rows if r[0]], [r for r in rows if not r[0]]
 
 
-def load_human(folder):
-    """Utterances that are no command, and their length in hours."""
-    clips = [soundfile.read(path, dtype="float32")[0]
-             for path in sorted(glob.glob(os.path.join(folder, "*.wav")))]
-    return [augment.to_frames(clip) for clip in clips], sum(map(len, clips)) / augment.RATE / 3600
+def humans(args):
+    """How sure the model was of each of these utterances that it took for a command, and of those
+    with more than one word, which an open microphone asks for; and how many hours they are."""
+    paths = sorted(glob.glob(os.path.join(args.human, "*.wav"))) if args.human else []
+    hours = sum(soundfile.info(path).duration for path in paths) / 3600
+    voted = [vote(hearings) for hearings in hear(args.hearer, args.model, paths)] if paths else []
+    obeyed = [(sure, words) for call, sure, words in voted if call]
+    return [sure for sure, _ in obeyed], [sure for sure, words in obeyed if " " in words], hours or 1
 
 
 def main():
     options = argparse.ArgumentParser(description="choose how sure an answer must be")
     options.add_argument("model")
+    options.add_argument("--hearer", required=True, help="the program bench/hear-speech")
     options.add_argument("--corpus", required=True)
+    options.add_argument("--noise", type=float, help="decibel that the noise lies below the speech")
     options.add_argument("--human", help="human_speech.py's folder of utterances")
+    options.add_argument("--show", action="store_true", help="print what was wrong")
     args = options.parse_args()
-    network, vocabulary, context = pocket_file.read(args.model)
-    maker = batches.Maker(vocabulary)
-    automaton = grammar.Automaton(grammar.build(vocabulary, context))
-    rows = []
-    for part in ("valid", "others"):
-        lines, clips = load(args.corpus, part)
-        for line, (said, sure) in zip(lines, in_groups(network, maker, automaton, clips)):
-            rows.append((line["answer"], said, sure))
-    commands = [r for r in rows if r[0] != grammar.NOT_FOR_ME]
-    others = [r for r in rows if r[0] == grammar.NOT_FOR_ME]
-    clips, hours = load_human(args.human) if args.human else ([], 1)
-    human = [sure for said, sure in in_groups(network, maker, automaton, clips)
-             if said != grammar.NOT_FOR_ME]
-    print(f"{len(commands)} commands, {len(others)} clips that are none, "
-          f"{len(clips)} human utterances")
-    print("   limit  commands right  commands wrong  others obeyed  humans obeyed per hour")
+    commands, others = commands_and_others(args)
+    human, in_words, hours = humans(args)
+    print(f"{len(commands)} commands, {len(others)} clips that are none, {hours:.2f} hours of humans")
+    print("   limit  commands right  commands wrong  others obeyed  humans obeyed per hour  open microphone")
     for limit in LIMITS:
-        answered = [call_part(want) == call_part(said) for want, said, sure in commands
-                    if sure >= limit and said != grammar.NOT_FOR_ME]
-        right, wrong = sum(answered), len(answered) - sum(answered)
-        obeyed = sum(said != grammar.NOT_FOR_ME and sure >= limit for _, said, sure in others)
-        print(f"{limit:8.2f}  {right:14d}  {wrong:14d}  {obeyed:13d}"
-              f"  {sum(sure >= limit for sure in human) / hours:22.1f}")
+        answered = [(want == call) for want, call, sure in commands if call and sure >= limit]
+        obeyed = sum(sure >= limit and call != "" for _, call, sure in others)
+        print(f"{limit:8.2f}  {sum(answered):14d}  {len(answered) - sum(answered):14d}  {obeyed:13d}"
+              f"  {sum(sure >= limit for sure in human) / hours:22.1f}"
+              f"  {sum(sure >= limit for sure in in_words) / hours:15.1f}")
 
 
 if __name__ == "__main__":

@@ -565,7 +565,8 @@ static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool 
                 return;
         }
         script_text(s, words ? words : answer);
-        script_call(s, "call:get_time{}");
+        script_call(s, is_kind(s->engine, "fickle") && n_frames % 2 == 1 ? "call:get_date{}"
+                                                                         : "call:get_time{}");
 }
 
 static bool script_simple(struct session *s, const char *text) {

@@ -62,13 +62,14 @@ static size_t answer(size_t every, int32_t tokens[static MAX_TOKENS], bool *ret_
         position = dialogue_position(dialogue);
         while (n < MAX_TOKENS && dialogue_next(dialogue, true, &tokens[n]) == 1)
                 n++;
-        *ret_is_sure = dialogue_is_sure(dialogue);
+        *ret_is_sure = dialogue_log_probability(dialogue) >=
+                       engine_least_log_probability(dialogue_engine(dialogue));
         return n;
 }
 
 static void an_answer_that_was_taken_back_leaves_no_trace(void) {
         static const char *const names[] = {
-                "hey-gemma-open-the-browser.flite-rms.wav",
+                "hey-gemma-play-some-music.festival-ked.wav",
                 "what-time-is-it.flite-rms.wav",
                 "how-are-you-today.flite-rms.wav",
                 "set-a-timer-for-five-minutes.flite-rms.wav",

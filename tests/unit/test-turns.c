@@ -386,6 +386,22 @@ static void a_transcriber_tells_what_it_heard(void) {
         scene_close();
 }
 
+/* Heard again, the two frames are three, because they begin later: two hearings against one. */
+static void what_most_hearings_say_counts(void) {
+        struct owner *o;
+
+        open_loaded("fake:transcript fickle", "");
+        expect(ask_sound(0, wav(640 * 2, 8000), false) == 0);
+        o = wait_done(0);
+        expect(strcmp(o->story, "started heard:3 frames call token done") == 0);
+        expect(strcmp(o->calls, "[{\"name\":\"get_date\",\"arguments\":{}}]") == 0);
+        expect(o->timings.n_frames == 2);
+        expect(ask_sound(1, wav(640 * 3, 8000), false) == 0);
+        o = wait_done(1);
+        expect(strcmp(o->calls, "[{\"name\":\"get_time\",\"arguments\":{}}]") == 0);
+        scene_close();
+}
+
 /* A free model gets the results of our tools and goes on; the client sees its answer only. */
 static void our_tools_are_answered_to_the_model(void) {
         static const struct {
@@ -1112,6 +1128,24 @@ static void ignored_speech_is_not_written_down(void) {
         scene_close();
 }
 
+static void one_word_in_a_room_is_too_little(void) {
+        open_loaded("fake:transcript", "[Audio]\nFollowUpSeconds=600\n");
+        set_mode(MODE_OPEN);
+        speak_live(FAKE_ROOM, 50);
+        say("stop");
+        wait_ignored(1);
+        expect(!world.uncalled.story[0]);
+
+        say("stop it");
+        turn_loop_until(&world.uncalled.is_done);
+        expect(strcmp(world.uncalled.heard, "stop it") == 0);
+        say("stop");
+        turn_loop_until(&world.uncalled.is_done);
+        expect(strcmp(world.uncalled.heard, "stop") == 0);
+        expect(turns_n_ignored(scene.turns) == 1);
+        scene_close();
+}
+
 static void the_phrase_alone_opens_the_follow_up(void) {
         open_loaded("fake:", "[Audio]\nFollowUpSeconds=600\n");
         set_mode(MODE_WAKE);
@@ -1190,6 +1224,7 @@ int main(void) {
         rule("speech without words is no turn", speech_without_words_is_no_turn);
         rule("only the phrase makes a turn", only_the_phrase_makes_a_turn);
         rule("ignored speech is not written down", ignored_speech_is_not_written_down);
+        rule("one word in a room is too little", one_word_in_a_room_is_too_little);
         rule("the phrase alone opens the follow-up", the_phrase_alone_opens_the_follow_up);
         rule("who calls does not wait for the room", who_calls_does_not_wait_for_the_room);
         rule("speech waits for the answer before", speech_waits_for_the_answer_before);
@@ -1209,6 +1244,7 @@ int main(void) {
         rule("a transcript follows in idle time", a_transcript_follows_in_idle_time);
         rule("forgetting leaves the turn that runs", forgetting_leaves_the_turn_that_runs);
         rule("a transcriber tells what it heard", a_transcriber_tells_what_it_heard);
+        rule("what most hearings of a command say counts", what_most_hearings_say_counts);
         rule("our tools are answered to the model", our_tools_are_answered_to_the_model);
         rule("a model that thinks goes on thinking", a_model_that_thinks_goes_on_thinking);
         rule("other calls are for the client", other_calls_are_for_the_client);
