@@ -9,10 +9,11 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import ASSISTANT, Daemon, Tap, speech, wait_until  # noqa: E402
+from gemmad_test import ASSISTANT, Daemon, Tap, is_sanitized, speech, wait_until  # noqa: E402
 from session_bus import NAME, PATH, TOOLS, Bus, Monitor  # noqa: E402
 
 tap = Tap()
+SOUND_LIBRARIES = "built with a sanitizer, which reports the sound libraries"
 SLOW = "set-a-timer-for-five-minutes.flite-rms.wav"
 
 
@@ -124,6 +125,9 @@ def muting():
 
 
 def mode():
+    """Which opens the microphone, or tries to."""
+    if is_sanitized():
+        return SOUND_LIBRARIES
     with contextlib.closing(Monitor(bus)) as monitor:
         for name in ("wake", "push"):
             bus.busctl("call", NAME, PATH, NAME, "SetMode", "s", name)
@@ -131,13 +135,17 @@ def mode():
             assert monitor.until(told)[-1][1][1]["Mode"]["data"] == name and bus.get("Mode") == name
     done = bus.try_busctl("call", NAME, PATH, NAME, "SetMode", "s", "shout")
     assert done.returncode and "push, open and wake" in done.stderr, done
+    return None
 
 
 def listening():
     """Here there is no microphone, which the end of the turn tells; test-live.py has one."""
+    if is_sanitized():
+        return SOUND_LIBRARIES
     with contextlib.closing(Monitor(bus)) as monitor:
         turn = bus.call("Listen")
         assert monitor.until(lambda member, data: member == "Done")[-1][1] == [turn, "failed"]
+    return None
 
 
 def deaf_bus():
