@@ -82,7 +82,8 @@ static void show_trace(const struct ctl *c, json_t *turn) {
                               field_int(timings, "frames"), field_number(timings, "audio") / 1000,
                               field_int(timings, "largest_backlog"));
         (void) printf(", %" JSON_INTEGER_FORMAT " tokens answered", tokens);
-        if (tokens > 1 && answering > 0)
+        /* What was voted upon is told at once, which says nothing about a speed. */
+        if (tokens > 1 && answering >= 1)
                 (void) printf(" (%.1f a second)", (double) (tokens - 1) / answering * 1000);
         (void) puts("\n");
         show_steps(timings);
