@@ -107,8 +107,9 @@ most_believed(const struct hearing_answer *answers, unsigned n, float *ret_share
                 for (unsigned k = 0; k < n; k++)
                         if (has_same_call(&answers[i], &answers[k]))
                                 share += answers[k].probability / (float) n;
-                if (share < *ret_share ||
-                    (share == *ret_share && answers[i].probability <= best->probability && i > 0))
+                /* Of the same call the words of the surest hearing. */
+                if (i > 0 && (share < *ret_share ||
+                              (share == *ret_share && answers[i].probability <= best->probability)))
                         continue;
                 *ret_share = share;
                 best = &answers[i];
