@@ -12,6 +12,7 @@
 #define BLOCK_MS         10
 #define BLOCKS_PER_FRAME (FRAME_SAMPLES / BLOCK_SAMPLES)
 #define WINDOW           512 /* 32 ms: one spectrum */
+#define HALF             (WINDOW / 2)
 #define N_BANDS          20
 
 /* The noise of a band is the smallest of so many sections of so many blocks: 1.6 s, longer than
@@ -39,7 +40,8 @@
 
 struct endpoint {
         struct endpoint_config config;
-        float window[WINDOW], cosine[WINDOW / 2], sine[WINDOW / 2];
+        float window[WINDOW], cosine[HALF], sine[HALF]; /* the turns by k / WINDOW */
+        unsigned char reversed[HALF];
         unsigned short first_bin[N_BANDS + 1];
 
         float recent[WINDOW]; /* the newest samples, oldest first */
@@ -76,6 +78,15 @@ static void place_bands(struct endpoint *e) {
         }
 }
 
+/* The bits of i from the last to the first, as the transform wants its samples ordered. */
+static unsigned char reversed(unsigned i) {
+        unsigned r = 0;
+
+        for (unsigned bit = 1; bit < HALF; bit *= 2)
+                r = r * 2 + !!(i & bit);
+        return (unsigned char) r;
+}
+
 int endpoint_new(struct endpoint **ret, const struct endpoint_config *config) {
         struct endpoint *e;
 
@@ -86,7 +97,8 @@ int endpoint_new(struct endpoint **ret, const struct endpoint_config *config) {
         e->config = *config;
         for (unsigned i = 0; i < WINDOW; i++)
                 e->window[i] = (float) (0.5 - 0.5 * cos(2 * M_PI * (i + 0.5) / WINDOW));
-        for (unsigned i = 0; i < WINDOW / 2; i++) {
+        for (unsigned i = 0; i < HALF; i++) {
+                e->reversed[i] = reversed(i);
                 e->cosine[i] = (float) cos(2 * M_PI * i / WINDOW);
                 e->sine[i] = (float) -sin(2 * M_PI * i / WINDOW);
         }
@@ -103,48 +115,52 @@ int endpoint_new(struct endpoint **ret, const struct endpoint_config *config) {
         return 0;
 }
 
-static unsigned reversed(unsigned i) {
-        unsigned r = 0;
+/* The discrete Fourier transform of HALF complex numbers in the order of reversed(), in place. */
+static void transform(const struct endpoint *e, float re[HALF], float im[HALF]) {
+        for (unsigned width = 1; width < HALF; width *= 2)
+                for (unsigned first = 0; first < HALF; first += 2 * width)
+                        for (unsigned k = 0; k < width; k++) {
+                                unsigned i = first + k, j = i + width, turn = k * (HALF / width);
+                                float x = re[j] * e->cosine[turn] - im[j] * e->sine[turn];
+                                float y = re[j] * e->sine[turn] + im[j] * e->cosine[turn];
 
-        for (unsigned bit = 1; bit < WINDOW; bit *= 2)
-                r = r * 2 + !!(i & bit);
-        return r;
+                                re[j] = re[i] - x;
+                                im[j] = im[i] - y;
+                                re[i] += x;
+                                im[i] += y;
+                        }
 }
 
-/* The discrete Fourier transform of the recent samples, windowed. */
-static void transform(const struct endpoint *e, float re[WINDOW], float im[WINDOW]) {
-        for (unsigned i = 0; i < WINDOW; i++) {
-                re[reversed(i)] = e->recent[i] * e->window[i];
-                im[i] = 0;
-        }
+/* The square of bin k (0 < k < HALF) of the recent samples' spectrum, from the transform of the
+ * numbers (even sample) + i (odd sample): a real signal needs one of half its length. */
+static float bin_power(const struct endpoint *e, const float re[HALF], const float im[HALF], unsigned k) {
+        unsigned mirror = HALF - k;
+        float even_re = re[k] + re[mirror], even_im = im[k] - im[mirror];
+        float odd_re = im[k] + im[mirror], odd_im = re[mirror] - re[k];
+        float x = even_re + odd_re * e->cosine[k] - odd_im * e->sine[k];
+        float y = even_im + odd_re * e->sine[k] + odd_im * e->cosine[k];
 
-        for (unsigned half = 1; half < WINDOW; half *= 2)
-                for (unsigned i = 0; i < WINDOW; i++) {
-                        unsigned k = (i & (half - 1)) * (WINDOW / 2 / half), j = i + half;
-                        float x, y;
-
-                        if (i & half)
-                                continue;
-                        x = re[j] * e->cosine[k] - im[j] * e->sine[k];
-                        y = re[j] * e->sine[k] + im[j] * e->cosine[k];
-                        re[j] = re[i] - x;
-                        im[j] = im[i] - y;
-                        re[i] += x;
-                        im[i] += y;
-                }
+        return (x * x + y * y) / 4;
 }
 
 /* The power of each band, scaled so that all bands together make the mean square of the signal. */
 static void measure(const struct endpoint *e, float power[N_BANDS]) {
         const float scale = 2 / (0.375f * WINDOW * WINDOW);
-        float re[WINDOW], im[WINDOW];
+        float re[HALF], im[HALF];
 
+        for (unsigned i = 0; i < HALF; i++) {
+                unsigned at = e->reversed[i];
+
+                re[at] = e->recent[2 * i] * e->window[2 * i];
+                im[at] = e->recent[2 * i + 1] * e->window[2 * i + 1];
+        }
         transform(e, re, im);
+
         for (unsigned b = 0; b < N_BANDS; b++) {
                 float sum = 0;
 
                 for (unsigned i = e->first_bin[b]; i < e->first_bin[b + 1]; i++)
-                        sum += re[i] * re[i] + im[i] * im[i];
+                        sum += bin_power(e, re, im, i);
                 power[b] = sum * scale + POWER_FLOOR;
         }
 }
