@@ -104,12 +104,14 @@ static void tell_no_level(struct live *l) {
         tell_level(l, &none);
 }
 
-/* One line when it is lost, and one when it is back. */
+/* One line when it is lost, though the reason may change while it is, and one when it is back. */
 static void log_change(const struct pipeline_microphone *before,
                        const struct pipeline_microphone *now) {
         bool was_bad = before->state == MICROPHONE_LOST || before->state == MICROPHONE_SILENT;
 
-        if (now->state == MICROPHONE_LOST)
+        if (now->state == MICROPHONE_LOST && before->state == MICROPHONE_LOST)
+                log_debug("Still no microphone (%s)", now->why.text);
+        else if (now->state == MICROPHONE_LOST)
                 log_warning("No microphone (%s), trying again while it is wanted", now->why.text);
         else if (now->state == MICROPHONE_SILENT)
                 log_warning("The microphone %s gives digital silence: is it switched off?",

@@ -53,12 +53,16 @@ static void begin(struct microphone *m, enum device_task task) {
 }
 
 static void lose(struct microphone *m, uint64_t now_ns, const char *reason) {
+        bool has_new_reason = m->state == MICROPHONE_LOST && strcmp(m->why.text, reason) != 0;
+
         (void) because(&m->why, 0, "%s", reason);
         m->name[0] = '\0';
         if (m->capture)
                 begin(m, DEVICE_CLOSE);
         m->retry_ns = now_ns + m->pause_ns;
         m->pause_ns = m->pause_ns * 2 < LAST_PAUSE_NS ? m->pause_ns * 2 : LAST_PAUSE_NS;
+        if (has_new_reason)
+                m->on_state(m->userdata);
         set_state(m, MICROPHONE_LOST);
 }
 

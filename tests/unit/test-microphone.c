@@ -137,8 +137,8 @@ static void a_lost_one_is_opened_again(void) {
         step(10);
         expect(world.m.state == MICROPHONE_LIVE && world.n_frames == 5);
         expect(world.n_gaps == 2);
-        /* Opening, live, lost, live: one change each. */
-        expect(world.n_states == 4);
+        /* Opening, live, lost, lost for another reason, live: told once each. */
+        expect(world.n_states == 5 && world.states[3] == MICROPHONE_LOST);
         close_world();
 }
 
