@@ -129,30 +129,60 @@ static int read_arguments(struct arguments *a, int argc, char **argv) {
         return 0;
 }
 
-/* A file that need not be there. */
-static int read_if_there(struct config *config, const char *path, struct why *why) {
+/* The files of the configuration; the later one wins. */
+struct files {
+        char paths[2][PATH_MAX];
+        unsigned n;
+        bool are_optional;
+};
+
+static int find_files(struct files *ret, const struct arguments *a, struct why *why) {
+        const char *first = a->config_file ? a->config_file : GEMMAD_SYSCONFDIR "/gemmad/gemmad.conf";
         int r;
 
-        r = config_read_file(config, path, why);
-        return r == -ENOENT ? 0 : r;
+        ret->are_optional = !a->config_file;
+        ret->n = 1;
+        if (snprintf(ret->paths[0], PATH_MAX, "%s", first) >= PATH_MAX)
+                return because(why, -ENAMETOOLONG, "%s: %s", first, strerror(ENAMETOOLONG));
+        if (a->config_file)
+                return 0;
+
+        r = paths_config(ret->paths[1], PATH_MAX, why);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        ret->n = 2;
+        return 0;
 }
 
 static int read_files(struct config *config, const struct arguments *a, struct why *why) {
-        char path[PATH_MAX];
+        struct files files;
         int r;
 
-        if (a->config_file)
-                return config_read_file(config, a->config_file, why);
+        r = find_files(&files, a, why);
+        for (unsigned i = 0; r >= 0 && i < files.n; i++) {
+                r = config_read_file(config, files.paths[i], why);
+                if (r == -ENOENT && files.are_optional)
+                        r = 0;
+        }
+        return r;
+}
 
-        r = read_if_there(config, GEMMAD_SYSCONFDIR "/gemmad/gemmad.conf", why);
+/* The configuration as a file, which says where it comes from. */
+static int show_config(const struct config *config, const struct arguments *a, struct why *why) {
+        struct files files;
+        int r;
+
+        r = find_files(&files, a, why);
         if (r < 0)
                 return r;
-        r = paths_config(path, sizeof(path), why);
-        if (r == -ENOENT)
-                return 0;
-        if (r < 0)
-                return r;
-        return read_if_there(config, path, why);
+        for (unsigned i = 0; i < files.n; i++)
+                (void) printf("# %s%s\n", files.paths[i],
+                              access(files.paths[i], F_OK) == 0 ? "" : " (there is none)");
+        for (unsigned i = 0; i < a->n_settings; i++)
+                (void) printf("# command line: %s.%s\n", a->settings[i].section, a->settings[i].key);
+        (void) putchar('\n');
+        config_write(config, stdout);
+        return fflush(stdout) == 0 ? 0 : because(why, -EIO, "the configuration can not be written");
 }
 
 static int read_config(struct config *config, const struct arguments *a, struct why *why) {
@@ -229,8 +259,10 @@ static int run(struct arguments *a) {
                 return r;
         }
         if (a->shows_config) {
-                config_write(config, stdout);
-                return fflush(stdout) == 0 ? 0 : -EIO;
+                r = show_config(config, a, &why);
+                if (r < 0)
+                        log_error("%s", why.text);
+                return r;
         }
 
         /* Before anything is opened that could be talked to. */

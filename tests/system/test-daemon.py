@@ -276,8 +276,9 @@ def activated():
 
 def bad_starts():
     with Daemon(start=False) as d:
-        def run(*arguments):
-            return subprocess.run([GEMMAD, *arguments], env=d.environment, capture_output=True, text=True, timeout=60)
+        def run(*arguments, **environment):
+            return subprocess.run([GEMMAD, *arguments], env={**d.environment, **environment}, capture_output=True,
+                                  text=True, timeout=60)
 
         with open(d.config, "w") as f:
             f.write("[Model]\nThreads=many\n")
@@ -296,7 +297,11 @@ def bad_starts():
         with open(d.config, "w") as f:
             f.write(r.stdout)
         again = run("--config", d.config, "--show-config")
-        assert again.stdout == r.stdout, again
+        files, options = again.stdout.split("\n\n", 1)
+        assert files == f"# {d.config}" and options == r.stdout.split("\n\n", 1)[1], again
+        there_is_none = run("--threads", "1", "--show-config", XDG_CONFIG_HOME="/nowhere")
+        assert "# /nowhere/gemmad/gemmad.conf (there is none)\n" in there_is_none.stdout, there_is_none
+        assert "# command line: Model.Threads\n" in there_is_none.stdout, there_is_none
 
 
 def ctl():
