@@ -7,6 +7,8 @@ import numpy as np
 
 RATE = 16000
 FRAME = 640
+BEAT = 4000                  # samples between two changes of the tempo
+TRACT, LIFTER = 512, 28      # samples of a short spectrum; cepstrum that is its envelope
 CLOSE = 1400                 # samples that may be cut off; voices.trim() leaves 1600
 
 
@@ -17,10 +19,48 @@ def to_frames(samples):
 
 
 def change_speed(samples, rng):
-    """Resampling: tempo, pitch and vocal tract change together."""
-    speed = rng.uniform(0.86, 1.16)
-    at = np.arange(int(len(samples) / speed)) * speed
+    """Resampling: tempo, pitch and vocal tract change together, and a little from syllable to
+    syllable, so that no engine's rhythm and tune is learned by heart."""
+    knots = np.arange(0, len(samples) + 2 * BEAT, BEAT)
+    speed = rng.uniform(0.86, 1.16) * rng.uniform(0.9, 1.1, len(knots))
+    along = np.cumsum(1 / np.interp(np.arange(len(samples)), knots, speed))
+    at = np.interp(np.arange(int(along[-1])), along, np.arange(len(samples)))
     return np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
+
+
+def change_tract(samples, rng):
+    """Another speaker: the envelope of each short spectrum is stretched, while the pitch stays."""
+    half = TRACT // 2
+    window = np.sin(np.pi * np.arange(TRACT) / TRACT).astype(np.float32)   # its squares add up to 1
+    padded = np.pad(samples, (half, TRACT + half))
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, TRACT)[::half] * window
+    spectra = np.fft.rfft(pieces)
+    envelopes = _envelopes(spectra)
+    gain = np.clip(_stretched(envelopes, rng) - envelopes, -3, 3)
+    pieces = np.fft.irfft(spectra * np.exp(gain), TRACT) * window
+    out = np.zeros((len(pieces) + 1, half), np.float32)
+    out[:-1] += pieces[:, :half]
+    out[1:] += pieces[:, half:]
+    return out.ravel()[half:half + len(samples)]
+
+
+def _envelopes(spectra):
+    """The logarithm of each spectrum without what varies fast in it, which is the voice's pitch."""
+    cepstra = np.fft.irfft(np.log(np.abs(spectra) + 1e-4), TRACT)
+    cepstra[:, LIFTER:-LIFTER] = 0
+    return np.fft.rfft(cepstra).real
+
+
+def _stretched(envelopes, rng):
+    """By one factor, and a little more or less in each region: tracts differ in more than length."""
+    regions = np.array([0, 900, 2000, 3500, RATE / 2])
+    factors = rng.uniform(0.84, 1.19) * rng.uniform(0.93, 1.07, len(regions) - 1)
+    moved = np.concatenate([[0], np.cumsum(np.diff(regions) * factors)])
+    hertz = np.linspace(0, RATE / 2, envelopes.shape[1])
+    source = np.interp(hertz, moved, regions) * TRACT / RATE
+    low = np.minimum(source.astype(int), envelopes.shape[1] - 2)
+    part = source - low
+    return envelopes[:, low] * (1 - part) + envelopes[:, low + 1] * part
 
 
 def change_spectrum(samples, rng):
@@ -33,6 +73,9 @@ def change_spectrum(samples, rng):
     for _ in range(3):                            # microphones and small loudspeakers
         centre, width = rng.uniform(100, 7500), rng.uniform(100, 1200)
         decibel += rng.uniform(-6, 6) * np.exp(-0.5 * ((hertz - centre) / width) ** 2)
+    if rng.random() < 0.3:                        # a band is missing: hear with the others
+        centre, width = rng.uniform(200, 6500), rng.uniform(80, 350)
+        decibel -= 25 * np.exp(-0.5 * ((hertz - centre) / width) ** 2)
     gain = 10 ** (np.clip(decibel, -25, 25) / 20)
     if rng.random() < 0.4:
         gain *= 1 / (1 + (rng.uniform(60, 320) / np.maximum(hertz, 1)) ** 4)
@@ -89,6 +132,8 @@ def recording(clip, rng, hardness=1.0):
     """A training example: the clip as it might arrive from some microphone. Hardness grows
     from 0 (clean) to 1: first learn to listen, then to listen in a noisy room."""
     samples = change_speed(clip, rng)
+    if rng.random() < 0.7:
+        samples = change_tract(samples, rng)
     if rng.random() < 0.8 * hardness:
         samples = change_spectrum(samples, rng)
     samples = surround(samples, rng, 0.2 + 0.2 * hardness)

@@ -14,6 +14,7 @@ from torch import nn
 EPS = 1e-6
 FRAME = 640
 RATE = 16000
+DROPOUT = 0.1              # while training: of what attention and feed-forward add
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,14 @@ class Layer(nn.Module):
     def forward(self, x, mask, turn, first=0):
         """The layer's output from column `first` on."""
         seen = self.attention(self.attn_norm(x), mask, turn, first)
-        x = x[:, first:] + self.post_attention_norm(seen)
+        x = x[:, first:] + self._drop(self.post_attention_norm(seen))
         inner = self.ffn_norm(x)
         inner = F.gelu(self.ffn_gate(inner), approximate="tanh") * self.ffn_up(inner)
-        return (x + self.post_ffw_norm(self.ffn_down(inner))) * self.layer_output_scale
+        inner = self._drop(self.post_ffw_norm(self.ffn_down(inner)))
+        return (x + inner) * self.layer_output_scale
+
+    def _drop(self, x):
+        return F.dropout(x, DROPOUT, self.training)
 
 
 class Network(nn.Module):
@@ -133,6 +138,7 @@ class Network(nn.Module):
     def __init__(self, shape, helpers=None):
         super().__init__()
         self.shape = shape
+        self.settles = False           # helpers learn from what is heard, and not the reverse
         self.token_embd = nn.Embedding(shape.vocabulary, shape.width)
         self.audio = matrix(FRAME, shape.width)
         self.blk = nn.ModuleList(Layer(shape, n) for n in range(shape.layers))

@@ -37,6 +37,26 @@ class Augment(unittest.TestCase):
         self.assertTrue((frames.ravel()[:1000] == self.tone[:1000]).all())
         self.assertFalse(frames.ravel()[1000:].any())
 
+    def test_tract(self):
+        """another vocal tract moves the formants and leaves the pitch and the length"""
+        def peak(spectrum, low, high):
+            return low + int(self.np.argmax(spectrum[low:high]))
+
+        ones = self.np.ones
+
+        class Longer:                                   # all formants by the same factor
+            def uniform(self, low, high, count=None):
+                return 1.15 if count is None else ones(count)
+        time = self.np.arange(16000)
+        ring = self.np.exp(-time[:400] / 40) * self.np.cos(2 * self.np.pi * 1500 / 16000 * time[:400])
+        voice = self.np.convolve(time % 160 == 0, ring)[:16000].astype(self.np.float32)   # 100 Hz
+        moved = self.augment.change_tract(voice, Longer())
+        self.assertEqual(len(moved), len(voice))
+        before, after = (abs(self.np.fft.rfft(x)) for x in (voice, moved))        # bins of 1 Hz
+        self.assertAlmostEqual(peak(before, 500, 4000), 1500, delta=50)
+        self.assertAlmostEqual(peak(after, 500, 4000), 1725, delta=100)
+        self.assertEqual(peak(after, 1650, 1790) % 100, 0)                        # a harmonic still
+
     def test_noise(self):
         """noise lies as far below the speech as it should"""
         rng = self.np.random.default_rng(1)
