@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 import augment
-import context as contexts
 import corpus
 from vocabulary import TURN
 
@@ -150,24 +149,35 @@ def _audio_batches(maker, data, size, rng, hardness):
             yield maker.audio(*map(list, zip(*batch)))
 
 
-def _produce(queue, hardness, maker, context_path, folder, size, seed, text_share):
-    drawer = corpus.Drawer(contexts.load(context_path))
+def _produce(queue, hardness, maker, drawer, data, size, seed, text_share):
     rng, plain_rng = np.random.default_rng(seed), random.Random(seed)
-    while True:                                  # one round is one pass over the corpus
+    try:
+        while True:                              # one round is one pass over the corpus
+            for batch in _audio_batches(maker, data, size, rng, hardness):
+                if plain_rng.random() < text_share:
+                    queue.put(_text_batch(maker, drawer, plain_rng, size))
+                queue.put(batch)
+    except Exception as error:                   # nobody would hear of it here
+        queue.put(RuntimeError(f"making batches: {error!r}"))
+
+
+class Source:
+    """Batches without end, made by other processes (daemons: they end with us)."""
+
+    def __init__(self, maker, context, folder, size, seed, text_share=0.1, producers=1):
+        fork = multiprocessing.get_context("fork")           # the corpus is in memory once
         data = corpus.load(folder, "train")
-        for batch in _audio_batches(maker, data, size, rng, hardness):
-            if plain_rng.random() < text_share:
-                queue.put(_text_batch(maker, drawer, plain_rng, size))
-            queue.put(batch)
+        if len(data[0]) < size:
+            raise SystemExit(f"{folder}: {len(data[0])} clips are fewer than a batch of {size}")
+        self.hardness = fork.Value("d", 0.0)     # how spoilt the recordings are to be, 0 to 1
+        self._queue = fork.Queue(maxsize=6 * producers)
+        for number in range(producers):
+            fork.Process(target=_produce, daemon=True,
+                         args=(self._queue, self.hardness, maker, corpus.Drawer(context), data,
+                               size, seed + 1000 * number, text_share)).start()
 
-
-def start(maker, context_path, folder, size, seed, text_share=0.1):
-    """A queue of batches, filled by another process (a daemon: it ends with us), and the
-    shared number that says how spoilt the recordings are to be, from 0 to 1."""
-    queue = multiprocessing.Queue(maxsize=6)
-    hardness = multiprocessing.Value("d", 0.0)
-    process = multiprocessing.Process(
-        target=_produce, daemon=True,
-        args=(queue, hardness, maker, context_path, folder, size, seed, text_share))
-    process.start()
-    return queue, hardness
+    def get(self):
+        batch = self._queue.get()
+        if isinstance(batch, Exception):
+            raise batch
+        return batch

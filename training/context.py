@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from expressions import (UNSAYABLE, ContextError, can_be_silent, filled_twice, parse_expression,
+                         slots_of)
+
 QUOTE = '<|"|>'
-
-
-class ContextError(ValueError):
-    """The context file says something that cannot be understood."""
 
 
 @dataclass(frozen=True)
@@ -37,129 +36,148 @@ class Context:
     before: tuple = ("sequence", ())
     after: tuple = ("sequence", ())
     not_for: tuple = ()
-    source: str = ""
-
-
-# ---- expressions: text -> tree -----------------------------------------------------
-
-TOKEN = re.compile(r"[\[\](),]|\$[A-Za-z0-9_.]+:[A-Za-z0-9_]+|[^\s\[\](),$@]+|\S")
-
-
-class _Parser:
-    """Recursive descent over [choices], (optional parts), $type:name and words."""
-
-    def __init__(self, text):
-        self.text = text
-        self.tokens = TOKEN.findall(text)
-        self.at = 0
-
-    def fail(self, why):
-        raise ContextError(f"expression {self.text!r}: {why}")
-
-    def peek(self):
-        return self.tokens[self.at] if self.at < len(self.tokens) else None
-
-    def take(self):
-        self.at += 1
-        return self.tokens[self.at - 1]
-
-    def whole(self):
-        tree = self.sequence(())
-        if self.peek() is not None:
-            self.fail(f"{self.peek()!r} has no opening partner")
-        return tree
-
-    def sequence(self, ends):
-        parts = []
-        while self.peek() is not None and self.peek() not in ends:
-            parts.append(self.part())
-        return ("sequence", tuple(parts))
-
-    def part(self):
-        token = self.take()
-        if token == "[":
-            return ("choice", self.choices("]"))
-        if token == "(":
-            return ("choice", self.choices(")") + (("sequence", ()),))
-        if token.startswith("$") and ":" in token:
-            return self.slot(token)
-        if token.startswith("@"):
-            self.fail("macros (@name) are not supported; write the choices out")
-        if token in "]),$":
-            self.fail(f"{token!r} is not expected here")
-        return ("word", token.lower())
-
-    def choices(self, end):
-        found = [self.sequence((",", end))]
-        while self.peek() == ",":
-            self.take()
-            found.append(self.sequence((",", end)))
-        if self.peek() != end:
-            self.fail(f"{end!r} is missing")
-        self.take()
-        return tuple(found)
-
-    def slot(self, token):
-        kind, name = token[1:].split(":")
-        if kind.startswith("pv.") or kind.startswith("builtin"):
-            self.fail(f"built-in slot {kind!r} is not supported; list its values under slots:")
-        return ("slot", kind, name)
-
-
-def parse_expression(text):
-    return _Parser(text).whole()
-
-
-def _slots(tree):
-    """(type, name) of every slot in a tree."""
-    if tree[0] == "slot":
-        yield tree[1], tree[2]
-    elif tree[0] != "word":
-        for part in tree[1]:
-            yield from _slots(part)
+    source: str = field(default="", compare=False)
 
 
 # ---- the whole file ----------------------------------------------------------------
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which `on`, `off`, `yes` and `no` are words, as people say them."""
+    """YAML in which `on`, `off`, `yes`, `no`, `010` and `7:30` are what is written, as people
+    say them."""
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 
 def load(path):
-    with open(path, encoding="utf-8") as file:
-        return parse(file.read())
+    """The context in a file; ends the program with the reason if it is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return parse(file.read())
+    except (ContextError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{path}: {error}") from None
+    except OSError as error:
+        raise SystemExit(f"{path}: {error.strerror}") from None
 
 
 def parse(source):
-    data = yaml.load(source, Loader=_Loader)
-    if not isinstance(data, dict):
-        raise ContextError("this is no context file: context: is missing")
-    body = data.get("context") or {}
+    data = _table(yaml.load(source, Loader=_Loader), "a context file", ("context", "around", "calls", "values"))
+    body = _table(data.get("context"), "context", ("expressions", "slots", "macros"))
+    around = _table(data.get("around"), "around", ("before", "after", "not_for"))
     if body.get("macros"):
         raise ContextError("macros are not supported; write the choices out")
-    slots = {kind: [" ".join(str(v).lower().split()) for v in values]
-             for kind, values in (body.get("slots") or {}).items()}
-    expressions = {intent: [parse_expression(text) for text in texts]
-                   for intent, texts in (body.get("expressions") or {}).items()}
+    slots = {kind: [_value(text, kind) for text in _list(values, f"slots: {kind}")]
+             for kind, values in _table(body.get("slots"), "slots").items()}
+    expressions = {intent: [parse_expression(text) for text in _list(texts, f"expressions: {intent}")]
+                   for intent, texts in _table(body.get("expressions"), "expressions").items()}
     if not expressions:
         raise ContextError("context: expressions: is empty")
-    for intent, trees in expressions.items():
-        for kind in {kind for tree in trees for kind, _ in _slots(tree)}:
-            if kind not in slots:
-                raise ContextError(f"intent {intent}: slot type {kind!r} is not defined")
-    for kind, values in slots.items():
-        if not values or "" in values:
-            raise ContextError(f"slot type {kind!r} has no values, or an empty one")
-    around = data.get("around") or {}
-    return Context(expressions, slots, data.get("calls") or {}, data.get("values") or {},
-                   parse_expression(around.get("before", "")),
-                   parse_expression(around.get("after", "")),
-                   tuple(around.get("not_for", ())), source)
+    context = Context(expressions, slots, _calls(data), _values(data),
+                      parse_expression(_text(around.get("before") or "", "around: before")),
+                      parse_expression(_text(around.get("after") or "", "around: after")),
+                      tuple(_list(around.get("not_for"), "around: not_for")), source)
+    _check_expressions(context)
+    _check_names(context)
+    _check_numbers(context)
+    return context
+
+
+def _table(data, where, known=None):
+    """A mapping, perhaps empty, without other keys than the known ones."""
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ContextError(f"{where}: 'name: ...' is expected here, not {data!r}")
+    for key in data:
+        if known and key not in known:
+            raise ContextError(f"{where}: {key!r} is unknown; it can have {', '.join(known)}")
+    return data
+
+
+def _text(data, where):
+    if not isinstance(data, str):
+        raise ContextError(f"{where}: put {data!r} in quotes")
+    return data
+
+
+def _list(data, where):
+    """Texts; a single one may stand for a list of one."""
+    if data is None:
+        return []
+    return [_text(item, where) for item in (data if isinstance(data, list) else [data])]
+
+
+def _plain(text):
+    """Words as they are spoken."""
+    return " ".join(text.lower().split())
+
+
+def _value(text, kind):
+    if not _plain(text):
+        raise ContextError(f"slots: {kind}: a value is empty")
+    if UNSAYABLE.search(text):
+        raise ContextError(f"slots: {kind}: {text!r} can not be said")
+    return _plain(text)
+
+
+def _calls(data):
+    calls = {intent: _table(arguments, f"calls: {intent}")
+             for intent, arguments in _table(data.get("calls"), "calls").items()}
+    for intent, arguments in calls.items():
+        for name, kind in arguments.items():
+            if kind not in ("number", "string"):
+                raise ContextError(f"calls: {intent}: {name}: {kind!r} is neither number nor string")
+    return calls
+
+
+def _values(data):
+    return {kind: {_plain(spoken): _text(means, f"values: {kind}: {spoken}")
+                   for spoken, means in _table(meanings, f"values: {kind}").items()}
+            for kind, meanings in _table(data.get("values"), "values").items()}
+
+
+def _check_expressions(context):
+    for kind, values in context.slots.items():
+        if not values:
+            raise ContextError(f"slots: {kind}: there is no value")
+    for intent, trees in context.expressions.items():
+        for tree in trees:
+            for kind, _ in slots_of(tree):
+                if kind not in context.slots:
+                    raise ContextError(f"intent {intent}: slot type {kind!r} is not defined")
+            if can_be_silent(tree):
+                raise ContextError(f"intent {intent}: an expression can be said without a word")
+            for name in filled_twice(tree):
+                raise ContextError(f"intent {intent}: one sentence can fill {name!r} twice")
+    for tree in (context.before, context.after):
+        for _, name in slots_of(tree):
+            raise ContextError(f"around: nobody would be told of {name!r}; write its values out")
+
+
+def _check_names(context):
+    """Whatever refers to something must find it."""
+    for where, names, known in (
+            ("calls", context.calls, context.expressions),
+            ("around: not_for", context.not_for, context.expressions),
+            ("values", context.values, context.slots),
+            *((f"values: {kind}", meanings, context.slots.get(kind, ()))
+              for kind, meanings in context.values.items())):
+        for name in names:
+            if name not in known:
+                raise ContextError(f"{where}: {name!r} is not there to refer to")
+
+
+def _check_numbers(context):
+    for intent, trees in context.expressions.items():
+        for kind, name in {slot for tree in trees for slot in slots_of(tree)}:
+            for value in context.slots[kind] if (kinds(context, intent) or {}).get(name) == "number" else ():
+                if not NUMBER.fullmatch(meaning(context, kind, value)):
+                    raise ContextError(f"calls: {intent}: {name} is a number, but values: {kind}: "
+                                       f"does not say which one {value!r} is")
 
 
 # ---- sentences ---------------------------------------------------------------------
@@ -274,11 +292,21 @@ class Sampler:
         slots = []
         parts = _choose(self.context, tree, rng, slots)
         if intent not in self.context.not_for:
-            if rng.random() < self.before:
+            if self._adds(self.context.before, self.before, rng):
                 parts = _spoken(self.context, self.context.before, rng) + parts
-            if rng.random() < self.after:
+            if self._adds(self.context.after, self.after, rng):
                 parts = parts + _spoken(self.context, self.context.after, rng)
         return Sentence(" ".join(parts), intent, tuple(slots))
+
+
+    @staticmethod
+    def _adds(tree, share, rng):
+        return rng.random() < share or not can_be_silent(tree)
+
+
+def phrases(context):
+    """All that can stand before a command, as text."""
+    return [" ".join(words) for words, _ in _expand(context, context.before) if words]
 
 
 def _spoken(context, tree, rng):
@@ -373,7 +401,7 @@ def call_shapes(context):
 def call_values(context):
     """Every value that a call can hold, as text."""
     used = {(intent, part) for intent, trees in context.expressions.items()
-            for tree in trees for part in _slots(tree)}
+            for tree in trees for part in slots_of(tree)}
     return {meaning(context, kind, value) for intent, (kind, name) in used
             if _known(context, intent, frozenset([name])) for value in context.slots[kind]}
 

@@ -29,6 +29,7 @@ VALID = {"espeak-ng": (1, 80), "flite": (1, 60), "festival": (1, 60), "kokoro": 
 SCRAMBLED = {"espeak-ng": (4, 150), "flite": (2, 150), "piper-joe": (1, 120), "hibari": (2, 150),
              "festival": (2, 100)}
 OTHERS = {"espeak-ng": (1, 60), "flite": (1, 40), "festival": (1, 40)}    # no commands at all
+CONTEXT = "context.yaml"     # the context of the corpus, in its folder
 OTHER_SHARE = 0.22           # part of the clips that are not commands
 RESHAPED = {"kokoro": 2}
 
@@ -56,6 +57,8 @@ class Drawer:
 
     def __init__(self, context):
         self.context, self.sampler = context, contexts.Sampler(context)
+        self.bare = contexts.Sampler(context, before=0, after=0)
+        self.phrases = contexts.phrases(context)
         self.commands = grammar.compile_words(context)
 
     def draw(self, split, rng):
@@ -64,16 +67,24 @@ class Drawer:
             return not_for_me(rng.choice(other_speech.UNSEEN).lower())
         if split == "train-scrambled" or rng.random() < OTHER_SHARE:
             return not_for_me(self._other(split, rng))
-        sentence = self.sampler.draw(rng)
+        sentence = self._command(rng)
         return {"text": sentence.text, "intent": sentence.intent,
                 "answer": contexts.answer(self.context, sentence)}
+
+    def _command(self, rng):
+        """Of two readings of a sentence only the first counts, and which one it is is not known
+        here; so what has two is not said."""
+        while True:
+            sentence = self.sampler.draw(rng)
+            if not self.commands.is_doubtful(sentence.text.split()):
+                return sentence
 
     def _other(self, split, rng):
         while True:
             if split == "train-scrambled":
-                text = other_speech.scramble(contexts.words(self.context), rng)
+                text = other_speech.scramble(contexts.words(self.context), rng, self.phrases)
             else:
-                text = other_speech.draw(rng, self.sampler.draw(rng).text)
+                text = other_speech.draw(rng, self.bare.draw(rng).text)
             if not self.commands.say(text.split()):
                 return text
 
@@ -106,6 +117,22 @@ def make_shard(job):
     return path, time.time() - started
 
 
+def keep_context(folder, source):
+    """Writes down of which context the corpus is; refuses a folder with the corpus of another."""
+    path = os.path.join(folder, CONTEXT)
+    check_context(folder, source)
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        file.write(source)
+    os.replace(path + ".part", path)
+
+
+def check_context(folder, source):
+    """Ends the program if the corpus was made for a context that says something else."""
+    path = os.path.join(folder, CONTEXT)
+    if os.path.exists(path) and contexts.load(path) != contexts.parse(source):
+        raise SystemExit(f"{folder} is the corpus of another context ({path}); use another folder")
+
+
 def save(path, lines, clips):
     good = [(line, clip) for line, clip in zip(lines, clips) if clip is not None]
     offsets = np.cumsum([0] + [len(clip) for _, clip in good])
@@ -116,7 +143,8 @@ def save(path, lines, clips):
 
 
 def load(folder, split):
-    """All clips of a split that are on disk: (lines, one int16 array, offsets)."""
+    """All clips of a split that are on disk: (lines, one int16 array, offsets). Ends the program
+    if there are none."""
     lines, audio, offsets = [], [], [np.zeros(1, np.int64)]
     for path in sorted(glob.glob(os.path.join(folder, f"{split}-*.npz"))):
         if path.endswith(".part.npz"):
@@ -125,6 +153,8 @@ def load(folder, split):
             lines += json.loads(str(shard["lines"]))
             audio.append(shard["audio"])
             offsets.append(shard["offsets"][1:] + offsets[-1][-1])
+    if not lines:
+        raise SystemExit(f"{folder}: there is no {split}-*.npz; corpus.py makes it")
     return lines, np.concatenate(audio), np.concatenate(offsets)
 
 
@@ -137,6 +167,9 @@ def main():
     options.add_argument("--seed", type=int, default=1)
     args = options.parse_args()
     os.makedirs(args.out, exist_ok=True)
+    context = contexts.load(args.context)
+    grammar.check(context)
+    keep_context(args.out, context.source)
     jobs = [(os.path.join(args.out, f"{split}-{engine}-{number:03}.npz"), args.context,
              args.seed, split, engine, number, count)
             for split, engine, number, count in plan(args.scale)]

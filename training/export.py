@@ -24,7 +24,7 @@ from network import Network, Shape
 
 
 def load_checkpoint(path):
-    saved = torch.load(path, weights_only=False)
+    saved = torch.load(path, map_location="cpu", weights_only=False)
     network = Network(Shape(**saved["shape"]), saved["helpers"])
     network.load_state_dict(saved["network"])
     network.eval()

@@ -21,6 +21,7 @@ import random
 import sys
 
 import context as contexts
+import vocabulary as vocabularies
 
 KEY = "gemmad.grammar."
 NOT_FOR_ME = "<turn|>"
@@ -104,6 +105,7 @@ class Words:
 
     def __init__(self, network):
         self.network, self.edges, self.ends, self.ambiguous = network, {}, {}, []
+        self.doubtful = set()       # states in which a sentence with two readings can end
         self.said = ()
         writes, self.start = self.settle([(network.start, (), ())])
         assert not writes, "nothing is certain before the first word"
@@ -158,16 +160,24 @@ class Words:
         if readings:
             self.ends[state] = readings[0]
         if len(set(readings)) > 1:
+            self.doubtful.add(state)
             self.note(" ".join(self.said))
 
     def say(self, words):
         """Whether these words are a sentence."""
+        return self._reach(words) in self.ends
+
+    def is_doubtful(self, words):
+        """Whether they are one that means two things."""
+        return self._reach(words) in self.doubtful
+
+    def _reach(self, words):
         state = self.start
         for word in words:
             if word not in self.edges[state]:
-                return False
+                return None
             state = self.edges[state][word][1]
-        return state in self.ends
+        return state
 
     def note(self, text):
         if text not in self.ambiguous:
@@ -301,6 +311,16 @@ def _check(automaton, vocabulary, context):
             raise contexts.ContextError(f"the automaton does not know {sentence.text!r}")
 
 
+def check(context):
+    """Ends the program if no model can be made of a context. To be asked before the long steps."""
+    vocabulary = vocabularies.build(context)
+    try:
+        vocabularies.check(vocabulary, context)
+        build(vocabulary, context)
+    except contexts.ContextError as error:
+        raise SystemExit(f"the context can not be used: {error}") from None
+
+
 def add(out, vocabulary, context):
     """Write the automaton's keys into a GGUF file that is being written."""
     arrays = build(vocabulary, context)
@@ -382,7 +402,6 @@ class Automaton:
 
 
 def main():
-    import vocabulary as vocabularies
     context = contexts.load(sys.argv[1])
     arrays = build(vocabularies.build(context), context)
     print(f"{Automaton(arrays).count() - 1} sentences; {len(arrays['first']) - 1} states, "

@@ -156,15 +156,14 @@ hey gemma I am tired""".split("\n")
 
 
 def draw(rng, command):
-    """One sentence that is not for us. command: some sentence that would be."""
+    """One sentence that is not for us. command: one that would be, without what may stand around it."""
     kind = rng.random()
     if kind < 0.2:
         return rng.choice(NEAR).lower()
     if kind < 0.3:
         return rng.choice(TALK).lower()
     if kind < 0.4:
-        asked = command.replace("hey gemma", "").strip() if rng.random() < 0.5 else ""
-        return f"{rng.choice(CALLED)} {asked}".strip()
+        return f"{rng.choice(CALLED)} {command if rng.random() < 0.5 else ''}".strip()
     if kind < 0.55:
         parts = (rng.choice(SUBJECTS), rng.choice(VERBS), rng.choice(OBJECTS), rng.choice(PLACES))
         return " ".join(p for p in parts if p).lower()
@@ -201,13 +200,16 @@ def dictionary():
         return [word for word in file.read().split("\n") if re.fullmatch("[a-z]{3,9}", word)]
 
 
-def scramble(command_words, rng):
+def scramble(command_words, rng, phrases=()):
     """Words in no order: some from the dictionary, some that commands are made of. Often
-    only one or two: a single word is taken for a short command most easily."""
+    only one or two: a single word is taken for a short command most easily. phrases: what may
+    stand before a command, and stands before a part of these, too."""
     strange = [word for word in dictionary() if word not in command_words]
     words = []
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 4, 5, 6, 7))):
         pool = rng.choices((strange, SMALL_WORDS, command_words), (0.5, 0.25, 0.25))[0]
         words.append(rng.choice(pool))
     words[rng.randrange(len(words))] = rng.choice(strange)         # never a command
-    return ("hey gemma " if rng.random() < 0.2 else "") + " ".join(words)
+    if phrases and rng.random() < 0.2:
+        words.insert(0, rng.choice(phrases))
+    return " ".join(words)

@@ -7,7 +7,8 @@ Writes OUT/last.pt every few minutes and at the end; if it is there, training go
 it. OUT/curves.png shows how it went.
 
 Each core is a worker with batches of its own; their gradients are averaged at every step. (So
-small a model gains nothing from two threads that share each product.)
+small a model gains nothing from two threads that share each product.) A GPU is one worker, and all
+cores make batches for it.
 """
 import argparse
 import json
@@ -25,16 +26,20 @@ import torch.nn.functional as F
 import batches
 import context as contexts
 import corpus
+import grammar
+import pocket_file
 import vocabulary as vocabularies
 from network import Network, Shape
 
+LEAST_SHARE = 8          # examples of a batch that are worth a worker
 WARM_UP = 200            # steps
+SETTLING = 200           # steps in which new helpers learn from a trained model and not it from them
 FINAL_RATE = 0.02        # of the peak, at the end
 CTC_WEIGHT = {"letters": 0.3, "words": 0.5}
 
 
 def tensor(array):
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(np.ascontiguousarray(array)).to(torch.get_default_device())
 
 
 def run(network, batch):
@@ -49,6 +54,8 @@ def run(network, batch):
     if batch.frames is None:
         return logits, {}
     heard = early[:, batch.at:batch.at + batch.frames.shape[1]]
+    if network.settles:
+        heard = heard.detach()
     return logits, {name: head(heard) for name, head in network.helpers.items()}
 
 
@@ -81,7 +88,7 @@ def right_rows(network, maker, batch):
     the target as input decides it without decoding."""
     logits, _ = run(network, batch)
     logits[..., [maker.vocabulary.ids[t] for t in vocabularies.SUPPRESSED]] = -math.inf
-    best = logits.argmax(-1).numpy()
+    best = logits.argmax(-1).cpu().numpy()
     return ((best == batch.targets) | (batch.targets == batches.IGNORE)).all(1)
 
 
@@ -133,12 +140,27 @@ def draw_curves(history, path):
     pyplot.close(figure)
 
 
+def weights_of(path):
+    """({name: tensor}, context) of a last.pt or of a finished GGUF file, which has no helpers."""
+    if path.endswith(".gguf"):
+        network, _, context = pocket_file.read(path)
+        return network.state_dict(), context
+    saved = torch.load(path, map_location="cpu", weights_only=False)
+    return saved["network"], contexts.parse(saved["context"])
+
+
+def common(new, old):
+    """[(number in new, number in old)] of the keys that both have."""
+    return [(number, old[key]) for key, number in new.items() if key in old]
+
+
 class Trainer:
     """One worker. All hold the same network; the first one reports, scores and saves."""
 
     def __init__(self, args, number):
         self.args, self.number = args, number
         self.context = contexts.load(args.context)
+        corpus.check_context(args.corpus, self.context.source)
         self.vocabulary = vocabularies.build(self.context)
         self.maker = batches.Maker(self.vocabulary, contexts.words(self.context))
         torch.manual_seed(args.seed)
@@ -146,6 +168,7 @@ class Trainer:
                                self.maker.helpers)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=args.rate,
                                            betas=(0.9, 0.98), weight_decay=0.05)
+        self.settling = 0                        # the step at which new helpers have settled
         self.step, self.spent = 0, 0.0           # spent: seconds of training, over all runs
         self.history = {"loss": [], "valid": []}
         self.asked = self.stopping = False       # to stop: this worker, all of them
@@ -156,35 +179,37 @@ class Trainer:
             self.learn_from(args.start)
 
     def restore(self):
-        saved = torch.load(self.path, weights_only=False)
+        saved = torch.load(self.path, map_location="cpu", weights_only=False)
+        if contexts.parse(saved["context"]) != self.context:
+            raise SystemExit(f"{self.path} is of another context: use another folder, and "
+                             f"--start {self.path} to begin with what it has learned")
         self.network.load_state_dict(saved["network"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.spent, self.history = saved["step"], saved["spent"], saved["history"]
+        self.settling = saved.get("settling", 0)
         self.tell(f"going on from step {self.step}")
 
     def learn_from(self, path):
         """Begins with what a model of another context has learned: its layers, and its rows
         of the tokens and the words that both contexts have. The other rows stay random."""
-        saved = torch.load(path, weights_only=False)
-        context = contexts.parse(saved["context"])
-        known, words = vocabularies.build(context), contexts.words(context)
-        tokens = [(number, known.ids[token]) for number, token in
-                  enumerate(self.vocabulary.tokens) if token in known.ids]
+        known, context = weights_of(path)
+        tokens = common(self.vocabulary.ids, vocabularies.build(context).ids)
+        words = {word: number for number, word in enumerate(contexts.words(context), 1)}
         heard = [(0, 0), (len(self.maker.words) + 1, len(words) + 1)]    # blank, other words
-        heard += [(self.maker.words[word], number) for number, word in enumerate(words, 1)
-                  if word in self.maker.words]
+        heard += common(self.maker.words, words)
         rows = {"token_embd.weight": tokens, "helpers.words.weight": heard,
                 "helpers.words.bias": heard}
         state = self.network.state_dict()
-        for name, old in saved["network"].items():
+        for name, old in known.items():
             if name in rows:
                 new, source = zip(*rows[name])
-                state[name][list(new)] = old[list(source)]
+                state[name][list(new)] = old[list(source)].to(state[name].device)
             elif state[name].shape == old.shape:
                 state[name] = old
             else:
                 raise SystemExit(f"{path}: {name} has another shape than the model to train")
         self.network.load_state_dict(state)
+        self.settling = 0 if any(name.startswith("helpers") for name in known) else SETTLING
         self.tell(f"starting from {path}: {len(tokens)} of {len(self.vocabulary)} tokens and "
                   f"{len(heard) - 2} of {len(self.maker.words)} words are known")
 
@@ -197,6 +222,7 @@ class Trainer:
                 "shape": self.network.shape.as_dict(), "context": self.context.source,
                 "helpers": self.maker.helpers,
                 "step": self.step, "spent": self.spent, "history": self.history,
+                "settling": self.settling,
                 "seed": self.args.seed}
         torch.save(data, self.path + ".part")
         os.replace(self.path + ".part", self.path)
@@ -211,10 +237,12 @@ class Trainer:
     def train_step(self, batch):
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
-        logits, heard = run(self.network, batch)
-        losses = {"loss": answer_loss(logits, batch)}
+        self.network.settles = self.step < self.settling
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.args.device == "cuda"):
+            logits, heard = run(self.network, batch)
+        losses = {"loss": answer_loss(logits.float(), batch)}
         for name, scores in heard.items():
-            losses[name] = helper_loss(scores, batch.said[name], batch)
+            losses[name] = helper_loss(scores.float(), batch.said[name], batch)
         self.optimizer.zero_grad()
         sum(CTC_WEIGHT.get(name, 1.0) * loss for name, loss in losses.items()).backward()
         self.agree()
@@ -255,18 +283,18 @@ class Trainer:
 
     def loop(self):
         args = self.args
-        queue, hardness = batches.start(self.maker, args.context, args.corpus,
-                                        args.batch // args.workers,
-                                        args.seed + self.step + 1_000_000 * self.number)
+        source = batches.Source(self.maker, self.context, args.corpus, args.batch // args.workers,
+                                args.seed + self.step + 1_000_000 * self.number,
+                                producers=os.cpu_count() if args.device == "cuda" else 1)
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "asked", True))
         recent, self.began = [], time.time() - self.spent
         next_check = self.spent + 60 * args.check
         while self.spent < 60 * args.minutes and not self.stopping:
-            hardness.value = self.hardness()
-            result = self.train_step(queue.get())
+            source.hardness.value = self.hardness()
+            result = self.train_step(source.get())
             if result:
                 recent.append(result)
-            if self.step % 25 == 0:
+            if self.step % 25 == 0 and recent:
                 self.report(recent)
                 recent = []
             if self.spent > next_check:
@@ -293,6 +321,7 @@ class Trainer:
 def work(args, number):
     """Run in a process of its own for each number; they meet over a file in OUT."""
     torch.set_num_threads(1)
+    torch.set_default_device(args.device)
     if args.workers > 1:
         distributed.init_process_group("gloo", init_method=f"file://{args.meeting}",
                                        rank=number, world_size=args.workers)
@@ -307,24 +336,40 @@ def main():
     options.add_argument("corpus")
     options.add_argument("out")
     options.add_argument("--minutes", type=float, default=90, help="training time, all runs")
-    options.add_argument("--start", help="a last.pt of another context to learn from")
+    options.add_argument("--start", help="a last.pt or a GGUF, of this or another context, to learn from")
     options.add_argument("--check", type=float, default=6, help="minutes between checks")
     options.add_argument("--harden", type=float, nargs=2, default=(0.15, 0.5), metavar="PART",
                          help="the recordings get worse between these parts of the training")
     options.add_argument("--rate", type=float, default=1.5e-3)
     options.add_argument("--batch", type=int, default=32, help="examples in a step")
     options.add_argument("--layers", type=int, default=4)
-    options.add_argument("--workers", type=int, default=os.cpu_count())
+    options.add_argument("--device", choices=("cpu", "cuda"),
+                         default="cuda" if torch.cuda.is_available() else "cpu")
+    options.add_argument("--workers", type=int, help="one for each core, or one for the GPU")
     options.add_argument("--seed", type=int, default=0)
     args = options.parse_args()
+    cores = min(os.cpu_count(), max(1, args.batch // LEAST_SHARE))
+    args.workers = args.workers or (cores if args.device == "cpu" else 1)
+    if args.batch < args.workers:
+        raise SystemExit(f"a batch of {args.batch} is too small for {args.workers} workers")
+    grammar.check(contexts.load(args.context))
     os.makedirs(args.out, exist_ok=True)
     print(json.dumps(vars(args)), flush=True)
     args.meeting = os.path.join(os.path.abspath(args.out), f"meeting-{os.getpid()}")
+    run_workers(args)
+
+
+def run_workers(args):
     others = [multiprocessing.get_context("spawn").Process(target=work, args=(args, number))
               for number in range(1, args.workers)]
     for process in others:
         process.start()
-    work(args, 0)
+    try:
+        work(args, 0)
+    except BaseException:
+        for process in others:                   # they wait for us
+            process.terminate()
+        raise
     for process in others:
         process.join()
 

@@ -86,6 +86,52 @@ class Reading(unittest.TestCase):
                 contexts.parse(source)
 
 
+    def test_told(self):
+        """what refers to nothing, or says less than it must, is refused by name"""
+        slots = "context: {expressions: {a: ['go $s:v']}, slots: {s: [x, y]}}\n"
+        for source, reason in (
+                (one("(please) (help)"), "without a word"),
+                (one("$s:v and $s:v"), "'v' twice"),
+                (one("$s:v's house"), "a word of its own"),
+                (one("what time is it?"), "'it?' can not be said"),
+                (one("$s:v").replace("x, y", "'[big, large] room'"), "can not be said"),
+                ("context: {expressions: {a: [[turn on, switch on]]}}", "in quotes"),
+                ("context: {expressions: [a]}", "expressions: 'name: ...' is expected"),
+                ("context: hello", "context: 'name: ...' is expected"),
+                ("contexts: {}", "'contexts' is unknown"),
+                (slots + "calls: {b: {v: string}}", "calls: 'b' is not there"),
+                (slots + "calls: {a: [v]}", "calls: a: 'name: ...' is expected"),
+                (slots + "calls: {a: {v: boolean}}", "neither number nor string"),
+                (slots + "calls: {a: {v: number}}", "which one 'x' is"),
+                (slots + "values: {t: {x: 1}}", "values: 't' is not there"),
+                (slots + "values: {s: {z: 1}}", "values: s: 'z' is not there"),
+                (slots + "around: {before: '(hey $s:w)'}", "nobody would be told of 'w'"),
+                (slots + "around: {not_for: wake}", "around: not_for: 'wake' is not there")):
+            with self.subTest(source), self.assertRaises(contexts.ContextError) as raised:
+                contexts.parse(source)
+            self.assertIn(reason, str(raised.exception))
+
+    def test_as_written(self):
+        """times and numbers are what is written, and one text may stand for a list"""
+        context = contexts.parse("context: {expressions: {a: 'at $s:v'}, slots: {s: [010, 2024-01-01]}}")
+        self.assertEqual(context.slots, {"s": ["010", "2024-01-01"]})
+        self.assertEqual(texts("context: {expressions: {a: go $s:v}, slots: {s: north}}"), {"go north"})
+
+    def test_demanded_phrase(self):
+        """what must stand before a command always does"""
+        context, rng = contexts.parse(one("$s:v") + "\naround: {before: 'hey [you, there]'}"), random.Random(2)
+        sampler = contexts.Sampler(context)
+        self.assertTrue(all(sampler.draw(rng).text.startswith("hey ") for _ in range(50)))
+        self.assertEqual(contexts.phrases(context), ["hey you", "hey there"])
+
+    def test_load(self):
+        """a file that can not be understood is named"""
+        for path, reason in ((__file__, "test-context.py: "), ("/nonexistent.yaml", "No such file")):
+            with self.assertRaises(SystemExit) as raised:
+                contexts.load(path)
+            self.assertIn(reason, str(raised.exception))
+
+
 class Calls(unittest.TestCase):
     def call(self, source, text):
         context = contexts.parse(source)
@@ -102,6 +148,12 @@ class Calls(unittest.TestCase):
         """numbers have no quotes, and a value means what values: says"""
         self.assertEqual(self.call(LIGHTS + OURS, "turn off the living room light"),
                          'call:setLight{room:<|"|>lounge<|"|>,state:0}')
+
+    def test_spelling(self):
+        """the values: are found however they are written"""
+        source = LIGHTS + "values: {room: {LIVING room: Lounge}}"
+        self.assertEqual(self.call(source, "turn off the living room light"),
+                         'call:setLight{room:<|"|>Lounge<|"|>,state:<|"|>off<|"|>}')
 
     def test_unlisted(self):
         """a slot that calls: does not list is heard and not passed on"""

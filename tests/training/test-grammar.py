@@ -118,7 +118,9 @@ class Ambiguity(unittest.TestCase):
                                  " slots: {x: [down]}}")
         vocabulary, automaton = compiled(context)
         self.assertEqual(set(automaton.answers()), expected(vocabulary, context))
-        self.assertEqual(grammar.compile_words(context).ambiguous, ["go down"])
+        words = grammar.compile_words(context)
+        self.assertEqual(words.ambiguous, ["go down"])
+        self.assertTrue(words.is_doubtful(["go", "down"]) and not words.is_doubtful(["go", "up"]))
 
     def test_none(self):
         """the examples say nothing that means two things"""

@@ -49,7 +49,7 @@ class Pieces(unittest.TestCase):
         """everything is lower case, and some of it calls somebody else and then commands"""
         self.write(TEXT)
         rng = random.Random(1)
-        drawn = [other_speech.draw(rng, "hey gemma stop the music") for _ in range(2000)]
+        drawn = [other_speech.draw(rng, "stop the music") for _ in range(2000)]
         self.assertTrue(all(text == text.lower().strip() and text for text in drawn))
         calls = [text for text in drawn if text.endswith(" stop the music")]
         self.assertGreater(len(calls), 40)
