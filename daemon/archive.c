@@ -17,8 +17,8 @@ static void refuse(struct call *call, const struct why *why) {
         call_error(call, ASSISTANT ".TurnFailed", reply_reason(why->text));
 }
 
-/* A history that is wanted and can not be opened is there all the same: nobody may be told that it is
- * empty, or that something in it was forgotten.  True: the call has been answered. */
+/* A history that is off, or can not be opened, may be there all the same: nobody may be told that it
+ * is empty, or that something in it was forgotten.  True: the call has been answered. */
 static bool is_missing(const struct archive *a, struct call *call) {
         if (a->store || !a->missing.text[0])
                 return false;
@@ -213,8 +213,12 @@ int archive_on_forget(struct archive *a, struct call *call, json_t *parameters) 
                 call_invalid_parameter(call, "last");
                 return 0;
         }
-        if (is_missing(a, call))
+        if (is_missing(a, call)) {
+                /* What is remembered elsewhere is forgotten nevertheless. */
+                if (a->forgotten)
+                        a->forgotten(a->userdata);
                 return 0;
+        }
         if (id > 0)
                 span.first_id = span.last_id = (uint64_t) id;
         span.began_from_us = (uint64_t) since;

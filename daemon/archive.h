@@ -13,7 +13,7 @@
 struct archive {
         const struct config *config; /* not owned */
         struct store *store;         /* not owned; NULL: no history */
-        struct why missing;          /* ... because of this, though one is wanted; or empty */
+        struct why missing;          /* ... because of this */
 
         /* Turns have been forgotten: what else remembers them has to let go. */
         void (*forgotten)(void *userdata);

@@ -294,8 +294,10 @@ static void open_store(struct daemon *d) {
         struct why why = {};
         int r = 0;
 
-        if (!d->config->store_enabled)
+        if (!d->config->store_enabled) {
+                (void) because(&d->store_missing, 0, "the history is off (Enabled=no in [Store])");
                 return;
+        }
         if (!*directory) {
                 r = paths_state(path, sizeof(path), &why);
                 directory = path;

@@ -33,6 +33,12 @@ static int delete_turns(struct store *s, const struct store_span *span, struct w
         sqlite3_stmt *statement = s->prepared[STATEMENT_FORGET];
         int n, r;
 
+        r = store_execute(s,
+                          "UPDATE numbers SET last_turn ="
+                          " max(last_turn, (SELECT coalesce(max(id), 0) FROM turns))",
+                          why);
+        if (r < 0)
+                return r;
         (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) span->first_id);
         (void) sqlite3_bind_int64(statement, 2, (sqlite3_int64) span->last_id);
         (void) sqlite3_bind_int64(statement, 3, (sqlite3_int64) span->began_from_us);

@@ -58,6 +58,11 @@ static const char *const migrations[] = {
         "ALTER TABLE turns ADD COLUMN framing_ms REAL NOT NULL DEFAULT 0;"
         "ALTER TABLE turns ADD COLUMN caching_ms REAL NOT NULL DEFAULT 0;"
         "ALTER TABLE turns ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;",
+
+        /* The largest number that a turn had when turns were forgotten: whoever remembers a number
+         * may not be told of another turn by it. */
+        "CREATE TABLE numbers (last_turn INTEGER NOT NULL) STRICT;"
+        "INSERT INTO numbers VALUES (0);",
 };
 
 #define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
@@ -365,6 +370,20 @@ int store_last_turn(struct store *s, uint64_t *ret, struct why *why) {
                 r = store_failed(s, why);
         (void) sqlite3_reset(statement);
         return r;
+}
+
+int store_last_number(struct store *s, uint64_t *ret, struct why *why) {
+        sqlite3_int64 forgotten = 0;
+        uint64_t last = 0;
+        int r;
+
+        r = store_query(s, "SELECT last_turn FROM numbers", &forgotten, why);
+        if (r >= 0)
+                r = store_last_turn(s, &last, why);
+        if (r < 0)
+                return r;
+        *ret = last > (uint64_t) forgotten ? last : (uint64_t) forgotten;
+        return 0;
 }
 
 static void bind_time(sqlite3_stmt *statement, int at, double ms) {

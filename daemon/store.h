@@ -32,6 +32,9 @@ uint64_t store_session(const struct store *s);
 /* The largest id of a turn, 0 when there is none. */
 int store_last_turn(struct store *s, uint64_t *ret, struct why *why);
 
+/* The largest id that a turn ever had, whether it has been forgotten or not; 0 before the first. */
+int store_last_number(struct store *s, uint64_t *ret, struct why *why);
+
 /* One turn in one transaction; its session and model are filled in from the session. */
 int store_append(struct store *s, const struct record *turn, struct why *why);
 

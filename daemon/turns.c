@@ -260,7 +260,7 @@ int turns_new(struct turns **ret, const struct turns_config *config) {
         t->handsfree = (struct handsfree){ .config = config->config };
 
         if (config->store) {
-                r = store_last_turn(config->store, &t->last_id, &why);
+                r = store_last_number(config->store, &t->last_id, &why);
                 turns_note_store(t, r, &why);
         }
         r = sd_event_add_defer(config->loop, &t->settle, on_settle, t);

@@ -415,6 +415,27 @@ static void what_was_forgotten_is_in_no_file(void) {
         expect(append(s, 301) == 0 && found(s, "time", &seen) == 1);
 }
 
+static void a_number_is_given_once(void) {
+        struct store_span last = { .first_id = 2, .last_id = 2, .began_to_us = INT64_MAX };
+        struct why why = {};
+        uint64_t number = 9;
+        struct store *s;
+
+        new_directory();
+        s = begun();
+        expect(store_last_number(s, &number, &why) == 0 && number == 0);
+        expect(append(s, 1) == 0 && append(s, 2) == 0);
+        expect(forget(s, last) == 1);
+        expect(store_last_number(s, &number, &why) == 0 && number == 2);
+        expect(append(s, 3) == 0 && forget(s, STORE_SPAN_ALL) == 2);
+        store_close(s);
+
+        s = begun();
+        expect(store_last_turn(s, &number, &why) == 0 && number == 0);
+        expect(store_last_number(s, &number, &why) == 0 && number == 3);
+        store_close(s);
+}
+
 static void turns_are_forgotten_by_their_time(void) {
         _cleanup_(store_closep) struct store *s = NULL;
         struct store_span since = STORE_SPAN_ALL, until = STORE_SPAN_ALL;
@@ -474,7 +495,7 @@ static void an_old_store_is_upgraded_with_its_turns(void) {
         s = begun();
         expect(append(s, 1) == 0);
         store_close(s);
-        raw("DROP TABLE words; DROP TABLE duties;"
+        raw("DROP TABLE words; DROP TABLE duties; DROP TABLE numbers;"
             " ALTER TABLE turns DROP COLUMN framing_ms; ALTER TABLE turns DROP COLUMN caching_ms;"
             " ALTER TABLE turns DROP COLUMN cut; PRAGMA user_version = 1");
 
@@ -482,7 +503,7 @@ static void an_old_store_is_upgraded_with_its_turns(void) {
         expect(found(s, "time", &seen) == 1 && seen.ids[0] == 1);
         expect(append_text(s, 2, "lamp", "") == 0 && found(s, "lamp", &seen) == 1);
         ask_raw("PRAGMA user_version", answer);
-        expect(strcmp(answer, "3") == 0);
+        expect(strcmp(answer, "4") == 0);
         expect(forget(s, STORE_SPAN_ALL) == 2);
         store_close(s);
 }
@@ -632,6 +653,7 @@ int main(void) {
         rule("a late transcript is found, and what it replaced is not",
              a_late_transcript_is_found_and_what_it_replaced_is_not);
         rule("one turn is shown", one_turn_is_shown);
+        rule("a number is given to one turn only, though it is forgotten", a_number_is_given_once);
         rule("what was forgotten is in no file", what_was_forgotten_is_in_no_file);
         rule("turns are forgotten by their time", turns_are_forgotten_by_their_time);
         rule("sessions without turns go with them", sessions_without_turns_go_with_them);
