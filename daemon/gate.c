@@ -207,6 +207,10 @@ int gate_append(struct gate *g, const float *samples, size_t n) {
         return 0;
 }
 
+bool gate_has_phrase(const struct gate *g) {
+        return g->has_phrase;
+}
+
 int gate_decide(struct gate *g) {
         enum gate_verdict verdict = GATE_NO;
         int r;

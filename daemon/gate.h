@@ -2,6 +2,7 @@
 #ifndef DAEMON_GATE_H
 #define DAEMON_GATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -9,7 +10,7 @@
 
 /* Tells whether speech begins with the wake phrase: the pocket model inside of the program, next to
  * the model that answers.  It only has to be right about the first two words; what comes behind them
- * may be anything.  Owned by the inference thread. */
+ * may be anything.  Owned by one thread. */
 struct gate;
 
 #define GATE_PHRASE "hey gemma"
@@ -31,6 +32,9 @@ int gate_begin(struct gate *g);
  * at: the phrase is long over by then. */
 #define GATE_MAX_FRAMES 250 /* 10 s */
 int gate_append(struct gate *g, const float *samples, size_t n);
+
+/* Whether the phrase has been found before the end of the speech. */
+bool gate_has_phrase(const struct gate *g);
 
 /* After the last frame.  A verdict or -errno. */
 int gate_decide(struct gate *g);

@@ -34,6 +34,14 @@ bool handsfree_take(struct handsfree *h, struct ask *ret) {
         return true;
 }
 
+bool handsfree_drop(struct handsfree *h) {
+        if (!h->is_waiting || h->mode != MODE_WAKE || h->follows_up || h->is_undecided)
+                return false;
+        h->is_waiting = false;
+        h->n_ignored++;
+        return true;
+}
+
 /* Who typed or played a file does not sit there waiting to speak, nor does who said nothing. */
 void handsfree_on_done(struct handsfree *h, const struct turn *turn) {
         if (turn->origin != ORIGIN_MICROPHONE || turn->outcome != OUTCOME_ANSWERED ||

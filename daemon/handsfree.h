@@ -28,6 +28,9 @@ void handsfree_on_speech(struct handsfree *h, bool is_busy, bool is_undecided);
 /* What makes a turn of the speech that waits.  False when none does. */
 bool handsfree_take(struct handsfree *h, struct ask *ret);
 
+/* What waits does not call us.  False: it does not have to, and waits on. */
+bool handsfree_drop(struct handsfree *h);
+
 /* A turn that clients know of has ended: what is said next may belong to it. */
 void handsfree_on_done(struct handsfree *h, const struct turn *turn);
 

@@ -216,6 +216,10 @@ bool hearing_take(struct hearing *h, struct frame *ret) {
         return true;
 }
 
+const struct frame *hearing_peek(const struct hearing *h, size_t n_after) {
+        return n_after < h->ready - h->next ? &h->ring[(h->next + n_after) % CAPACITY] : NULL;
+}
+
 size_t hearing_n_ready(const struct hearing *h) {
         return (size_t) (h->ready - h->next);
 }

@@ -62,6 +62,10 @@ void hearing_abandon(struct hearing *h);
 /* The next frame of the turn.  False: there is none, yet or ever. */
 bool hearing_take(struct hearing *h, struct frame *ret);
 
+/* The frame that comes so many after the next one, if it could be taken by now, else NULL.  Valid until
+ * the next hearing_push(). */
+const struct frame *hearing_peek(const struct hearing *h, size_t n_after);
+
 /* Frames that could be taken. */
 size_t hearing_n_ready(const struct hearing *h);
 

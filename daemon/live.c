@@ -161,6 +161,12 @@ void live_on_event(struct live *l, const struct pipeline_event *event) {
         case PIPELINE_SPEECH:
                 turns_on_speech(l->turns);
                 break;
+        case PIPELINE_CALLED:
+                turns_on_called(l->turns);
+                break;
+        case PIPELINE_NOT_CALLED:
+                turns_on_not_called(l->turns);
+                break;
         case PIPELINE_DEVICES:
                 answer_devices(l, &event->devices);
                 break;

@@ -13,6 +13,7 @@
 #include "base/wake.h"
 #include "daemon/command.h"
 #include "daemon/hearing.h"
+#include "daemon/interruption.h"
 #include "daemon/limit.h"
 #include "daemon/thread.h"
 
@@ -53,22 +54,24 @@ struct pipeline {
 
         /* Written by the main thread only. */
         _Atomic uint64_t finished; /* the newest turn that is to listen no longer */
-        atomic_bool is_muted, has_meter;
+        atomic_bool is_muted, has_meter, is_answering;
         atomic_uint hands_free; /* frames of speech at most; 0: not hands free */
         atomic_uint n_lists;    /* how often the devices were asked for */
+        atomic_uint n_drops;    /* ... speech that waits was not for us */
         atomic_uint n_sleeps;   /* of falling asleep and of waking, so odd while asleep */
 
         /* The thread's own. */
         uint64_t turn;
         struct microphone microphone;
         struct hearing *hearing; /* owned */
+        struct interruption interruption;
         bool is_listening;       /* for a turn */
         bool is_waiting;         /* for speech, or for the job of what was said */
         uint64_t told_ns;        /* ... of which PIPELINE_SPEECH was sent then; 0: not yet */
         uint64_t linger_ns;      /* until then the microphone stays open */
         uint64_t frame_ns;       /* when a frame last came */
         uint64_t metered_ns;     /* when PIPELINE_METERED was last told */
-        unsigned n_listed;
+        unsigned n_listed, n_dropped;
         unsigned n_slept;    /* the n_sleeps that was answered last */
         unsigned n_measured; /* frames in the level under way */
         float peak;
@@ -160,20 +163,42 @@ static void tell_asleep(struct pipeline *p, unsigned n_sleeps) {
 
 /* While no turn listens, speech is waited for that nobody has called for. */
 static void wait_for_speech(struct pipeline *p, unsigned max_frames) {
-        bool is_wanted = max_frames > 0;
+        unsigned n_drops = atomic_load_explicit(&p->n_drops, memory_order_relaxed);
+        bool is_wanted = max_frames > 0, is_dropped = n_drops != p->n_dropped;
 
         if (p->is_listening)
                 return;
+        p->n_dropped = n_drops;
         if (is_wanted && p->is_waiting)
                 hearing_set_limit(p->hearing, max_frames);
-        if (is_wanted == p->is_waiting)
+        if (is_wanted == p->is_waiting && !is_dropped)
                 return;
+        interruption_reset(&p->interruption);
         if (is_wanted)
                 hearing_wait(p->hearing, max_frames);
         else
                 hearing_abandon(p->hearing);
         p->is_waiting = is_wanted;
         p->told_ns = 0;
+}
+
+/* Whoever calls while a turn is answered is not kept waiting. */
+static void look_for_phrase(struct pipeline *p) {
+        struct pipeline_event event = { .kind = PIPELINE_CALLED };
+
+        if (!p->is_waiting || !has_room_for_event(p) ||
+            !atomic_load_explicit(&p->is_answering, memory_order_relaxed))
+                return;
+        switch (interruption_look(&p->interruption, p->hearing)) {
+        case INTERRUPTION_UNDECIDED:
+                return;
+        case INTERRUPTION_NOT_CALLED:
+                event.kind = PIPELINE_NOT_CALLED;
+                break;
+        case INTERRUPTION_CALLED:
+                break;
+        }
+        (void) send_event(p, &event);
 }
 
 /* Now and then again: a job that never comes may not make us deaf. */
@@ -424,6 +449,7 @@ listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct 
                 hearing_begin(p->hearing, job->is_held, job->max_frames);
         p->is_listening = true;
         p->is_waiting = false;
+        interruption_reset(&p->interruption);
         r = listen_until_end(p, job, why);
         p->is_listening = false;
         if (r >= 0 || r == -ECANCELED)
@@ -458,12 +484,15 @@ static void pipeline_run(void *userdata) {
         /* A turn that is over says nothing about the next. */
         while (!command_stops(&p->command)) {
                 (void) is_over(p);
-                if (spsc_pop(&p->jobs, &job, 1) == 1)
+                if (spsc_pop(&p->jobs, &job, 1) == 1) {
                         run_job(p, &job);
-                else
-                        wait_bell(p, clock_now_ns() + next_look_ns(p));
+                        continue;
+                }
+                look_for_phrase(p);
+                wait_bell(p, clock_now_ns() + next_look_ns(p));
         }
         microphone_done(&p->microphone);
+        interruption_done(&p->interruption);
 }
 
 static int open_ears(struct pipeline *p) {
@@ -582,6 +611,15 @@ void pipeline_set_muted(struct pipeline *p, bool muted) {
 
 void pipeline_set_hands_free(struct pipeline *p, unsigned max_frames) {
         atomic_store_explicit(&p->hands_free, max_frames, memory_order_relaxed);
+        wake_ring(p->sounds->room_fd);
+}
+
+void pipeline_set_answering(struct pipeline *p, bool is_answering) {
+        atomic_store_explicit(&p->is_answering, is_answering, memory_order_relaxed);
+}
+
+void pipeline_drop_speech(struct pipeline *p) {
+        atomic_fetch_add_explicit(&p->n_drops, 1, memory_order_relaxed);
         wake_ring(p->sounds->room_fd);
 }
 

@@ -35,6 +35,8 @@ enum pipeline_event_kind {
         PIPELINE_LEVEL,      /* while the meter is on, some eight times a second */
         PIPELINE_METERED,    /* the meter is on, once a second: does anybody still read it? */
         PIPELINE_SPEECH,     /* hands free: somebody has begun to speak and waits for a job */
+        PIPELINE_CALLED,     /* ... and calls by the phrase, though a turn is still answered */
+        PIPELINE_NOT_CALLED, /* ... or has ended and did not */
         PIPELINE_DEVICES,    /* what pipeline_list() asked for */
         PIPELINE_ASLEEP,     /* what pipeline_set_asleep() asked for: no device is open */
 };
@@ -90,6 +92,13 @@ void pipeline_set_meter(struct pipeline *p, bool on);
 /* Hands free, speech is waited for while no turn listens, and listened to for at most so many frames;
  * 0: not hands free.  What is said before the job comes is kept, as long as HEARING_BACKLOG allows. */
 void pipeline_set_hands_free(struct pipeline *p, unsigned max_frames);
+
+/* While a turn is answered: of speech that waits it is told whether it begins with the wake phrase
+ * (PIPELINE_CALLED, PIPELINE_NOT_CALLED). */
+void pipeline_set_answering(struct pipeline *p, bool is_answering);
+
+/* The speech that waits is not for us; the next is waited for. */
+void pipeline_drop_speech(struct pipeline *p);
 
 /* Asks for PIPELINE_DEVICES. */
 void pipeline_list(struct pipeline *p);

@@ -168,8 +168,10 @@ void turns_on_event(struct turns *t, const struct event *event) {
 
         switch (event->kind) {
         case EVENT_STARTED:
-                if (t->running->is_hidden)
+                if (t->running->is_hidden) {
                         t->activity = ACTIVITY_LISTENING;
+                        turns_show_running(t);
+                }
                 t->running->is_hidden = false;
                 turns_tell(t, &started);
                 break;

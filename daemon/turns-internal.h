@@ -33,4 +33,7 @@ void turns_note_store(struct turns *t, int r, const struct why *why);
 
 void turns_finish_running(struct turns *t);
 
+/* The turn that runs is one that clients know of. */
+void turns_show_running(struct turns *t);
+
 #endif

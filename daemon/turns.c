@@ -114,6 +114,7 @@ void turns_finish_running(struct turns *t) {
         struct turn *turn = TAKE_PTR(t->running);
 
         t->activity = ACTIVITY_IDLE;
+        pipeline_set_answering(t->config.pipeline, false);
         pipeline_end_turn(t->config.pipeline, turn->id);
         finish(t, turn);
         settle_later(t);
@@ -211,6 +212,11 @@ static struct turn *take_next(struct turns *t) {
         return turn;
 }
 
+/* What was typed or played is answered to its end, whoever calls in the room. */
+void turns_show_running(struct turns *t) {
+        pipeline_set_answering(t->config.pipeline, t->running->origin == ORIGIN_MICROPHONE);
+}
+
 /* Gives the model to the next one. */
 static void begin_next(struct turns *t) {
         struct turn *turn;
@@ -234,6 +240,7 @@ static void begin_next(struct turns *t) {
         turn->has_run = true;
         if (turn->is_hidden)
                 return;
+        turns_show_running(t);
         t->activity = turn->origin == ORIGIN_TEXT ? ACTIVITY_THINKING : ACTIVITY_LISTENING;
 }
 
@@ -398,6 +405,17 @@ void turns_on_speech(struct turns *t) {
         handsfree_on_speech(&t->handsfree, t->running && !is_hidden(t->running),
                             is_hidden(t->running));
         settle_later(t);
+}
+
+void turns_on_called(struct turns *t) {
+        if (t->handsfree.is_waiting && t->running && !is_hidden(t->running) &&
+            t->running->origin == ORIGIN_MICROPHONE)
+                cancel(t, t->running);
+}
+
+void turns_on_not_called(struct turns *t) {
+        if (handsfree_drop(&t->handsfree))
+                pipeline_drop_speech(t->config.pipeline);
 }
 
 void turns_disown(struct turns *t, struct turn *turn) {

@@ -81,6 +81,11 @@ bool turns_finish(struct turns *t);
 void turns_set_mode(struct turns *t, enum mode mode);
 enum mode turns_mode(const struct turns *t);
 
+/* PIPELINE_CALLED: the answer to what was spoken before is ended.  PIPELINE_NOT_CALLED: what waits is
+ * dropped, if it needs the phrase. */
+void turns_on_called(struct turns *t);
+void turns_on_not_called(struct turns *t);
+
 /* Somebody has begun to speak and nobody listens; PIPELINE_SPEECH. */
 void turns_on_speech(struct turns *t);
 

@@ -557,6 +557,7 @@ static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool 
 
         (void) snprintf(answer, sizeof(answer), "%s%u frames", asked ? "words of " : "", n_frames);
         if (!engine_answers_with_transcript(s->engine)) {
+                s->is_endless = s->is_ticking = is_kind(s->engine, "lengthy") && !asked;
                 script_answer(s, answer);
                 return;
         }

@@ -221,10 +221,32 @@ static void say(const char *words) {
         wait_speech();
 }
 
+/* What the pipeline tells of speech beside an answer. */
+static void take_calls(void) {
+        struct pipeline_event event;
+
+        while (pipeline_next_event(scene.pipeline, &event)) {
+                if (event.kind == PIPELINE_CALLED)
+                        turns_on_called(scene.turns);
+                if (event.kind == PIPELINE_NOT_CALLED)
+                        turns_on_not_called(scene.turns);
+        }
+}
+
 static void wait_ignored(uint64_t n) {
-        while (turns_n_ignored(scene.turns) < n)
-                if (sd_event_run(scene.loop, UINT64_MAX) < 0)
+        while (turns_n_ignored(scene.turns) < n) {
+                take_calls();
+                if (sd_event_run(scene.loop, 1000) < 0)
                         break;
+        }
+}
+
+static void wait_story(const struct owner *o, const char *word) {
+        while (!strstr(o->story, word)) {
+                take_calls();
+                if (sd_event_run(scene.loop, 1000) < 0)
+                        break;
+        }
 }
 
 static struct owner *wait_done(unsigned owner) {
@@ -1192,6 +1214,46 @@ static void speech_waits_for_the_answer_before(void) {
         scene_close();
 }
 
+/* With a model that answers for minutes, one must be able to say that it is enough. */
+static void who_calls_ends_the_answer(void) {
+        open_loaded("fake:lengthy", "[Audio]\nFollowUpSeconds=0\n");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        say("hey gemma tell me a story");
+        wait_story(&world.uncalled, "token");
+
+        /* Who talks to somebody else does not end it, and is not answered afterwards. */
+        say("what time is it");
+        wait_ignored(1);
+        expect(!world.uncalled.is_done && turns_activity(scene.turns) == ACTIVITY_ANSWERING);
+
+        say("hey gemma that is enough");
+        wait_story(&world.uncalled, "done");
+        expect(world.uncalled.outcome == OUTCOME_CANCELLED);
+        wait_story(&world.uncalled, "started");
+        expect(turns_n_ignored(scene.turns) == 1);
+        scene_close();
+}
+
+static void what_was_typed_is_answered_to_its_end(void) {
+        open_loaded("fake:", "[Audio]\nFollowUpSeconds=0\n");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        expect(ask_text(0, "gate x") == 0);
+        turn_loop();
+        fake_wait_gate();
+        say("hey gemma what time is it");
+        /* Nothing would come of looking at it; the frames are long through when this is. */
+        speak_live(FAKE_ROOM, 50);
+        take_calls();
+        turn_loop();
+        fake_allow(100);
+        expect(wait_done(0)->outcome == OUTCOME_ANSWERED);
+        turn_loop_until(&world.uncalled.is_done);
+        expect(world.uncalled.outcome == OUTCOME_ANSWERED && turns_n_ignored(scene.turns) == 0);
+        scene_close();
+}
+
 static void muting_closes_an_open_microphone(void) {
         open_loaded("fake:", "[Audio]\nLingerSeconds=0\n");
         set_mode(MODE_WAKE);
@@ -1228,6 +1290,8 @@ int main(void) {
         rule("the phrase alone opens the follow-up", the_phrase_alone_opens_the_follow_up);
         rule("who calls does not wait for the room", who_calls_does_not_wait_for_the_room);
         rule("speech waits for the answer before", speech_waits_for_the_answer_before);
+        rule("who calls ends the answer before", who_calls_ends_the_answer);
+        rule("what was typed is answered to its end", what_was_typed_is_answered_to_its_end);
         rule("muting closes an open microphone", muting_closes_an_open_microphone);
         rule("a held turn ends by finish", a_held_turn_ends_by_finish);
         rule("when nobody speaks nothing is heard", nobody_speaks_and_nothing_is_heard);
