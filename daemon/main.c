@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -70,7 +71,7 @@ static void add_setting(struct arguments *a, const char *section, const char *ke
         a->settings[a->n_settings++] = (struct setting){ section, key, optarg };
 }
 
-/* One option.  False for one that there is not; getopt has said so then. */
+/* One option.  False for one that there is not. */
 static bool read_option(struct arguments *a, int choice) {
         switch (choice) {
         case CHOICE_VERBOSE:
@@ -104,6 +105,19 @@ static bool read_option(struct arguments *a, int choice) {
         return false;
 }
 
+/* What getopt says itself begins with whatever the program was called, and escapes nothing. */
+static void say_wrong_option(int choice, const char *word) {
+        if (choice == ':')
+                log_error("%s needs an argument; see gemmad --help", word);
+        else if (optopt == CHOICE_VERBOSE || optopt >= CHOICE_CONFIG)
+                log_error("%s: this option takes no argument; see gemmad --help", word);
+        else if (optopt != 0)
+                log_error("unknown option '-%c'; see gemmad --help",
+                          isascii(optopt) ? optopt : '?');
+        else
+                log_error("unknown or ambiguous option '%s'; see gemmad --help", word);
+}
+
 static int read_arguments(struct arguments *a, int argc, char **argv) {
         static const struct option options[] = {
                 { "config", required_argument, NULL, CHOICE_CONFIG },
@@ -119,11 +133,14 @@ static int read_arguments(struct arguments *a, int argc, char **argv) {
         };
         int choice;
 
-        while ((choice = getopt_long(argc, argv, "v", options, NULL)) >= 0)
-                if (!read_option(a, choice))
+        opterr = 0;
+        while ((choice = getopt_long(argc, argv, ":v", options, NULL)) >= 0)
+                if (!read_option(a, choice)) {
+                        say_wrong_option(choice, argv[optind - 1]);
                         return -EINVAL;
+                }
         if (optind < argc) {
-                (void) fprintf(stderr, "gemmad: unexpected argument '%s'\n", argv[optind]);
+                log_error("unexpected argument '%s'; see gemmad --help", argv[optind]);
                 return -EINVAL;
         }
         return 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
@@ -26,6 +27,15 @@ struct client {
 
 DEFINE_CLEANUP(struct client *, client_free)
 
+/* The kernel refuses what is no socket as it does a socket at which nobody listens. */
+static int not_connected(const char *path, int r, struct why *why) {
+        struct stat st;
+
+        if (r == -ECONNREFUSED && stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+                return because(why, -ENOTSOCK, "%s: not a socket", path);
+        return because(why, r, "%s: %s", path, strerror(-r));
+}
+
 int client_connect(struct client **ret, const char *path, struct why *why) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_(client_freep) struct client *c = NULL;
@@ -41,7 +51,7 @@ int client_connect(struct client **ret, const char *path, struct why *why) {
         if (c->fd < 0)
                 return because(why, -errno, "socket: %m");
         if (connect(c->fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
-                return because(why, -errno, "%s: %m", path);
+                return not_connected(path, -errno, why);
 
         *ret = TAKE_PTR(c);
         return 0;

@@ -13,6 +13,7 @@
 /* A blocking Varlink client: one connection, one call at a time.  Owned by one thread. */
 struct client;
 
+/* -ENOENT: there is nothing at the path, -ENOTSOCK: no socket, -ECONNREFUSED: nobody listens. */
 int client_connect(struct client **ret, const char *path, struct why *why);
 struct client *client_free(struct client *c);
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -149,7 +150,8 @@ static enum ctl_exit add_question(struct ask *a, json_t *parameters) {
         if (c->thinking)
                 json_object_set_new(parameters, "thinking", json_true());
         if (c->has_max_tokens)
-                json_object_set_new(parameters, "max_tokens", json_integer(c->max_tokens));
+                json_object_set_new(parameters, "max_tokens",
+                                    json_integer((json_int_t) c->max_tokens));
         if (!c->audio)
                 return add_text(c, parameters);
 
@@ -180,23 +182,33 @@ static void show_token(struct ask *a, const char *text) {
         a->has_answer = true;
 }
 
+/* Whether the answer ended where --max-tokens says.  It may have been complete there. */
+static bool ended_by_limit(const struct ask *a, json_t *turn) {
+        json_int_t tokens = field_int(json_object_get(turn, "timings"), "tokens");
+
+        return a->ctl->has_max_tokens && tokens >= (json_int_t) a->ctl->max_tokens;
+}
+
 static void show_done(struct ask *a, json_t *turn) {
         const char *outcome = field_string(turn, "outcome"), *error = field_string(turn, "error");
+        bool is_limited = ended_by_limit(a, turn);
 
         end_line(a);
         a->is_done = true;
         if (json_is_true(json_object_get(turn, "cut")))
                 print_error("too long: only the first %.1f s were heard",
                             field_number(json_object_get(turn, "timings"), "audio") / 1000);
+        if (is_limited)
+                print_error("the answer was ended by --max-tokens %ju",
+                            (uintmax_t) a->ctl->max_tokens);
         if (a->is_interrupted)
                 a->exit = CTL_EXIT_INTERRUPTED;
         else if (strcmp(outcome, "answered") != 0)
                 a->exit = CTL_EXIT_FAILED;
-        else if (!field_string(turn, "answered")[0] &&
-                 json_array_size(json_object_get(turn, "calls")) == 0)
+        else if (!turn_has_answer(turn))
                 a->exit = CTL_EXIT_FAILED;
 
-        if (strcmp(outcome, "answered") == 0 && a->exit == CTL_EXIT_FAILED)
+        if (strcmp(outcome, "answered") == 0 && a->exit == CTL_EXIT_FAILED && !is_limited)
                 print_error("nothing was understood");
         else if (strcmp(outcome, "cancelled") == 0)
                 print_error("cancelled");
@@ -353,7 +365,7 @@ static enum ctl_exit receive_answer(struct ask *a) {
                         a->is_done = true;
                 } else {
                         if (a->ctl->as_json)
-                                print_json(reply.parameters);
+                                print_json(a->ctl, reply.parameters);
                         show_event(a, reply.parameters);
                 }
                 varlink_reply_done(&reply);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
 
@@ -30,7 +33,7 @@ static const struct refusal {
           NULL },
         { OURS "NoMicrophone", CTL_EXIT_FAILED,  "no sound from the microphone",         "reason" },
         { OURS "NoSuchTurn", CTL_EXIT_FAILED,    "no such turn",                         NULL },
-        { OURS "TurnFailed", CTL_EXIT_FAILED,    "the turn failed",                      "reason" },
+        { OURS "TurnFailed", CTL_EXIT_FAILED,    "the daemon could not do it",           "reason" },
         { VARLINK "InvalidParameter", CTL_EXIT_FAILED,
           "the daemon does not take this value (or is of another version)", "parameter" },
         { VARLINK "MethodNotFound", CTL_EXIT_FAILED,
@@ -41,6 +44,16 @@ static const struct refusal {
           "this is not gemmad: it does not know the interface", "interface" },
         /* clang-format on */
 };
+
+json_int_t ctl_turn_number(const char *text) {
+        uint64_t id;
+
+        /* The last one is left out, so that there is always one behind. */
+        if (parse_u64(text, &id) >= 0 && id > 0 && id < INT64_MAX)
+                return (json_int_t) id;
+        print_error("'%s' is not the number of a turn", text);
+        return 0;
+}
 
 enum ctl_exit ctl_connect(const struct ctl *c, struct client **ret) {
         struct why why;
@@ -78,7 +91,7 @@ enum ctl_exit ctl_refused(const struct ctl *c, const struct varlink_reply *reply
         _cleanup_(freep) char *text = NULL;
 
         if (c->as_json)
-                print_json(reply->root);
+                print_json(c, reply->root);
         for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
                 if (strcmp(refusals[i].error, reply->error) == 0)
                         return refuse(&refusals[i], reply->parameters);
@@ -129,14 +142,15 @@ enum ctl_exit ctl_follow(const struct ctl *c,
         if (client_send(client, &call, &why) < 0)
                 return ctl_lost(&why);
 
-        while (e == CTL_EXIT_OK && continues) {
+        /* What could not be written is told at the end of the program. */
+        while (e == CTL_EXIT_OK && continues && !ferror(stdout)) {
                 if (client_next(client, -1, &reply, &why) < 0)
                         return ctl_lost(&why);
                 continues = reply.continues;
                 if (reply.error)
                         e = ctl_refused(c, &reply);
                 else if (c->as_json)
-                        print_json(reply.parameters);
+                        print_json(c, reply.parameters);
                 else
                         show(c, reply.parameters);
                 varlink_reply_done(&reply);

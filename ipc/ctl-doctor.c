@@ -25,7 +25,7 @@ static void say(struct doctor *d, const char *state, const char *what, const cha
                 json_t *finding = json_pack("{s:s, s:s, s:s}", "state", state, "finding", what,
                                             "remedy", remedy ? remedy : "");
 
-                print_json(finding);
+                print_json(d->ctl, finding);
                 json_decref(finding);
                 return;
         }
@@ -48,16 +48,19 @@ static void say_ill(struct doctor *d, const char *what, const char *remedy) {
         say(d, "ILL", what, remedy);
 }
 
-static bool check_socket(struct doctor *d) {
+/* A connection alone says nothing: that of one client too many is made, too, and closed at once. */
+static int ask_status(const struct ctl *c, struct varlink_reply *ret, struct why *why) {
+        struct client_call call = { .method = "io.gemmad.Assistant.Status" };
         _cleanup_(client_freep) struct client *client = NULL;
-        struct why why;
         int r;
 
-        r = client_connect(&client, d->ctl->socket, &why);
-        if (r >= 0) {
-                say_well(d, "the daemon takes calls");
-                return true;
-        }
+        r = client_connect(&client, c->socket, why);
+        if (r >= 0)
+                r = client_send(client, &call, why);
+        return r < 0 ? r : client_next(client, -1, ret, why);
+}
+
+static void say_unreachable(struct doctor *d, int r, const struct why *why) {
         if (r == -ENOENT)
                 say_ill(d, "there is no socket: the daemon was not started",
                         "systemctl --user enable --now gemmad.socket (or: gemmad &); "
@@ -66,9 +69,14 @@ static bool check_socket(struct doctor *d) {
                 say_ill(d, "nobody listens at the socket: the daemon has died",
                         "systemctl --user restart gemmad; "
                         "the reason: journalctl --user -u gemmad -e");
+        else if (r == -ENOTSOCK)
+                say_ill(d, why->text, "gemmactl --socket PATH names another");
+        else if (r == -ECONNRESET)
+                say_ill(d, "the connection was closed at once: too many clients?",
+                        "end some (gemmactl watch, meter and status -f are such), or set a higher "
+                        "MaxClients= in [Socket] of gemmad.conf for the next start");
         else
-                say_ill(d, why.text, "the socket belongs to another user, or is no socket");
-        return false;
+                say_ill(d, why->text, "the socket belongs to another user, or to another program");
 }
 
 static void check_version(struct doctor *d, json_t *status) {
@@ -96,18 +104,16 @@ static bool check_muted(struct doctor *d, json_t *status) {
 }
 
 /* Everything that Status tells; false when looking at the microphone makes no sense. */
-static bool check_status(struct doctor *d, bool *ret_muted) {
-        struct varlink_reply reply;
-
-        if (ctl_call(d->ctl, "io.gemmad.Assistant.Status", NULL, &reply) != CTL_EXIT_OK) {
+static bool check_status(struct doctor *d, const struct varlink_reply *reply, bool *ret_muted) {
+        if (reply->error) {
+                (void) ctl_refused(d->ctl, reply);
                 say_ill(d, "the daemon does not tell its status",
                         "systemctl --user restart gemmad");
                 return false;
         }
-        check_version(d, reply.parameters);
-        check_model(d, reply.parameters);
-        *ret_muted = !check_muted(d, reply.parameters);
-        varlink_reply_done(&reply);
+        check_version(d, reply->parameters);
+        check_model(d, reply->parameters);
+        *ret_muted = !check_muted(d, reply->parameters);
         return true;
 }
 
@@ -214,11 +220,19 @@ static void check_sound(struct doctor *d) {
 
 enum ctl_exit ctl_doctor(const struct ctl *c) {
         struct doctor d = { .ctl = c };
+        struct varlink_reply reply;
         bool is_muted = false;
+        struct why why;
+        int r;
 
-        if (!check_socket(&d))
+        r = ask_status(c, &reply, &why);
+        if (r < 0) {
+                say_unreachable(&d, r, &why);
                 return CTL_EXIT_UNREACHABLE;
-        if (check_status(&d, &is_muted) && check_devices(&d) && !is_muted)
+        }
+        say_well(&d, "the daemon takes calls");
+        if (check_status(&d, &reply, &is_muted) && check_devices(&d) && !is_muted)
                 check_sound(&d);
+        varlink_reply_done(&reply);
         return d.is_ill ? CTL_EXIT_FAILED : CTL_EXIT_OK;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
-#include "base/parse.h"
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
+
+/* What the daemon takes. */
+#define MAX_WORDS      32
+#define MAX_WORDS_SIZE 1024
 
 static void print_time(json_int_t usec) {
         time_t seconds = (time_t) (usec / 1000000);
@@ -38,6 +40,8 @@ static void show_turn(const struct ctl *c, json_t *turn) {
         (void) printf("  %.0f ms\n", field_number(json_object_get(turn, "timings"), "done"));
 
         print_labelled(c, "heard:", field_string(turn, "heard"));
+        if (json_is_true(json_object_get(turn, "cut")))
+                print_labelled(c, "cut:", "it was too long, only the beginning was heard");
         json_array_foreach(json_object_get(turn, "calls"), i, call) {
                 (void) printf("  %-10s", "call:");
                 print_call(c, call);
@@ -54,7 +58,7 @@ static size_t show_turns(const struct ctl *c, json_t *turns) {
 
         json_array_foreach(turns, i, turn) {
                 if (c->as_json)
-                        print_json(turn);
+                        print_json(c, turn);
                 else
                         show_turn(c, turn);
         }
@@ -67,9 +71,9 @@ enum ctl_exit ctl_history(const struct ctl *c) {
         enum ctl_exit e;
 
         if (c->has_limit)
-                json_object_set_new(parameters, "limit", json_integer(c->limit));
-        if (c->has_before)
-                json_object_set_new(parameters, "before", json_integer((json_int_t) c->before));
+                json_object_set_new(parameters, "limit", json_integer((json_int_t) c->limit));
+        if (c->before > 0)
+                json_object_set_new(parameters, "before", json_integer(c->before));
         e = ctl_call(c, "io.gemmad.Assistant.History", parameters, &reply);
         if (e != CTL_EXIT_OK)
                 return e;
@@ -99,6 +103,29 @@ static char *join_arguments(const struct ctl *c) {
         return text;
 }
 
+static unsigned count_words(const char *text) {
+        static const char space[] = " \t\r\n\v\f";
+        unsigned n = 0;
+
+        for (text += strspn(text, space); *text; text += strspn(text, space)) {
+                text += strcspn(text, space);
+                n++;
+        }
+        return n;
+}
+
+static bool can_be_sought(const char *words) {
+        unsigned n = count_words(words);
+
+        if (n > 0 && n <= MAX_WORDS && strlen(words) <= MAX_WORDS_SIZE)
+                return true;
+        if (n == 0)
+                print_error("search for which words?");
+        else
+                print_error("search takes at most %d words in %d bytes", MAX_WORDS, MAX_WORDS_SIZE);
+        return false;
+}
+
 enum ctl_exit ctl_search(const struct ctl *c) {
         _cleanup_(freep) char *words = join_arguments(c);
         json_t *parameters, *string;
@@ -106,10 +133,8 @@ enum ctl_exit ctl_search(const struct ctl *c) {
         enum ctl_exit e;
         size_t n;
 
-        if (c->n_arguments == 0) {
-                print_error("search for which words?");
+        if (words && !can_be_sought(words))
                 return CTL_EXIT_USAGE;
-        }
         string = words ? json_string(words) : NULL;
         if (!string) {
                 print_error("the words are not UTF-8");
@@ -117,7 +142,7 @@ enum ctl_exit ctl_search(const struct ctl *c) {
         }
         parameters = json_pack("{s:o}", "words", string);
         if (c->has_limit)
-                json_object_set_new(parameters, "limit", json_integer(c->limit));
+                json_object_set_new(parameters, "limit", json_integer((json_int_t) c->limit));
         e = ctl_call(c, "io.gemmad.Assistant.Search", parameters, &reply);
         if (e != CTL_EXIT_OK)
                 return e;
@@ -125,16 +150,6 @@ enum ctl_exit ctl_search(const struct ctl *c) {
         n = show_turns(c, json_object_get(reply.parameters, "turns"));
         varlink_reply_done(&reply);
         return n > 0 ? CTL_EXIT_OK : CTL_EXIT_FAILED;
-}
-
-/* The number of a turn, or 0, which is none. */
-static json_int_t turn_number(const char *text) {
-        uint64_t id;
-
-        if (parse_u64(text, &id) >= 0 && id > 0 && id <= INT64_MAX)
-                return (json_int_t) id;
-        print_error("'%s' is not the number of a turn", text);
-        return 0;
 }
 
 enum ctl_exit ctl_show(const struct ctl *c) {
@@ -146,7 +161,7 @@ enum ctl_exit ctl_show(const struct ctl *c) {
                 print_error("show which turn?");
                 return CTL_EXIT_USAGE;
         }
-        id = turn_number(c->arguments[0]);
+        id = ctl_turn_number(c->arguments[0]);
         if (id == 0)
                 return CTL_EXIT_USAGE;
         e = ctl_call(c, "io.gemmad.Assistant.Show", json_pack("{s:I}", "id", id), &reply);
@@ -154,7 +169,7 @@ enum ctl_exit ctl_show(const struct ctl *c) {
                 return e;
 
         if (c->as_json)
-                print_json(json_object_get(reply.parameters, "turn"));
+                print_json(c, json_object_get(reply.parameters, "turn"));
         else
                 show_turn(c, json_object_get(reply.parameters, "turn"));
         varlink_reply_done(&reply);
@@ -185,7 +200,7 @@ static json_t *forget_parameters(const struct ctl *c) {
                 return json_pack("{s:I}", "since", microseconds_ago(c->since_ms));
         if (strcmp(argument, "last") == 0)
                 return json_pack("{s:b}", "last", 1);
-        id = turn_number(argument);
+        id = ctl_turn_number(argument);
         return id > 0 ? json_pack("{s:I}", "id", id) : NULL;
 }
 
@@ -203,7 +218,7 @@ enum ctl_exit ctl_forget(const struct ctl *c) {
 
         n = field_int(reply.parameters, "forgotten");
         if (c->as_json)
-                print_json(reply.parameters);
+                print_json(c, reply.parameters);
         else
                 (void) printf("forgot %" JSON_INTEGER_FORMAT " turn%s\n", n, n == 1 ? "" : "s");
         varlink_reply_done(&reply);

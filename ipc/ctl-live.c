@@ -16,7 +16,7 @@ static enum ctl_exit set_muted(const struct ctl *c, bool muted) {
         if (e != CTL_EXIT_OK)
                 return e;
         if (c->as_json)
-                print_json(reply.parameters);
+                print_json(c, reply.parameters);
         else
                 (void) puts(muted ? "muted" : "not muted");
         varlink_reply_done(&reply);
@@ -39,7 +39,7 @@ static enum ctl_exit set_mode(const struct ctl *c, const char *mode) {
         if (e != CTL_EXIT_OK)
                 return e;
         if (c->as_json)
-                print_json(reply.parameters);
+                print_json(c, reply.parameters);
         else
                 (void) puts(mode);
         varlink_reply_done(&reply);
@@ -58,7 +58,7 @@ enum ctl_exit ctl_mode(const struct ctl *c) {
                 return e;
         if (c->as_json) {
                 status = json_pack("{s:O*}", "mode", json_object_get(reply.parameters, "mode"));
-                print_json(status);
+                print_json(c, status);
                 json_decref(status);
         } else {
                 print_text(stdout, c->to_terminal, field_string(reply.parameters, "mode"));
@@ -93,7 +93,7 @@ enum ctl_exit ctl_devices(const struct ctl *c) {
         devices = json_object_get(reply.parameters, "devices");
         json_array_foreach(devices, i, device) {
                 if (c->as_json)
-                        print_json(device);
+                        print_json(c, device);
                 else
                         show_device(c, device);
         }

@@ -79,12 +79,20 @@ void print_error(const char *format, ...) {
         (void) fputc('\n', stderr);
 }
 
-void print_json(json_t *value) {
+void print_json(const struct ctl *c, json_t *value) {
+        size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(15);
         _cleanup_(freep) char *text = NULL;
 
-        text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(15));
+        text = json_dumps(value, c->to_terminal ? flags | JSON_ENSURE_ASCII : flags);
+        for (const char *at = text; at && *at; at++) {
+                /* The only control that JSON lets stand, and jansson with it. */
+                if (c->to_terminal && *at == 0x7f)
+                        (void) fputs("\\u007F", stdout);
+                else
+                        (void) putchar(*at);
+        }
         if (text)
-                (void) puts(text);
+                (void) putchar('\n');
         (void) fflush(stdout);
 }
 
@@ -108,4 +116,9 @@ json_int_t field_int(json_t *object, const char *name) {
 
 double field_number(json_t *object, const char *name) {
         return json_number_value(json_object_get(object, name));
+}
+
+bool turn_has_answer(json_t *turn) {
+        return field_string(turn, "answered")[0] ||
+               json_array_size(json_object_get(turn, "calls")) > 0;
 }

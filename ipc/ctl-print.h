@@ -24,8 +24,9 @@ void print_indented(const struct ctl *c, int indent, const char *text);
 /* gemmactl: MESSAGE on standard error, escaped when that is a terminal. */
 void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* One line of JSON. */
-void print_json(json_t *value);
+/* One line of JSON on standard output; on a terminal in ASCII without controls, which is the same
+ * JSON. */
+void print_json(const struct ctl *c, json_t *value);
 
 /* "set_timer{"amount": 5}" */
 void print_call(const struct ctl *c, json_t *call);
@@ -34,5 +35,8 @@ void print_call(const struct ctl *c, json_t *call);
 const char *field_string(json_t *object, const char *name);
 json_int_t field_int(json_t *object, const char *name);
 double field_number(json_t *object, const char *name);
+
+/* Whether a turn brought words or a call. */
+bool turn_has_answer(json_t *turn);
 
 #endif

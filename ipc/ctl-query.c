@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <string.h>
 
-#include "base/parse.h"
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
 
@@ -51,6 +49,12 @@ static void show_status(const struct ctl *c, json_t *status) {
 /* What changes while it runs, one line each time. */
 static void show_status_line(const struct ctl *c, json_t *status) {
         print_text(stdout, c->to_terminal, field_string(status, "state"));
+        (void) fputs("  mode ", stdout);
+        print_text(stdout, c->to_terminal, field_string(status, "mode"));
+        (void) fputs("  microphone ", stdout);
+        print_text(stdout, c->to_terminal, field_string(status, "microphone"));
+        if (json_is_true(json_object_get(status, "muted")))
+                (void) fputs(" (muted)", stdout);
         (void) printf("  turns %" JSON_INTEGER_FORMAT "  queued %" JSON_INTEGER_FORMAT
                       "  clients %" JSON_INTEGER_FORMAT "  positions %" JSON_INTEGER_FORMAT
                       "/%" JSON_INTEGER_FORMAT "\n",
@@ -71,11 +75,28 @@ enum ctl_exit ctl_status(const struct ctl *c) {
         if (e != CTL_EXIT_OK)
                 return e;
         if (c->as_json)
-                print_json(reply.parameters);
+                print_json(c, reply.parameters);
         else
                 show_status(c, reply.parameters);
         varlink_reply_done(&reply);
         return CTL_EXIT_OK;
+}
+
+/* The text of a typed turn comes in no event before. */
+static void show_watched_end(const struct ctl *c, json_t *turn) {
+        const char *outcome = field_string(turn, "outcome"), *error = field_string(turn, "error");
+
+        print_text(stdout, c->to_terminal, outcome);
+        if (strcmp(outcome, "answered") == 0 && !turn_has_answer(turn))
+                (void) fputs(", but nothing was understood", stdout);
+        if (error[0]) {
+                (void) fputs(": ", stdout);
+                print_indented(c, 12, error);
+        }
+        if (strcmp(field_string(turn, "source"), "text") == 0) {
+                (void) fputs("\n     typed: ", stdout);
+                print_indented(c, 12, field_string(turn, "heard"));
+        }
 }
 
 static void show_watched(const struct ctl *c, json_t *parameters) {
@@ -86,8 +107,7 @@ static void show_watched(const struct ctl *c, json_t *parameters) {
         print_text(stdout, c->to_terminal, kind);
         if (strcmp(kind, "done") == 0) {
                 (void) fputs(": ", stdout);
-                print_text(stdout, c->to_terminal,
-                           field_string(json_object_get(event, "turn"), "outcome"));
+                show_watched_end(c, json_object_get(event, "turn"));
         } else if (strcmp(kind, "call") == 0) {
                 (void) fputs(": ", stdout);
                 print_call(c, json_object_get(event, "call"));
@@ -108,22 +128,23 @@ enum ctl_exit ctl_cancel(const struct ctl *c) {
         struct varlink_reply reply;
         bool is_cancelled;
         enum ctl_exit e;
-        uint64_t id;
 
-        if (c->n_arguments > 0 && (parse_u64(c->arguments[0], &id) < 0 || id > INT64_MAX)) {
-                print_error("'%s' is not the number of a turn", c->arguments[0]);
-                json_decref(parameters);
-                return CTL_EXIT_USAGE;
+        if (c->n_arguments > 0) {
+                json_int_t id = ctl_turn_number(c->arguments[0]);
+
+                if (id == 0) {
+                        json_decref(parameters);
+                        return CTL_EXIT_USAGE;
+                }
+                json_object_set_new(parameters, "id", json_integer(id));
         }
-        if (c->n_arguments > 0)
-                json_object_set_new(parameters, "id", json_integer((json_int_t) id));
         e = ctl_call(c, "io.gemmad.Assistant.Cancel", parameters, &reply);
         if (e != CTL_EXIT_OK)
                 return e;
 
         is_cancelled = json_is_true(json_object_get(reply.parameters, "cancelled"));
         if (c->as_json)
-                print_json(reply.parameters);
+                print_json(c, reply.parameters);
         else
                 (void) puts(is_cancelled ? "cancelled" : "nothing to cancel");
         varlink_reply_done(&reply);

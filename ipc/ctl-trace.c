@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdint.h>
 #include <string.h>
 
-#include "base/parse.h"
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
 
@@ -81,6 +79,8 @@ static void show_trace(const struct ctl *c, json_t *turn) {
                               " frames of sound (%.1f s, at most %" JSON_INTEGER_FORMAT " waiting)",
                               field_int(timings, "frames"), field_number(timings, "audio") / 1000,
                               field_int(timings, "largest_backlog"));
+        if (json_is_true(json_object_get(turn, "cut")))
+                (void) fputs(", only the beginning heard", stdout);
         (void) printf(", %" JSON_INTEGER_FORMAT " tokens answered", tokens);
         /* What was voted upon is told at once, which says nothing about a speed. */
         if (tokens > 1 && answering >= 1)
@@ -96,26 +96,27 @@ enum ctl_exit ctl_trace(const struct ctl *c) {
         struct varlink_reply reply;
         bool is_wanted;
         enum ctl_exit e;
-        uint64_t id = 0;
+        json_int_t id = 0;
 
-        if (c->n_arguments > 0 && (parse_u64(c->arguments[0], &id) < 0 || id >= INT64_MAX)) {
-                print_error("'%s' is not the number of a turn", c->arguments[0]);
-                json_decref(parameters);
-                return CTL_EXIT_USAGE;
+        if (c->n_arguments > 0) {
+                id = ctl_turn_number(c->arguments[0]);
+                if (id == 0) {
+                        json_decref(parameters);
+                        return CTL_EXIT_USAGE;
+                }
+                json_object_set_new(parameters, "before", json_integer(id + 1));
         }
-        if (c->n_arguments > 0)
-                json_object_set_new(parameters, "before", json_integer((json_int_t) id + 1));
         e = ctl_call(c, "io.gemmad.Assistant.History", parameters, &reply);
         if (e != CTL_EXIT_OK)
                 return e;
 
         turn = json_array_get(json_object_get(reply.parameters, "turns"), 0);
-        is_wanted = turn && (c->n_arguments == 0 || field_int(turn, "id") == (json_int_t) id);
+        is_wanted = turn && (c->n_arguments == 0 || field_int(turn, "id") == id);
         if (!is_wanted)
                 print_error(c->n_arguments > 0 ? "no turn has this number"
                                                : "there was no turn yet");
         else if (c->as_json)
-                print_json(json_object_get(turn, "timings"));
+                print_json(c, json_object_get(turn, "timings"));
         else
                 show_trace(c, turn);
         varlink_reply_done(&reply);

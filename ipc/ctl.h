@@ -31,9 +31,9 @@ struct ctl {
 
         const char *audio; /* a file, "-", or NULL */
         bool realtime, thinking, follow, hold;
-        bool has_max_tokens, has_limit, has_before;
-        unsigned max_tokens, limit;
-        uint64_t before;
+        bool has_max_tokens, has_limit;
+        uint64_t max_tokens, limit;
+        json_int_t before; /* the number of a turn, or 0 */
         bool has_since, all;
         uint64_t since_ms; /* ago */
 
@@ -61,6 +61,9 @@ enum ctl_exit ctl_trace(const struct ctl *c);
 
 /* What the commands share.  Each says on standard error what went wrong. */
 
+/* The number of a turn, or 0, which is none. */
+json_int_t ctl_turn_number(const char *text);
+
 enum ctl_exit ctl_connect(const struct ctl *c, struct client **ret);
 
 /* Reports why a client function failed. */
@@ -74,7 +77,8 @@ enum ctl_exit ctl_refused(const struct ctl *c, const struct varlink_reply *reply
 enum ctl_exit
 ctl_call(const struct ctl *c, const char *method, json_t *parameters, struct varlink_reply *ret);
 
-/* One call with many answers on a connection of its own, each printed as JSON or by show(). */
+/* One call with many answers on a connection of its own, each printed as JSON or by show(), until
+ * one can not be written. */
 enum ctl_exit ctl_follow(const struct ctl *c,
                          const char *method,
                          void (*show)(const struct ctl *c, json_t *parameters));

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,16 @@
 #include "ipc/ctl.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
+
+/* What the daemon takes. */
+#define MAX_TOKENS 32768
+#define MAX_TURNS  1000
+
+/* getopt's number for the long option in the first row: behind every character, so that it is told
+ * apart from the letters, of which not every one may be typed. */
+#define FIRST_LONG 0x110000
+
+#define UNKNOWN_HINT "; words that begin with a dash go behind --; see gemmactl --help"
 
 static const struct command {
         const char *name, *usage, *help;
@@ -45,7 +57,7 @@ static const struct command {
         /* clang-format on */
 };
 
-/* An option is known by its letter everywhere here; not every letter may be typed. */
+/* An option is known by its letter everywhere here but to getopt. */
 static const struct option_row {
         char letter;
         bool is_short, is_for_all;
@@ -60,7 +72,7 @@ static const struct option_row {
         { 'f', true,  false, "follow",     NULL,   "status: a line for every change" },
         { 'n', true,  false, "limit",      "N",    "history, search: at most N turns" },
         { 'b', false, false, "before",     "ID",   "history: only turns before this one" },
-        { 'S', false, false, "since",      "SPAN", "forget: the turns of the last 30m, 2h, 7d" },
+        { 'S', false, false, "since",      "SPAN", "forget: those of the last 90s, 30m, 2h, 7d" },
         { 'A', false, false, "all",        NULL,   "forget: all turns" },
         { 'j', true,  true,  "json",       NULL,   "one JSON object per line, as it was sent" },
         { 's', true,  true,  "socket",     "PATH", "where the daemon listens" },
@@ -84,10 +96,27 @@ static void print_help(void) {
                                 o->name, o->argument ? " " : "", o->argument ? o->argument : "");
                 (void) printf("  %-22s %s\n", text, o->help);
         }
+        (void) puts("\nBehind -- nothing is an option: gemmactl ask -- what is -5 plus 3");
 }
 
-static int wrong_number(const char *option, const char *text) {
-        print_error("%s: '%s' is not a number that fits", option, text);
+static int read_number(
+        const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *ret) {
+        if (parse_u64(text, ret) >= 0 && *ret >= least && *ret <= most)
+                return 0;
+        print_error("%s: '%s' is not a number from %ju to %ju", option, text, (uintmax_t) least,
+                    (uintmax_t) most);
+        return -EINVAL;
+}
+
+/* What is meant by no unit, or by "ms", is not to be guessed where it decides what is deleted. */
+static int read_since(const char *text, uint64_t *ret_ms) {
+        const char *unit = text + strspn(text, "0123456789");
+
+        if (strlen(unit) == 1 && parse_span_ms(text, ret_ms) >= 0)
+                return 0;
+        print_error("--since: '%s' is not a whole number and a unit: s, m (minutes), h or d, "
+                    "such as 90s, 30m, 2h, 7d",
+                    text);
         return -EINVAL;
 }
 
@@ -104,9 +133,7 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return 0;
         case 'm':
                 c->has_max_tokens = true;
-                return parse_unsigned(argument, &c->max_tokens) < 0 || c->max_tokens == 0
-                               ? wrong_number("--max-tokens", argument)
-                               : 0;
+                return read_number("--max-tokens", argument, 1, MAX_TOKENS, &c->max_tokens);
         case 'H':
                 c->hold = true;
                 return 0;
@@ -115,17 +142,13 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return 0;
         case 'n':
                 c->has_limit = true;
-                return parse_unsigned(argument, &c->limit) < 0 ? wrong_number("--limit", argument)
-                                                               : 0;
+                return read_number("--limit", argument, 0, MAX_TURNS, &c->limit);
         case 'b':
-                c->has_before = true;
-                return parse_u64(argument, &c->before) < 0 || c->before > INT64_MAX
-                               ? wrong_number("--before", argument)
-                               : 0;
+                c->before = ctl_turn_number(argument);
+                return c->before > 0 ? 0 : -EINVAL;
         case 'S':
                 c->has_since = true;
-                return parse_span_ms(argument, &c->since_ms) < 0 ? wrong_number("--since", argument)
-                                                                 : 0;
+                return read_since(argument, &c->since_ms);
         case 'A':
                 c->all = true;
                 return 0;
@@ -134,20 +157,37 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return 0;
         case 's':
                 c->socket = argument;
-                return 0;
+                if (argument[0])
+                        return 0;
+                print_error("--socket: the path is empty");
+                return -EINVAL;
         }
-        return -EINVAL; /* getopt has said it */
+        return -EINVAL;
+}
+
+/* What getopt says itself begins with whatever the program was called, and escapes nothing. */
+static void say_wrong_option(int letter, const char *word) {
+        if (letter == ':')
+                print_error("%s needs an argument; see gemmactl --help", word);
+        else if (optopt >= FIRST_LONG)
+                print_error("--%s takes no argument; see gemmactl --help",
+                            option_rows[optopt - FIRST_LONG].name);
+        else if (optopt != 0)
+                print_error("unknown option '-%c'" UNKNOWN_HINT, isascii(optopt) ? optopt : '?');
+        else
+                print_error("unknown or ambiguous option '%s'" UNKNOWN_HINT, word);
 }
 
 /* The tables that getopt wants, made from ours. */
 static void make_getopt_tables(struct option *options, char *letters) {
+        *letters++ = ':'; /* a missing argument is told apart */
         for (size_t i = 0; i < N(option_rows); i++) {
                 const struct option_row *o = &option_rows[i];
 
                 options[i] = (struct option){
                         .name = o->name,
                         .has_arg = o->argument ? required_argument : no_argument,
-                        .val = o->letter,
+                        .val = FIRST_LONG + (int) i,
                 };
                 if (o->is_short)
                         *letters++ = o->letter;
@@ -162,11 +202,18 @@ static void make_getopt_tables(struct option *options, char *letters) {
  * or version was all that was wanted.  given collects the letters. */
 static int read_options(struct ctl *c, int argc, char **argv, char given[static 256]) {
         struct option options[N(option_rows) + 1];
-        char letters[2 * N(option_rows) + 1];
+        char letters[2 * N(option_rows) + 2];
         int letter;
 
         make_getopt_tables(options, letters);
+        opterr = 0;
         while ((letter = getopt_long(argc, argv, letters, options, NULL)) >= 0) {
+                if (letter == '?' || letter == ':') {
+                        say_wrong_option(letter, argv[optind - 1]);
+                        return -EINVAL;
+                }
+                if (letter >= FIRST_LONG)
+                        letter = option_rows[letter - FIRST_LONG].letter;
                 if (letter == 'h') {
                         print_help();
                         return -ECANCELED;

@@ -14,7 +14,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import (ASSISTANT, GEMMAD, SOURCE, Client, Daemon, Tap, expected_speech, speech,  # noqa: E402
+from gemmad_test import (ASSISTANT, GEMMACTL, GEMMAD, SOURCE, Client, Daemon, Tap, expected_speech, speech,  # noqa: E402
                          wait_until, write_wav)
 
 tap = Tap()
@@ -290,8 +290,10 @@ def bad_starts():
         assert r.returncode == 1 and "/nowhere.gguf" in r.stderr, r
         r = run("--model", os.path.join(SOURCE, "README.md"))
         assert r.returncode == 1 and "README.md" in r.stderr, r
-        r = run("--no-such-option")
-        assert r.returncode == 2, r
+        for wrong in ("--no-such\x1boption", "--config", "--verbose=1", "-x", "word"):
+            r = run(wrong)
+            assert r.returncode == 2 and r.stderr.startswith("gemmad: ") and "--help" in r.stderr, r
+            assert "\x1b" not in r.stderr, r
         r = run("--show-config")
         assert r.returncode == 0 and "[Model]" in r.stdout, r
         with open(d.config, "w") as f:
@@ -322,6 +324,106 @@ def ctl():
                           (["--socket", "/nowhere", "status"], 3)):
         r = daemon.ctl(*command)
         assert r.returncode == code and r.stderr, (command, code, r)
+
+
+def wrong_command_lines():
+    """What no daemon would take is said before it is asked, and which values there are."""
+    for command, reason in ((["ask", "--max-tokens", "0", "x"], "from 1 to 32768"),
+                            (["ask", "--max-tokens", "32769", "x"], "from 1 to 32768"),
+                            (["history", "-n", "1001"], "from 0 to 1000"),
+                            (["history", "--before", "0"], "not the number of a turn"),
+                            (["cancel", "0"], "not the number of a turn"),
+                            (["trace", "0"], "not the number of a turn"),
+                            (["search", "  "], "which words"),
+                            (["search"] + ["x"] * 33, "32 words"),
+                            (["forget", "--since", "2"], "30m"),
+                            (["forget", "--since", "1.5h"], "30m"),
+                            (["forget", "--since", "30ms"], "30m"),
+                            (["--socket", "", "status"], "empty"),
+                            (["--socket"], "needs an argument"),
+                            (["-s"], "needs an argument"),
+                            (["--json=1", "status"], "takes no argument"),
+                            (["-r", "status"], "'-r'"),
+                            (["--re", "--nonsense"], "'--nonsense'"),
+                            (["ask", "what", "is", "-5", "plus", "3"], "--;")):
+        r = daemon.ctl("--socket", "/nowhere", *command)
+        assert r.returncode == 2 and r.stderr.startswith("gemmactl: ") and reason in r.stderr, (command, r)
+    assert daemon.ctl("ask", "--", "what", "is", "-5", "plus", "3").returncode in (0, 1)
+    with contextlib.closing(daemon.client()) as c:
+        last = c.call(ASSISTANT + "History", {"limit": 1})["parameters"]["turns"][0]
+    assert last["heard"] == "what is -5 plus 3", last
+
+
+def limited():
+    """An answer that --max-tokens ended is not one that was not understood."""
+    r = daemon.ctl("ask", "--max-tokens", "3", "what time is it")
+    assert r.returncode == 1 and "--max-tokens 3" in r.stderr and "understood" not in r.stderr, r
+    r = daemon.ctl("ask", "--max-tokens", "512", "--audio", speech(SLOW))
+    assert r.returncode == 0 and not r.stderr, r
+
+
+def shown(command, *replies):
+    """What gemmactl prints of these replies."""
+    path = os.path.join(daemon.folder, "scripted")
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as server:
+        server.bind(path)
+        server.listen(1)
+        with subprocess.Popen([GEMMACTL, "--socket", path, *command], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True) as p:
+            with server.accept()[0] as connection:
+                connection.recv(4096)
+                for reply in replies:
+                    connection.sendall(json.dumps({"parameters": reply, "continues": True}).encode() + b"\0")
+            out = p.stdout.read()
+    os.unlink(path)
+    return out
+
+
+def shown_text():
+    """What follows tells of typed turns, of failures, and of what changed."""
+    with contextlib.closing(daemon.client()) as c:
+        turn = c.ask(text="gibberish\nfor sure")
+        status = c.call(ASSISTANT + "Status")["parameters"]
+    failed = {**turn, "source": "audio", "outcome": "failed", "error": "no sound"}
+    out = shown(["watch"], *({"event": {"kind": "done", "id": 1, "turn": t}} for t in (turn, failed)))
+    assert out.splitlines() == ["#1  done: answered, but nothing was understood", "     typed: gibberish",
+                                "            for sure", "#1  done: failed: no sound"], out
+    out = shown(["status", "-f"], status, {**status, "muted": True, "mode": "wake"})
+    first, second = out.splitlines()
+    assert first.startswith("idle  mode push  microphone closed  turns "), out
+    assert second.startswith("idle  mode wake  microphone closed (muted)  turns "), out
+
+
+def unwritten():
+    """What follows ends with the first line that can not be written."""
+    with open("/dev/full", "w") as full:
+        for command in (["status", "-f"], ["--json", "status", "-f"]):
+            r = subprocess.run([GEMMACTL, *command], env=daemon.environment, stdout=full,
+                               stderr=subprocess.PIPE, text=True, timeout=60)
+            assert r.returncode == 1 and "cannot write" in r.stderr, (command, r)
+
+
+def cut():
+    with Daemon("[Audio]\nMaxSeconds=1\n") as d:
+        d.ctl("ask", "--audio", speech(SLOW))
+        for command in (["history"], ["show", "1"], ["trace"]):
+            r = d.ctl(*command)
+            assert r.returncode == 0 and "only the beginning" in r.stdout, r
+
+
+def unreachable():
+    """The doctor tells apart why nobody answers."""
+    with Daemon("[Socket]\nMaxClients=1\n") as d:
+        assert "takes calls" in d.ctl("doctor").stdout
+        with contextlib.closing(d.client()) as c:
+            c.call(ASSISTANT + "Status")
+            r = d.ctl("doctor")
+            assert r.returncode == 3 and "MaxClients=" in r.stdout and "takes calls" not in r.stdout, r
+        r = d.ctl("--socket", d.config, "doctor")
+        assert r.returncode == 3 and "not a socket" in r.stdout, r
+        d.stop(signal.SIGKILL)
+        r = d.ctl("doctor")
+        assert r.returncode == 3 and "died" in r.stdout, r
 
 
 def interrupted():
@@ -431,6 +533,12 @@ with daemon:
     tap.rule("a socket can be handed over by systemd", activated)
     tap.rule("a bad start says why and where", bad_starts)
     tap.rule("gemmactl works and its exit codes are as documented", ctl)
+    tap.rule("gemmactl refuses a wrong command line itself", wrong_command_lines)
+    tap.rule("an answer that was limited is told as such", limited)
+    tap.rule("gemmactl watch and status -f say what happened", shown_text)
+    tap.rule("gemmactl stops when it can not write", unwritten)
+    tap.rule("a turn that was cut is told as such", cut)
+    tap.rule("the doctor knows why nobody answers", unreachable)
     tap.rule("Ctrl-C cancels the turn", interrupted)
     tap.rule("Ctrl-C always ends gemmactl", stuck)
     tap.rule("a third-party Varlink client works", third_party)

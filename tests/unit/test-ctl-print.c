@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/tap.h"
 
@@ -65,6 +66,46 @@ static void test_elsewhere(void) {
         expect(prints(false, "\x1b[2J\r\xc2\x9b\xe2\x80\xae", "\x1b[2J\r\xc2\x9b\xe2\x80\xae"));
 }
 
+/* What print_json() writes on standard output, which is also that of the test's results. */
+static bool prints_json(bool to_terminal, const char *text, const char *expected) {
+        const struct ctl c = { .to_terminal = to_terminal };
+        json_t *value = json_pack("[s]", text);
+        int fds[2], results = dup(STDOUT_FILENO);
+        char line[128] = "";
+
+        (void) fflush(stdout);
+        expect(pipe(fds) == 0 && dup2(fds[1], STDOUT_FILENO) >= 0);
+        print_json(&c, value);
+        expect(dup2(results, STDOUT_FILENO) >= 0);
+        expect(read(fds[0], line, sizeof(line) - 1) > 0);
+
+        (void) close(results);
+        (void) close(fds[0]);
+        (void) close(fds[1]);
+        json_decref(value);
+        return strcmp(line, expected) == 0;
+}
+
+static void test_json(void) {
+        const char *text = "\x1b[2J\x7f\xc2\x9b\xe2\x80\xae\xc3\xbc";
+
+        expect(prints_json(true, text, "[\"\\u001B[2J\\u007F\\u009B\\u202E\\u00FC\"]\n"));
+        expect(prints_json(false, text,
+                           "[\"\\u001B[2J\x7f\xc2\x9b\xe2\x80\xae\xc3\xbc\"]\n"));
+}
+
+static void test_answer(void) {
+        json_t *words = json_pack("{s:s}", "answered", "x");
+        json_t *call = json_pack("{s:s, s:[{}]}", "answered", "", "calls");
+        json_t *nothing = json_pack("{s:s, s:[]}", "answered", "", "calls");
+
+        expect(turn_has_answer(words) && turn_has_answer(call));
+        expect(!turn_has_answer(nothing) && !turn_has_answer(NULL));
+        json_decref(words);
+        json_decref(call);
+        json_decref(nothing);
+}
+
 static void test_fields(void) {
         json_t *object = json_pack("{s:s, s:i, s:f, s:n}", "s", "x", "i", 7, "f", 1.5, "n");
 
@@ -82,6 +123,8 @@ int main(void) {
         rule("no text drives the terminal, and readable text stays readable", test_terminal);
         rule("nor does a key that the daemon names", test_key);
         rule("elsewhere text is printed as it is", test_elsewhere);
+        rule("JSON drives no terminal either, and is as it was sent elsewhere", test_json);
+        rule("words and calls are answers", test_answer);
         rule("fields that are missing or of another type are empty", test_fields);
         return tap_done();
 }
