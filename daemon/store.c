@@ -61,7 +61,9 @@ static const char *const migrations[] = {
 
         /* The largest number that a turn had when turns were forgotten: whoever remembers a number
          * may not be told of another turn by it. */
-        "CREATE TABLE numbers (last_turn INTEGER NOT NULL) STRICT;"
+        "CREATE TABLE numbers ("
+        " last_turn INTEGER NOT NULL"
+        ") STRICT;"
         "INSERT INTO numbers VALUES (0);",
 };
 

@@ -440,6 +440,11 @@ def interrupted():
     assert p.returncode == 130, p.returncode
 
 
+def can_be_interrupted():
+    """What a shell starts in the background is deaf to Ctrl-C, and so is all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def stuck():
     """Ctrl-C ends gemmactl at once, also while a daemon that does not move is being asked or told to cancel."""
     folder = tempfile.mkdtemp()
@@ -451,7 +456,7 @@ def stuck():
         def ask(text):
             p = subprocess.Popen(["gemmactl", "--socket", path, "ask"], stdin=subprocess.PIPE,
                                  executable=os.path.join(os.path.dirname(GEMMAD), "gemmactl"),
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=can_be_interrupted)
             p.stdin.write(text)
             p.stdin.close()
             return p, deaf.accept()[0]
