@@ -7,11 +7,11 @@
 #include "base/log.h"
 #include "daemon/parameters.h"
 #include "daemon/replies.h"
+#include "ipc/limits.h"
 
 #define ASSISTANT "io.gemmad.Assistant"
 
-#define ARCHIVE_TURNS     20
-#define ARCHIVE_MAX_TURNS 1000
+#define ARCHIVE_TURNS 20
 
 static void refuse(struct call *call, const struct why *why) {
         call_error(call, ASSISTANT ".TurnFailed", reply_reason(why->text));
@@ -72,7 +72,7 @@ static void reply_page(struct call *call, struct page *page, int r, const struct
 
 /* ret keeps what it has when nothing is said.  False: the call has been answered. */
 static bool read_limit(struct call *call, json_t *parameters, json_int_t *ret) {
-        if (parameter_integer(parameters, "limit", 0, ARCHIVE_MAX_TURNS, ret) >= 0)
+        if (parameter_integer(parameters, "limit", 0, LIMIT_TURNS, ret) >= 0)
                 return true;
 
         call_invalid_parameter(call, "limit");

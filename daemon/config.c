@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/parse.h"
+#include "ipc/limits.h"
 
 #define CONFIG_MAX_SIZE (256 * 1024)
 #define CONFIG_MAX_NAME 32
@@ -51,7 +52,7 @@ static const struct option_row options[] = {
         { "Model",  "Projector",        KIND_STRING,   AT(projector_path),    0, 0,       "" },
         { "Model",  "Threads",          KIND_UNSIGNED, AT(n_threads),         0, 256,     "0" },
         { "Model",  "ContextPositions", KIND_UNSIGNED, AT(context_positions), 64, 262144, "4096" },
-        { "Model",  "MaxTokens",        KIND_UNSIGNED, LIVE(max_tokens),      1, 32768,   "512" },
+        { "Model",  "MaxTokens",        KIND_UNSIGNED, LIVE(max_tokens),      1, LIMIT_TOKENS, "512" },
         { "Model",  "Thinking",         KIND_BOOL,     AT(thinking),          0, 0,       "no" },
         { "Model",  "Temperature",      KIND_DOUBLE,   AT(temperature),       0, 10,      "0" },
         { "Model",  "TopK",             KIND_UNSIGNED, AT(top_k),             0, 262144,  "64" },

@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "daemon/store-internal.h"
+#include "ipc/limits.h"
 
 /* What can be searched for at once.  A word of one byte becomes at most five. */
-#define STORE_MAX_WORDS      32
-#define STORE_MAX_WORDS_SIZE 1024
-#define STORE_MAX_QUERY      (5 * STORE_MAX_WORDS_SIZE + 1)
+#define STORE_MAX_QUERY (5 * LIMIT_WORDS_SIZE + 1)
 
 static double column_time(sqlite3_stmt *statement, int at) {
         if (sqlite3_column_type(statement, at) == SQLITE_NULL)
@@ -170,13 +169,13 @@ int store_search(struct store *s,
         char query[STORE_MAX_QUERY];
         unsigned n;
 
-        if (strlen(words) > STORE_MAX_WORDS_SIZE)
-                return because(why, -EINVAL, "more than %d bytes of words", STORE_MAX_WORDS_SIZE);
+        if (strlen(words) > LIMIT_WORDS_SIZE)
+                return because(why, -EINVAL, "more than %d bytes of words", LIMIT_WORDS_SIZE);
         n = write_query(query, words);
         if (n == 0)
                 return because(why, -EINVAL, "no words");
-        if (n > STORE_MAX_WORDS)
-                return because(why, -EINVAL, "more than %d words", STORE_MAX_WORDS);
+        if (n > LIMIT_WORDS)
+                return because(why, -EINVAL, "more than %d words", LIMIT_WORDS);
 
         (void) sqlite3_bind_text(statement, 1, query, -1, SQLITE_TRANSIENT);
         (void) sqlite3_bind_int64(statement, 2, limit);

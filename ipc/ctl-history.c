@@ -5,10 +5,7 @@
 #include "base/cleanup.h"
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
-
-/* What the daemon takes. */
-#define MAX_WORDS      32
-#define MAX_WORDS_SIZE 1024
+#include "ipc/limits.h"
 
 static void print_time(json_int_t usec) {
         time_t seconds = (time_t) (usec / 1000000);
@@ -117,12 +114,12 @@ static unsigned count_words(const char *text) {
 static bool can_be_sought(const char *words) {
         unsigned n = count_words(words);
 
-        if (n > 0 && n <= MAX_WORDS && strlen(words) <= MAX_WORDS_SIZE)
+        if (n > 0 && n <= LIMIT_WORDS && strlen(words) <= LIMIT_WORDS_SIZE)
                 return true;
         if (n == 0)
                 print_error("search for which words?");
         else
-                print_error("search takes at most %d words in %d bytes", MAX_WORDS, MAX_WORDS_SIZE);
+                print_error("search takes at most %d words in %d bytes", LIMIT_WORDS, LIMIT_WORDS_SIZE);
         return false;
 }
 

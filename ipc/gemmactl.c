@@ -13,12 +13,9 @@
 #include "base/parse.h"
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
+#include "ipc/limits.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
-
-/* What the daemon takes. */
-#define MAX_TOKENS 32768
-#define MAX_TURNS  1000
 
 /* getopt's number for the long option in the first row: behind every character, so that it is told
  * apart from the letters, of which not every one may be typed. */
@@ -133,7 +130,7 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return 0;
         case 'm':
                 c->has_max_tokens = true;
-                return read_number("--max-tokens", argument, 1, MAX_TOKENS, &c->max_tokens);
+                return read_number("--max-tokens", argument, 1, LIMIT_TOKENS, &c->max_tokens);
         case 'H':
                 c->hold = true;
                 return 0;
@@ -142,7 +139,7 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return 0;
         case 'n':
                 c->has_limit = true;
-                return read_number("--limit", argument, 0, MAX_TURNS, &c->limit);
+                return read_number("--limit", argument, 0, LIMIT_TURNS, &c->limit);
         case 'b':
                 c->before = ctl_turn_number(argument);
                 return c->before > 0 ? 0 : -EINVAL;
