@@ -1272,15 +1272,7 @@ static void muting_closes_an_open_microphone(void) {
         scene_close();
 }
 
-int main(void) {
-        char command[64];
-
-        log_open(LOG_ERR);
-        if (!mkdtemp(directory))
-                return 1;
-
-        rule("a text is answered", a_text_is_answered);
-        rule("the microphone is answered", the_microphone_is_answered);
+static void hands_free_rules(void) {
         rule("an open microphone makes turns of speech", an_open_microphone_makes_turns_of_speech);
         rule("an answer begun in a pause is the same", an_answer_begun_in_a_pause_is_the_same);
         rule("speech without words is no turn", speech_without_words_is_no_turn);
@@ -1293,6 +1285,18 @@ int main(void) {
         rule("who calls ends the answer before", who_calls_ends_the_answer);
         rule("what was typed is answered to its end", what_was_typed_is_answered_to_its_end);
         rule("muting closes an open microphone", muting_closes_an_open_microphone);
+}
+
+int main(void) {
+        char command[64];
+
+        log_open(LOG_ERR);
+        if (!mkdtemp(directory))
+                return 1;
+
+        rule("a text is answered", a_text_is_answered);
+        rule("the microphone is answered", the_microphone_is_answered);
+        hands_free_rules();
         rule("a held turn ends by finish", a_held_turn_ends_by_finish);
         rule("when nobody speaks nothing is heard", nobody_speaks_and_nothing_is_heard);
         rule("a turn that is finished while it waits hears nothing",
