@@ -174,7 +174,9 @@ def _check_names(context):
 def _check_numbers(context):
     for intent, trees in context.expressions.items():
         for kind, name in {slot for tree in trees for slot in slots_of(tree)}:
-            for value in context.slots[kind] if (kinds(context, intent) or {}).get(name) == "number" else ():
+            if (kinds(context, intent) or {}).get(name) != "number":
+                continue
+            for value in context.slots[kind]:
                 if not NUMBER.fullmatch(meaning(context, kind, value)):
                     raise ContextError(f"calls: {intent}: {name} is a number, but values: {kind}: "
                                        f"does not say which one {value!r} is")
@@ -285,13 +287,14 @@ class Sampler:
     def _size(self, intent):
         return sum(_count(self.context, tree) for tree in self.context.expressions[intent])
 
-    def draw(self, rng):
+    def draw(self, rng, is_bare=False):
+        """is_bare: without what may, or must, stand around it."""
         intent = rng.choices(self.intents, self.weights)[0]
         trees = self.context.expressions[intent]
         tree = rng.choices(trees, [_count(self.context, t) ** 0.5 for t in trees])[0]
         slots = []
         parts = _choose(self.context, tree, rng, slots)
-        if intent not in self.context.not_for:
+        if intent not in self.context.not_for and not is_bare:
             if self._adds(self.context.before, self.before, rng):
                 parts = _spoken(self.context, self.context.before, rng) + parts
             if self._adds(self.context.after, self.after, rng):

@@ -30,6 +30,7 @@ SCRAMBLED = {"espeak-ng": (4, 150), "flite": (2, 150), "piper-joe": (1, 120), "h
              "festival": (2, 100)}
 OTHERS = {"espeak-ng": (1, 60), "flite": (1, 40), "festival": (1, 40)}    # no commands at all
 CONTEXT = "context.yaml"     # the context of the corpus, in its folder
+MOST_DRAWS = 1000            # for a sentence that means one thing only
 OTHER_SHARE = 0.22           # part of the clips that are not commands
 RESHAPED = {"kokoro": 2}
 
@@ -57,7 +58,6 @@ class Drawer:
 
     def __init__(self, context):
         self.context, self.sampler = context, contexts.Sampler(context)
-        self.bare = contexts.Sampler(context, before=0, after=0)
         self.phrases = contexts.phrases(context)
         self.commands = grammar.compile_words(context)
 
@@ -74,17 +74,18 @@ class Drawer:
     def _command(self, rng):
         """Of two readings of a sentence only the first counts, and which one it is is not known
         here; so what has two is not said."""
-        while True:
+        for _ in range(MOST_DRAWS):
             sentence = self.sampler.draw(rng)
             if not self.commands.is_doubtful(sentence.text.split()):
                 return sentence
+        raise SystemExit("hardly a sentence of the context means one thing only; see grammar.py")
 
     def _other(self, split, rng):
         while True:
             if split == "train-scrambled":
                 text = other_speech.scramble(contexts.words(self.context), rng, self.phrases)
             else:
-                text = other_speech.draw(rng, self.bare.draw(rng).text)
+                text = other_speech.draw(rng, self.sampler.draw(rng, is_bare=True).text)
             if not self.commands.say(text.split()):
                 return text
 

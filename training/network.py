@@ -138,7 +138,6 @@ class Network(nn.Module):
     def __init__(self, shape, helpers=None):
         super().__init__()
         self.shape = shape
-        self.settles = False           # helpers learn from what is heard, and not the reverse
         self.token_embd = nn.Embedding(shape.vocabulary, shape.width)
         self.audio = matrix(FRAME, shape.width)
         self.blk = nn.ModuleList(Layer(shape, n) for n in range(shape.layers))

@@ -42,8 +42,9 @@ def tensor(array):
     return torch.from_numpy(np.ascontiguousarray(array)).to(torch.get_default_device())
 
 
-def run(network, batch):
-    """Logits for the answer's columns, and what the helpers hear in the audio columns."""
+def run(network, batch, settles=False):
+    """Logits for the answer's columns, and what the helpers hear in the audio columns. settles: the
+    helpers learn from the network, and it does not learn from them."""
     if batch.frames is None:
         x = network.embed(tensor(batch.ids))
     else:
@@ -54,7 +55,7 @@ def run(network, batch):
     if batch.frames is None:
         return logits, {}
     heard = early[:, batch.at:batch.at + batch.frames.shape[1]]
-    if network.settles:
+    if settles:
         heard = heard.detach()
     return logits, {name: head(heard) for name, head in network.helpers.items()}
 
@@ -237,9 +238,8 @@ class Trainer:
     def train_step(self, batch):
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
-        self.network.settles = self.step < self.settling
         with torch.autocast("cuda", torch.bfloat16, enabled=self.args.device == "cuda"):
-            logits, heard = run(self.network, batch)
+            logits, heard = run(self.network, batch, settles=self.step < self.settling)
         losses = {"loss": answer_loss(logits.float(), batch)}
         for name, scores in heard.items():
             losses[name] = helper_loss(scores.float(), batch.said[name], batch)

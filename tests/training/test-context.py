@@ -122,6 +122,7 @@ class Reading(unittest.TestCase):
         context, rng = contexts.parse(one("$s:v") + "\naround: {before: 'hey [you, there]'}"), random.Random(2)
         sampler = contexts.Sampler(context)
         self.assertTrue(all(sampler.draw(rng).text.startswith("hey ") for _ in range(50)))
+        self.assertTrue(all(sampler.draw(rng, is_bare=True).text in "xy" for _ in range(50)))
         self.assertEqual(contexts.phrases(context), ["hey you", "hey there"])
 
     def test_load(self):
