@@ -4,6 +4,7 @@
 All functions take a numpy random Generator, so a seed decides everything.
 """
 import numpy as np
+from scipy import fft
 
 RATE = 16000
 FRAME = 640
@@ -34,10 +35,10 @@ def change_tract(samples, rng):
     window = np.sin(np.pi * np.arange(TRACT) / TRACT).astype(np.float32)   # its squares add up to 1
     padded = np.pad(samples, (half, TRACT + half))
     pieces = np.lib.stride_tricks.sliding_window_view(padded, TRACT)[::half] * window
-    spectra = np.fft.rfft(pieces)
+    spectra = fft.rfft(pieces)
     envelopes = _envelopes(spectra)
     gain = np.clip(_stretched(envelopes, rng) - envelopes, -3, 3)
-    pieces = np.fft.irfft(spectra * np.exp(gain), TRACT) * window
+    pieces = fft.irfft(spectra * np.exp(gain), TRACT) * window
     out = np.zeros((len(pieces) + 1, half), np.float32)
     out[:-1] += pieces[:, :half]
     out[1:] += pieces[:, half:]
@@ -46,9 +47,9 @@ def change_tract(samples, rng):
 
 def _envelopes(spectra):
     """The logarithm of each spectrum without what varies fast in it, which is the voice's pitch."""
-    cepstra = np.fft.irfft(np.log(np.abs(spectra) + 1e-4), TRACT)
+    cepstra = fft.irfft(np.log(np.abs(spectra) + 1e-4), TRACT)
     cepstra[:, LIFTER:-LIFTER] = 0
-    return np.fft.rfft(cepstra).real
+    return fft.rfft(cepstra).real
 
 
 def _stretched(envelopes, rng):
@@ -59,16 +60,16 @@ def _stretched(envelopes, rng):
     hertz = np.linspace(0, RATE / 2, envelopes.shape[1])
     source = np.interp(hertz, moved, regions) * TRACT / RATE
     low = np.minimum(source.astype(int), envelopes.shape[1] - 2)
-    part = source - low
+    part = (source - low).astype(np.float32)
     return envelopes[:, low] * (1 - part) + envelopes[:, low + 1] * part
 
 
 def change_spectrum(samples, rng):
     """Tilt, a few bumps, band limits and a room, all in one pass through the spectrum."""
     room = _room(rng) if rng.random() < 0.4 else None
-    size = 1 << int(len(samples) + (len(room) if room is not None else 0)).bit_length()
-    spectrum = np.fft.rfft(samples, size)
-    hertz = np.fft.rfftfreq(size, 1 / RATE)
+    size = fft.next_fast_len(len(samples) + (len(room) if room is not None else 0), real=True)
+    spectrum = fft.rfft(samples, size)
+    hertz = fft.rfftfreq(size, 1 / RATE).astype(np.float32)
     decibel = rng.uniform(-6, 6) * np.log2(np.maximum(hertz, 60) / 1000) / 2
     for _ in range(3):                            # microphones and small loudspeakers
         centre, width = rng.uniform(100, 7500), rng.uniform(100, 1200)
@@ -82,8 +83,8 @@ def change_spectrum(samples, rng):
     if rng.random() < 0.35:
         gain *= 1 / (1 + (hertz / rng.uniform(3300, 7500)) ** 10)
     if room is not None:
-        spectrum = spectrum * np.fft.rfft(room, size)
-    return np.fft.irfft(spectrum * gain, size)[:len(samples)].astype(np.float32)
+        spectrum = spectrum * fft.rfft(room, size)
+    return fft.irfft(spectrum * gain, size)[:len(samples)].astype(np.float32)
 
 
 def _room(rng):
@@ -98,25 +99,33 @@ def _room(rng):
 def noise(length, rng):
     """Hiss, rumble, hum or something between; mean power 1."""
     shape = rng.choice(4)
-    hiss = rng.standard_normal(length)
+    hiss = rng.standard_normal(length, np.float32)
     if shape == 1 or shape == 2:
-        spectrum = np.fft.rfft(hiss)
-        hertz = np.maximum(np.fft.rfftfreq(length, 1 / RATE), 30)
-        hiss = np.fft.irfft(spectrum * hertz ** (-0.5 * shape), length)
+        size = fft.next_fast_len(length, real=True)
+        hertz = np.maximum(fft.rfftfreq(size, 1 / RATE), 30).astype(np.float32)
+        hiss = fft.irfft(fft.rfft(hiss, size) * hertz ** (-0.5 * shape), size)[:length]
     elif shape == 3:
-        time = np.arange(length) / RATE
+        time = np.arange(length, dtype=np.float32) / RATE
         base = rng.choice([50, 60]) * rng.integers(1, 4)
         for harmonic in range(1, 6):
             turns = base * harmonic * time + rng.uniform(0, 1)
             hiss += rng.uniform(0, 3) * np.sin(2 * np.pi * turns)
     if rng.random() < 0.3:                        # it swells and fades
-        hiss = hiss * (1.2 + np.sin(np.arange(length) / RATE * rng.uniform(1, 12)))
+        time = np.arange(length, dtype=np.float32) / RATE
+        hiss = hiss * (1.2 + np.sin(time * rng.uniform(1, 12)))
     return (hiss / np.sqrt(np.mean(hiss ** 2) + 1e-12)).astype(np.float32)
 
 
 def add_noise(samples, decibel, rng):
     power = np.sqrt(np.mean(samples ** 2) + 1e-12)
     return samples + noise(len(samples), rng) * np.float32(power * 10 ** (-decibel / 20))
+
+
+def add_talk(samples, talk, decibel, rng):
+    """Somebody else talks all the while, further away; the talk begins and ends anywhere."""
+    talk = np.roll(np.resize(talk, len(samples)), rng.integers(len(samples)))
+    power = np.sqrt(np.mean(samples ** 2) / (np.mean(talk ** 2) + 1e-12))
+    return samples + talk * np.float32(power * 10 ** (-decibel / 20))
 
 
 def surround(samples, rng, longest):
@@ -128,17 +137,22 @@ def surround(samples, rng, longest):
     return np.pad(samples, (before, after))
 
 
-def recording(clip, rng, hardness=1.0):
+def recording(clip, rng, hardness=1.0, talk=None):
     """A training example: the clip as it might arrive from some microphone. Hardness grows
-    from 0 (clean) to 1: first learn to listen, then to listen in a noisy room."""
+    from 0 (clean) to 1: first learn to listen, then to listen in a noisy room. talk: a clip of
+    somebody else, heard in the background; it does not change what is to be answered."""
     samples = change_speed(clip, rng)
     if rng.random() < 0.7:
         samples = change_tract(samples, rng)
     if rng.random() < 0.8 * hardness:
         samples = change_spectrum(samples, rng)
     samples = surround(samples, rng, 0.2 + 0.2 * hardness)
-    if rng.random() < 0.85:
-        samples = add_noise(samples, rng.uniform(45 - 37 * hardness, 45), rng)
+    if talk is not None:
+        samples = add_talk(samples, talk, rng.uniform(30 - 20 * hardness, 35), rng)
+    if rng.random() < 0.9:
+        # Even what seems silent is heard: every frame is brought to the same power.
+        loudest, faintest = (45, 70) if rng.random() < 0.25 else (45 - 37 * hardness, 45)
+        samples = add_noise(samples, rng.uniform(loudest, faintest), rng)
     return _volume(samples, rng)
 
 
