@@ -6,6 +6,7 @@ Audio is padded on the left, so every row's answer begins in the same column.
 """
 import multiprocessing
 import random
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,10 @@ from vocabulary import TURN
 IGNORE = -100
 LETTERS = "abcdefghijklmnopqrstuvwxyz"      # letter n is class n + 1, 0 is CTC's blank
 NO_SPEECH = 0.0125                          # this part of the examples is noise or music
-GROUP = 24                                  # batches whose examples are sorted together
+GROUP = 768                                 # examples that are sorted together
+TALK = 0.1                                  # this part has somebody else in the background
 CALL_WEIGHT = 0.3                           # the call follows from the transcript
+NOTHING_WEIGHT = 2.0                        # of the one token of "not for me"; a sentence has many
 
 
 @dataclass
@@ -28,7 +31,7 @@ class Batch:
     start: int               # column of the last prompt token, which predicts the answer
     targets: np.ndarray      # [rows, answer] ids, IGNORE behind the end
     weights: np.ndarray      # [rows, answer]
-    frames: np.ndarray = None        # [rows, longest, 640]
+    frames: np.ndarray = None        # [rows, longest, 640], half precision: processes hand it on
     is_audio: np.ndarray = None      # [rows, longest]
     said: dict = None                # helper -> for each row the CTC classes of what is said,
                                      # None where nobody has written it down
@@ -60,6 +63,8 @@ class Maker:
             weights[row, :len(ids)] = 1.0
             if self.call in ids:
                 weights[row, ids.index(self.call) + 1:len(ids)] = CALL_WEIGHT
+            elif len(ids) == 1:
+                weights[row, 0] = NOTHING_WEIGHT
         return targets, weights
 
     def _rows(self, prompts, targets):
@@ -78,7 +83,9 @@ class Maker:
         prompts = [self.head + [self.hole] * len(f) + self.tail for f in framed]
         ids, padding, start = self._rows(prompts, targets)
         longest = max(map(len, framed))
-        frames = np.stack([np.pad(f, ((longest - len(f), 0), (0, 0))) for f in framed])
+        frames = np.zeros((len(framed), longest, augment.FRAME), np.float16)
+        for row, clip in enumerate(framed):
+            frames[row, longest - len(clip):] = clip
         # The rows' frames end in the same column, so their last `longest` columns hold them;
         # the shorter rows have their prompt's head or padding there.
         is_audio = np.arange(longest)[None] >= longest - np.array([[len(f)] for f in framed])
@@ -110,7 +117,9 @@ def plain_frames(clip, before=1600, after=1600):
 
 
 def typed(text, rng):
-    """As people type: sometimes with a capital letter and a full stop or question mark."""
+    """As people type: sometimes with capital letters and a full stop or question mark."""
+    if rng.random() < 0.5:
+        text = re.sub(r"\bi\b", "I", text)
     if rng.random() < 0.3:
         text = text[0].upper() + text[1:]
     if rng.random() < 0.3:
@@ -130,8 +139,12 @@ def _example(data, number, rng, hardness):
     if rng.random() < NO_SPEECH:
         return augment.to_frames(augment.no_speech(rng)), "<turn|>", ""
     lines, audio, offsets = data
-    clip = audio[offsets[number]:offsets[number + 1]].astype(np.float32) / 32768
-    frames = augment.to_frames(augment.recording(clip, rng, hardness))
+
+    def clip(number):
+        return audio[offsets[number]:offsets[number + 1]].astype(np.float32) / 32768
+
+    talk = clip(rng.integers(len(lines))) if rng.random() < TALK else None
+    frames = augment.to_frames(augment.recording(clip(number), rng, hardness, talk))
     return frames, lines[number]["answer"], lines[number]["text"] or None
 
 
@@ -139,9 +152,10 @@ def _audio_batches(maker, data, size, rng, hardness):
     """One pass over the corpus in random order. Examples are made in groups and sorted by
     their final length, so that little of a batch is padding."""
     shuffled = rng.permutation(len(data[0]))
-    for at in range(0, len(shuffled), size * GROUP):
+    together = max(1, GROUP // size) * size
+    for at in range(0, len(shuffled), together):
         group = [_example(data, number, rng, hardness.value)
-                 for number in shuffled[at:at + size * GROUP]]
+                 for number in shuffled[at:at + together]]
         group.sort(key=lambda example: len(example[0]))
         batches = [group[i:i + size] for i in range(0, len(group) - size + 1, size)]
         rng.shuffle(batches)

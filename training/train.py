@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ LEAST_SHARE = 8          # examples of a batch that are worth a worker
 WARM_UP = 200            # steps
 SETTLING = 200           # steps in which new helpers learn from a trained model and not it from them
 FINAL_RATE = 0.02        # of the peak, at the end
+HEAD_SIZE = 64           # of the sliding layers' queries and keys; the queries share two keys
 CTC_WEIGHT = {"letters": 0.3, "words": 0.5}
 
 
@@ -48,7 +50,7 @@ def run(network, batch, settles=False):
     if batch.frames is None:
         x = network.embed(tensor(batch.ids))
     else:
-        x = network.embed(tensor(batch.ids), tensor(batch.frames), batch.at,
+        x = network.embed(tensor(batch.ids), tensor(batch.frames).float(), batch.at,
                           tensor(batch.is_audio))
     hidden, early = network(x, tensor(batch.padding), batch.start)
     logits = network.logits(hidden)
@@ -141,13 +143,20 @@ def draw_curves(history, path):
     pyplot.close(figure)
 
 
-def weights_of(path):
-    """({name: tensor}, context) of a last.pt or of a finished GGUF file, which has no helpers."""
+@dataclass
+class Known:
+    """What a last.pt or a finished GGUF file, which has no helpers, has learned."""
+    state: dict              # {name: tensor}
+    shape: Shape
+    context: object
+
+
+def known_of(path):
     if path.endswith(".gguf"):
         network, _, context = pocket_file.read(path)
-        return network.state_dict(), context
+        return Known(network.state_dict(), network.shape, context)
     saved = torch.load(path, map_location="cpu", weights_only=False)
-    return saved["network"], contexts.parse(saved["context"])
+    return Known(saved["network"], Shape(**saved["shape"]), contexts.parse(saved["context"]))
 
 
 def common(new, old):
@@ -164,20 +173,28 @@ class Trainer:
         corpus.check_context(args.corpus, self.context.source)
         self.vocabulary = vocabularies.build(self.context)
         self.maker = batches.Maker(self.vocabulary, contexts.words(self.context))
+        self.path = os.path.join(args.out, "last.pt")
         torch.manual_seed(args.seed)
-        self.network = Network(Shape(len(self.vocabulary), layers=args.layers),
-                               self.maker.helpers)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=args.rate,
+        source = self.path if os.path.exists(self.path) else args.start
+        known = known_of(source) if source else None
+        self.network = Network(self.shape(known), self.maker.helpers)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=args.rate, fused=True,
                                            betas=(0.9, 0.98), weight_decay=0.05)
         self.settling = 0                        # the step at which new helpers have settled
         self.step, self.spent = 0, 0.0           # spent: seconds of training, over all runs
         self.history = {"loss": [], "valid": []}
         self.asked = self.stopping = False       # to stop: this worker, all of them
-        self.path = os.path.join(args.out, "last.pt")
-        if os.path.exists(self.path):
+        if source == self.path:
             self.restore()
-        elif args.start:
-            self.learn_from(args.start)
+        elif known:
+            self.learn_from(known)
+
+    def shape(self, known):
+        """As asked for, unless there is something to begin with, which has a shape."""
+        vocabulary, args = len(self.vocabulary), self.args
+        if known:
+            return replace(known.shape, vocabulary=vocabulary)
+        return Shape(vocabulary, args.width, args.layers, args.hidden, args.width // HEAD_SIZE)
 
     def restore(self):
         saved = torch.load(self.path, map_location="cpu", weights_only=False)
@@ -190,28 +207,25 @@ class Trainer:
         self.settling = saved.get("settling", 0)
         self.tell(f"going on from step {self.step}")
 
-    def learn_from(self, path):
+    def learn_from(self, source):
         """Begins with what a model of another context has learned: its layers, and its rows
         of the tokens and the words that both contexts have. The other rows stay random."""
-        known, context = weights_of(path)
-        tokens = common(self.vocabulary.ids, vocabularies.build(context).ids)
-        words = {word: number for number, word in enumerate(contexts.words(context), 1)}
+        tokens = common(self.vocabulary.ids, vocabularies.build(source.context).ids)
+        words = {word: number for number, word in enumerate(contexts.words(source.context), 1)}
         heard = [(0, 0), (len(self.maker.words) + 1, len(words) + 1)]    # blank, other words
         heard += common(self.maker.words, words)
         rows = {"token_embd.weight": tokens, "helpers.words.weight": heard,
                 "helpers.words.bias": heard}
         state = self.network.state_dict()
-        for name, old in known.items():
+        for name, old in source.state.items():
             if name in rows:
-                new, source = zip(*rows[name])
-                state[name][list(new)] = old[list(source)].to(state[name].device)
-            elif state[name].shape == old.shape:
-                state[name] = old
+                ours, theirs = zip(*rows[name])
+                state[name][list(ours)] = old[list(theirs)].to(state[name].device)
             else:
-                raise SystemExit(f"{path}: {name} has another shape than the model to train")
+                state[name] = old
         self.network.load_state_dict(state)
-        self.settling = 0 if any(name.startswith("helpers") for name in known) else SETTLING
-        self.tell(f"starting from {path}: {len(tokens)} of {len(self.vocabulary)} tokens and "
+        self.settling = 0 if any(name.startswith("helpers") for name in source.state) else SETTLING
+        self.tell(f"starting from {self.args.start}: {len(tokens)} of {len(self.vocabulary)} tokens and "
                   f"{len(heard) - 2} of {len(self.maker.words)} words are known")
 
     def tell(self, text):
@@ -238,28 +252,29 @@ class Trainer:
     def train_step(self, batch):
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.args.device == "cuda"):
-            logits, heard = run(self.network, batch, settles=self.step < self.settling)
-        losses = {"loss": answer_loss(logits.float(), batch)}
+        logits, heard = run(self.network, batch, settles=self.step < self.settling)
+        losses = {"loss": answer_loss(logits, batch)}
         for name, scores in heard.items():
-            losses[name] = helper_loss(scores.float(), batch.said[name], batch)
+            losses[name] = helper_loss(scores, batch.said[name], batch)
         self.optimizer.zero_grad()
         sum(CTC_WEIGHT.get(name, 1.0) * loss for name, loss in losses.items()).backward()
         self.agree()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        return {name: loss.item() for name, loss in losses.items()} if heard else None
+        return {name: loss.detach() for name, loss in losses.items()} if heard else None
 
     def agree(self):
         """Give all workers the mean of their gradients, and the first one's clock and will:
         they must take the same steps and end after the same one."""
+        if self.args.workers == 1:
+            self.spent, self.stopping = time.time() - self.began, self.asked
+            return
         parameters = list(self.network.parameters())
         mine = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         lead = [time.time() - self.began, self.asked] if self.number == 0 else [0, 0]
         shared = torch.cat([*(g.flatten() for g in mine), torch.tensor(lead, dtype=torch.float)])
-        if self.args.workers > 1:
-            distributed.all_reduce(shared)
+        distributed.all_reduce(shared)
         self.spent, self.stopping = shared[-2].item(), bool(shared[-1])
         means = (shared[:-2] / self.args.workers).split([p.numel() for p in parameters])
         for parameter, mean in zip(parameters, means):
@@ -294,7 +309,7 @@ class Trainer:
             result = self.train_step(source.get())
             if result:
                 recent.append(result)
-            if self.step % 25 == 0 and recent:
+            if self.step % self.args.report == 0 and recent:
                 self.report(recent)
                 recent = []
             if self.spent > next_check:
@@ -309,7 +324,7 @@ class Trainer:
             self.save()
 
     def report(self, recent):
-        mean = {name: float(np.mean([r[name] for r in recent])) for name in recent[0]}
+        mean = {name: torch.stack([r[name] for r in recent]).mean().item() for name in recent[0]}
         self.history["loss"].append({"step": self.step, **mean})
         done = int(20 * self.progress())
         losses = " ".join(f"{name} {value:.3f}" for name, value in mean.items())
@@ -321,6 +336,7 @@ class Trainer:
 def work(args, number):
     """Run in a process of its own for each number; they meet over a file in OUT."""
     torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = True
     torch.set_default_device(args.device)
     if args.workers > 1:
         distributed.init_process_group("gloo", init_method=f"file://{args.meeting}",
@@ -336,18 +352,24 @@ def main():
     options.add_argument("corpus")
     options.add_argument("out")
     options.add_argument("--minutes", type=float, default=90, help="training time, all runs")
-    options.add_argument("--start", help="a last.pt or a GGUF, of this or another context, to learn from")
+    options.add_argument("--start", help="a last.pt or a GGUF, of this or another context, to learn "
+                         "from; its sizes are kept")
     options.add_argument("--check", type=float, default=6, help="minutes between checks")
     options.add_argument("--harden", type=float, nargs=2, default=(0.15, 0.5), metavar="PART",
                          help="the recordings get worse between these parts of the training")
     options.add_argument("--rate", type=float, default=1.5e-3)
     options.add_argument("--batch", type=int, default=32, help="examples in a step")
     options.add_argument("--layers", type=int, default=4)
+    options.add_argument("--width", type=int, default=256, help=f"a multiple of {2 * HEAD_SIZE}")
+    options.add_argument("--hidden", type=int, default=1024, help="width of the feed-forward")
     options.add_argument("--device", choices=("cpu", "cuda"),
                          default="cuda" if torch.cuda.is_available() else "cpu")
     options.add_argument("--workers", type=int, help="one for each core, or one for the GPU")
+    options.add_argument("--report", type=int, default=25, help="steps between two lines")
     options.add_argument("--seed", type=int, default=0)
     args = options.parse_args()
+    if args.width % (2 * HEAD_SIZE):
+        raise SystemExit(f"--width {args.width} is no multiple of {2 * HEAD_SIZE}")
     cores = min(os.cpu_count(), max(1, args.batch // LEAST_SHARE))
     args.workers = args.workers or (cores if args.device == "cpu" else 1)
     if args.batch < args.workers:
