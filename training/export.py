@@ -59,6 +59,7 @@ def main():
     options.add_argument("checkpoint")
     options.add_argument("out")
     options.add_argument("--corpus")
+    options.add_argument("--type", choices=pocket_file.TYPES, default="q8_0", help="of the matrices")
     options.add_argument("--least", type=float, help="the limit that calibrate.py led to")
     options.add_argument("--count", type=int, default=60, help="clips to compare")
     options.add_argument("--threads", type=int, default=2)
@@ -67,7 +68,7 @@ def main():
     network, source = load_checkpoint(args.checkpoint)
     vocabulary = vocabularies.build(contexts.parse(source))
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
-    pocket_file.write(args.out, network, vocabulary, source, least=args.least)
+    pocket_file.write(args.out, network, vocabulary, source, args.type, args.least)
     parameters = sum(p.numel() for n, p in network.named_parameters() if "helpers" not in n)
     print(f"{args.out}: {os.path.getsize(args.out)} bytes, {parameters} parameters")
     if args.corpus:

@@ -2,7 +2,7 @@
 """A pocket model as one GGUF file: decoder, audio matrix, vocabulary and context.
 
 The layout is that of a Gemma 4 text file (architecture `gemma4`) with the audio matrix of
-the projector file added. Matrices are Q8_0, norms F32.
+the projector file added. Norms are F32, matrices of one of TYPES.
 """
 import gguf
 import numpy as np
@@ -18,7 +18,10 @@ AUDIO = "mm.a.input_projection.weight"
 SCALE = "layer_output_scale"
 STILL = 1e30               # a frequency divided by this does not rotate
 CONTEXT_LENGTH = 1024
-Q8_0 = gguf.GGMLQuantizationType.Q8_0
+TYPES = {"f32": (gguf.GGMLQuantizationType.F32, gguf.LlamaFileType.ALL_F32),
+         "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
+         "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
+         "q4_0": (gguf.GGMLQuantizationType.Q4_0, gguf.LlamaFileType.MOSTLY_Q4_0)}
 LIST, I32 = gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.INT32
 
 
@@ -86,18 +89,17 @@ def _tensors(network):
         yield (name + ".weight" if name.endswith(SCALE) else name), value
 
 
-def write(path, network, vocabulary, source, extra=None, least=None):
-    """source: the text of the context file; extra: more strings to keep (name -> text);
-    least: the log probability below which an answer is not to be believed (calibrate.py)."""
+def write(path, network, vocabulary, source, kind="q8_0", least=None):
+    """source: the text of the context file; kind: of TYPES; least: the log probability below which
+    an answer is not to be believed (calibrate.py)."""
+    matrix_type, file_type = TYPES[kind]
     out = gguf.GGUFWriter(path, "gemma4")
     out.add_name(NAME)
     out.add_license("apache-2.0")
-    out.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    out.add_file_type(file_type)
     out.add_quantization_version(gguf.GGML_QUANT_VERSION)
     out.add_string("gemmad.answer", "transcript-call")
     out.add_string("gemmad.context", source)
-    for key, text in (extra or {}).items():
-        out.add_string(key, text)
     _write_shape(out, network.shape)
     _write_vocabulary(out, vocabulary)
     grammar.add(out, vocabulary, contexts.parse(source))
@@ -106,7 +108,7 @@ def write(path, network, vocabulary, source, extra=None, least=None):
     for name, value in _tensors(network):
         array = value.detach().to(torch.float32).numpy()
         if array.ndim == 2:
-            out.add_tensor(name, gguf.quants.quantize(array, Q8_0), raw_dtype=Q8_0)
+            out.add_tensor(name, gguf.quants.quantize(array, matrix_type), raw_dtype=matrix_type)
         else:
             out.add_tensor(name, array)
     out.write_header_to_file()
