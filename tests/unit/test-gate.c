@@ -29,7 +29,7 @@ static int decide(size_t n, size_t cut) {
 }
 
 static void the_phrase_is_heard(void) {
-        size_t n = load("hey-gemma-open-the-browser.flite-rms.wav", 0);
+        size_t n = load("hey-gemma-play-some-music.festival-ked.wav", 0);
 
         expect(decide(n, 16) == GATE_PHRASE_FIRST);
         n = load("hey-gemma.espeak-annie.wav", 0);
@@ -59,7 +59,7 @@ static void any_question_may_follow(void) {
 }
 
 static void the_cut_does_not_matter(void) {
-        size_t n = load("hey-gemma-open-the-browser.flite-rms.wav", 0);
+        size_t n = load("hey-gemma-play-some-music.festival-ked.wav", 0);
 
         for (size_t cut = 1; cut <= n; cut += 5)
                 expect(decide(n, cut) == GATE_PHRASE_FIRST);
@@ -70,7 +70,7 @@ static void the_cut_does_not_matter(void) {
 
 /* More than the gate looks at. */
 static void long_speech_fits(void) {
-        size_t n = load("hey-gemma-open-the-browser.flite-rms.wav", 0);
+        size_t n = load("hey-gemma-play-some-music.festival-ked.wav", 0);
 
         while (n < MAX_FRAMES)
                 n = load("how-are-you-today.flite-rms.wav", n);
