@@ -47,3 +47,18 @@ espeak en-us+Annie hey-gemma.espeak-annie "hey gemma" 'call:wake{}'
 flite -voice rms -t "how are you today" -o "$work/raw.wav"
 keep how-are-you-today.flite-rms "" ""
 sort "$work/expected.tsv" > "$out/expected.tsv"
+
+# Orders for the coffee maker.
+out=$out/coffee
+mkdir -p "$out"
+: > "$work/expected.tsv"
+flite_rms can-i-get-a-large-latte.flite-rms "can i get a large latte with soy milk" \
+    "call:orderDrink{coffeeDrink:${q}latte${q},milkAmount:${q}soy milk${q},size:${q}large${q}}"
+festival_ked make-me-a-double-shot-espresso.festival-ked "make me a double shot dark roast espresso" \
+    "call:orderDrink{coffeeDrink:${q}espresso${q},numberOfShots:${q}double shot${q},roast:${q}dark roast${q}}"
+espeak en-us+Annie i-want-a-small-coffee.espeak-annie "i want a small coffee with some brown sugar" \
+    "call:orderDrink{coffeeDrink:${q}coffee${q},size:${q}small${q},sugarAmount:${q}some brown sugar${q}}"
+espeak en-gb+m8 brew-a-sixteen-ounce-americano.espeak-m8 \
+    "brew a sixteen ounce medium roast americano with a little bit of cream and lots of sweetener" \
+    "call:orderDrink{coffeeDrink:${q}americano${q},milkAmount:${q}a little bit of cream${q},roast:${q}medium roast${q},size:${q}sixteen ounce${q},sugarAmount:${q}lots of sweetener${q}}"
+sort "$work/expected.tsv" > "$out/expected.tsv"

@@ -191,10 +191,11 @@ def speech(name):
     return os.path.join(SPEECH, name)
 
 
-def expected_speech():
-    """(file, transcript, call) of every recorded request."""
-    with open(speech("expected.tsv")) as f:
-        return [line.rstrip("\n").split("\t") for line in f if line.strip()]
+def expected_speech(folder=""):
+    """(file, transcript, call) of every recorded request in tests/speech or a folder of it."""
+    with open(speech(os.path.join(folder, "expected.tsv"))) as f:
+        rows = [line.rstrip("\n").split("\t") for line in f if line.strip()]
+    return [(os.path.join(folder, name), transcript, call) for name, transcript, call in rows]
 
 
 def skip_all(reason):

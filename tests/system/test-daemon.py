@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -62,6 +63,23 @@ def spoken():
             right += turn["heard"] == transcript and called == wanted
     print(f"# {right} of {len(cases)} right")
     assert right >= 0.8 * len(cases)
+
+
+def another_model():
+    """A model of another context hears that one, every slot, and not the embedded one's commands."""
+    model = os.path.join(SOURCE, "training/models/coffee_maker.gguf")
+    cases = expected_speech("coffee")
+    right = 0
+    with Daemon(arguments=["--model", model]) as other, contextlib.closing(other.client()) as c:
+        for name, transcript, call in cases:
+            (heard,) = c.ask(audio_path=speech(name))["calls"] or [None]
+            arguments = dict(re.findall(r'(\w+):<\|"\|>([^<]*)<', call))
+            print(f"# {transcript}: {heard}")
+            right += heard is not None and heard["arguments"] == arguments
+        assert c.ask(text="brew an espresso")["calls"][0]["name"] == "orderDrink"
+        assert not c.ask(audio_path=speech("what-time-is-it.flite-rms.wav"))["calls"]
+    print(f"# {right} of {len(cases)} right")
+    assert right >= len(cases) - 1
 
 
 def events():
@@ -520,6 +538,7 @@ with daemon:
     tap.rule("a ready daemon is idle and hears", status)
     tap.rule("a typed request is answered", typed)
     tap.rule("recorded requests are heard", spoken)
+    tap.rule("a model of another context hears that", another_model)
     tap.rule("events come in their order", events)
     tap.rule("sound at its own speed is heard the same", chunks_do_not_matter)
     tap.rule("sound comes by descriptor", descriptor)
