@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Score a pocket model: which recordings are answered with the right call.
 
-    python evaluate.py MODEL.gguf --corpus CORPUS [--noise 20]     held-out voices, by engine
+    python evaluate.py MODEL.gguf --corpus CORPUS [--noise clean 20 10]
+                                                           held-out voices, by engine and intent
     python evaluate.py MODEL.gguf --corpus CORPUS --others         speech that is no command
     python evaluate.py MODEL.gguf --speech ../tests/speech         recordings with expected.tsv
     python evaluate.py MODEL.gguf --human FOLDER           human_speech.py's, per hour
@@ -18,6 +19,7 @@ import json
 import os
 import subprocess
 import tempfile
+from dataclasses import dataclass
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -158,6 +160,66 @@ def typed(network, maker, context, size=64):
     return right, len(sentences)
 
 
+def decibel(text):
+    return None if text == "clean" else float(text)
+
+
+def clips_of(args, noise):
+    if args.speech:
+        return speech_clips(args.speech)
+    return corpus_clips(args.corpus, "others" if args.others else "valid", noise)
+
+
+@dataclass
+class Column:
+    """What is right of one noise's clips: the call, and every word of the answer."""
+    title: str
+    calls: list
+    words: list
+
+
+def score(args, lines, clips):
+    """Which answers have the right call, and which every word of them."""
+    if args.gemmactl:
+        said = [ask_daemon(args.gemmactl, clip) for clip in clips]
+    else:
+        network, vocabulary, _ = pocket_file.read(args.model)
+        said = in_groups(network, batches.Maker(vocabulary), [augment.to_frames(c) for c in clips])
+    calls = [call_part(text) == call_part(line["answer"]) for text, line in zip(said, lines)]
+    for text, line, right in zip(said, lines, calls):
+        if args.show and not right:
+            print(f"{line['engine']} {line.get('voice', '')}: {line['text']!r} -> {text!r}")
+    return calls, [text == line["answer"] for text, line in zip(said, lines)]
+
+
+def rows(lines, with_intents):
+    """{title: numbers of its lines} of who spoke the commands, of what is none and of the intents;
+    and the numbers of all commands."""
+    speakers, intents, commands = {}, {}, []
+    for number, line in enumerate(lines):
+        speakers.setdefault(line["engine"] if line["intent"] else "not a command", []).append(number)
+        if line["intent"]:
+            intents.setdefault("intent " + line["intent"], []).append(number)
+            commands.append(number)
+    table = dict(sorted(speakers.items()))
+    table.update(sorted(intents.items()) if with_intents else ())
+    return table, commands
+
+
+def print_table(lines, columns, with_intents):
+    table, commands = rows(lines, with_intents)
+    print(f"{'':44}" + "".join(f"{column.title:>22}" for column in columns))
+    for title, numbers in table.items():
+        print_row(title, [[column.calls[n] for n in numbers] for column in columns])
+    if commands:
+        print_row("all commands", [[column.calls[n] for n in commands] for column in columns])
+        print_row("... and every word of them", [[column.words[n] for n in commands] for column in columns])
+
+
+def print_row(title, cells):
+    print(f"{title:44}" + "".join(f"{sum(right):8} of {len(right):4}  {np.mean(right):.3f}" for right in cells))
+
+
 def main():
     options = argparse.ArgumentParser(description="score a pocket model")
     options.add_argument("model")
@@ -167,7 +229,8 @@ def main():
     options.add_argument("--human", help="folder of speech that is no command")
     options.add_argument("--wake", default="hey gemma", help="the wake phrase, for --human")
     options.add_argument("--typed", action="store_true")
-    options.add_argument("--noise", type=float, help="decibel that the noise lies below the speech")
+    options.add_argument("--noise", nargs="+", type=decibel, default=[None], metavar="DECIBEL",
+                         help="that the noise lies below the speech, or clean; each is a column")
     options.add_argument("--gemmactl", help="program to ask instead of running the model here")
     options.add_argument("--show", action="store_true", help="print what was wrong")
     options.add_argument("--threads", type=int, default=2)
@@ -182,27 +245,11 @@ def main():
             options.error("--human needs --gemmactl")
         false_accepts(args.gemmactl, args.human, args.wake, args.show)
         return
-    if args.speech:
-        lines, clips = speech_clips(args.speech)
-    else:
-        lines, clips = corpus_clips(args.corpus, "others" if args.others else "valid", args.noise)
-    if args.gemmactl:
-        said = [ask_daemon(args.gemmactl, clip) for clip in clips]
-    else:
-        network, vocabulary, _ = pocket_file.read(args.model)
-        said = in_groups(network, batches.Maker(vocabulary), [augment.to_frames(c) for c in clips])
-    right = [call_part(text) == call_part(line["answer"]) for text, line in zip(said, lines)]
-    for text, line, good in zip(said, lines, right):
-        if args.show and not good:
-            print(f"{line['engine']} {line.get('voice', '')}: {line['text']!r} -> {text!r}")
-    for group, (hits, total) in sorted(train.by_engine(lines, right).items()):
-        print(f"{group:52} {hits:4} of {total:4}  {hits / total:.3f}")
-    commands = [good for good, line in zip(right, lines) if line["intent"]]
-    if commands:
-        print(f"{'all commands':52} {sum(commands):4} of {len(commands):4}  {np.mean(commands):.3f}")
-        words = sum(text == line["answer"] for text, line in zip(said, lines) if line["intent"])
-        print(f"{'... and every word of them':52} {words:4} of {len(commands):4}  "
-              f"{words / len(commands):.3f}")
+    columns = []
+    for noise in args.noise:
+        lines, clips = clips_of(args, noise)
+        columns.append(Column("clean" if noise is None else f"{noise:g} dB", *score(args, lines, clips)))
+    print_table(lines, columns, with_intents=bool(args.corpus))
 
 
 if __name__ == "__main__":
