@@ -287,9 +287,11 @@ static void report_memory(const struct bench *b) {
 }
 
 static int run(struct bench *b) {
-        int r = 0;
+        int r;
 
-        if (b->parts & PART_PREFILL)
+        /* Untimed: the first pass fetches the weights. */
+        r = append(b, 1);
+        if (r == 0 && b->parts & PART_PREFILL)
                 r = measure_prefills(b);
         if (r == 0 && b->parts & PART_DECODE)
                 r = measure_decode(b, "decode", 16, 8);
