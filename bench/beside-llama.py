@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Sets gemma-bench beside llama.cpp's llama-bench, on the same file and in turns.
+
+    beside-llama.py LLAMA_BENCH OUT --model 12b.gguf --projector mmproj.gguf [--threads 2]
+
+Each round lets both programs measure the same thing one after the other, so that a slow minute of
+the machine hits both. Prints a table of ratios and writes OUT/measured.json. With --plot (Debian's
+python3-matplotlib) also OUT/first-token.svg and OUT/positions.svg; `--plot-only` draws them again
+from an OUT/measured.json that is there.
+
+First token after speech: gemmad reads the sound while it arrives, so only the last second and the
+end of the prompt are left, if the processor keeps up with speech (25 positions a second, see the
+prefill of 25). llama.cpp's programs read a recording when it is whole; counted are all its
+positions and one decoded token, and nothing for turning sound into positions.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+POSITIONS = [1, 2, 4, 8, 16, 25, 64, 128, 512]
+SECONDS = [5, 10, 30]
+DECODED = 8
+PER_SECOND = 25              # positions of a second of sound
+WARM_UP = "3"                # positions; none of those asked for
+AROUND = 20                  # tokens before and after the sound, as in gemma-bench
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("llama_bench")
+    parser.add_argument("out")
+    parser.add_argument("--gemma-bench", default=os.path.join(
+        os.environ.get("BUILD_DIR", os.path.join(HERE, "..", "build")), "bench", "gemma-bench"))
+    parser.add_argument("--model")
+    parser.add_argument("--projector")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--longest", type=int, default=512, help="positions in one pass, at most")
+    parser.add_argument("--context", type=int, default=0, help="decode behind as many positions, too")
+    parser.add_argument("--plot", action="store_true")
+    parser.add_argument("--plot-only", action="store_true")
+    return parser.parse_args()
+
+
+def output_of(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{command[0]}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def positions(args):
+    return [n for n in POSITIONS if n <= args.longest]
+
+
+def ours(args, parts):
+    """The objects that gemma-bench prints, each thing measured once."""
+    command = [args.gemma_bench, "--json", "--repeats", "1", "--parts", parts, "--threads",
+               str(args.threads), "--model", args.model, "--positions", str(2048)]
+    command += ["--projector", args.projector] if args.projector else []
+    command += ["--context", str(args.context)] if "context" in parts else []
+    return [json.loads(line) for line in output_of(command).splitlines()]
+
+
+def theirs(args, *tests):
+    """{(prompt positions, decoded tokens): milliseconds} of llama-bench, each measured once. It would
+    warm up before each; one short test before all does as well, in half the time."""
+    command = [args.llama_bench, "-m", args.model, "-t", str(args.threads), "-r", "1", "-o", "json",
+               "--no-warmup", "-n", "0", "-p", WARM_UP, *tests]
+    return {(test["n_prompt"], test["n_gen"]): test["avg_ns"] / 1e6
+            for test in json.loads(output_of(command))}
+
+
+def add(measured, who, what, at, ms):
+    measured.setdefault(f"{what} {at}".strip(), {}).setdefault(who, []).append(ms)
+
+
+def round_of_ours(args, measured, machine):
+    """One measurement of everything by gemma-bench."""
+    for line in ours(args, "prefill,decode,speech" + (",context" if args.context else "")):
+        if line["what"] == "machine":
+            machine.append(line)
+        elif line["what"] == "resident":
+            machine[-1].update(line, what="machine")
+        elif line["what"] in ("one pass of", "prefill of"):
+            if line["n"] in positions(args):
+                add(measured, "gemmad", "prefill", line["n"], line["ms_median"])
+        elif line["what"] == "decode":
+            add(measured, "gemmad", "decode", "", line["ms_median"] / line["n"])
+        else:
+            add(measured, "gemmad", line["what"], line["at"], line["ms_median"])
+
+
+def round_of_theirs(args, measured):
+    """One measurement of everything by llama-bench."""
+    speech = {s: s * PER_SECOND + AROUND for s in SECONDS}
+    prompts = ",".join(str(n) for n in positions(args) + list(speech.values()))
+    times = theirs(args, "-p", prompts, "-n", str(DECODED))
+    decode = times[0, DECODED] / DECODED
+    add(measured, "llama.cpp", "decode", "", decode)
+    for n in positions(args):
+        add(measured, "llama.cpp", "prefill", n, times[n, 0])
+    for s, n in speech.items():
+        add(measured, "llama.cpp", "first token after speech", s, times[n, 0] + decode)
+
+
+def medians(measured):
+    return {what: {who: statistics.median(ms) for who, ms in by.items()}
+            for what, by in measured.items()}
+
+
+def print_table(result):
+    machine = result["machine"][0]
+    print(f"{machine['model']}, {machine['kernels']} kernels, {machine['threads']} threads; "
+          f"reads {machine['read_GB_per_s']:.1f} GB/s, {machine['products_G_per_s']:.0f} G 8-bit products/s")
+    print(f"{'milliseconds, medians':34} {'gemmad':>10} {'llama.cpp':>10}  llama.cpp / gemmad")
+    for what, by in medians(result["measured"]).items():
+        other = by.get("llama.cpp")
+        print(f"{what:34} {by['gemmad']:10.0f} " + (f"{other:10.0f}  {other / by['gemmad']:5.2f}" if other else ""))
+
+
+def series(result, what, who):
+    """[(x, milliseconds)] of what is measured at several x."""
+    return [(int(name.rpartition(" ")[2]), by[who]) for name, by in medians(result["measured"]).items()
+            if name.startswith(what + " ") and who in by]
+
+
+def draw(result, folder):
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    machine = result["machine"][0]
+    title = f"{machine['model']}, {machine['kernels']}, {machine['threads']} threads"
+
+    figure, plot = pyplot.subplots(figsize=(6, 4))
+    for who in ("llama.cpp", "gemmad"):
+        points = series(result, "first token after speech", who)
+        plot.plot([x for x, _ in points], [ms / 1000 for _, ms in points], "o-", label=who)
+    plot.set(xlabel="seconds of speech", ylabel="seconds until the first token", title=title,
+             ylim=(0, None), xlim=(0, None))
+    finish(pyplot, figure, plot, folder, "first-token.svg")
+
+    figure, plot = pyplot.subplots(figsize=(6, 4))
+    for who in ("llama.cpp", "gemmad"):
+        points = series(result, "prefill", who)
+        plot.plot([n for n, _ in points], [n / ms * 1000 for n, ms in points], "o-",
+                  label=f"{who}, read at once")
+    behind = series(result, "one position behind", "gemmad")
+    if behind:
+        plot.plot([max(1, n) for n, _ in behind], [1000 / ms for _, ms in behind], "s--",
+                  label="gemmad, one more behind them (no head)")
+    plot.set(xlabel="positions", ylabel="positions a second", title=title, xscale="log",
+             ylim=(0, 1.4 * plot.get_ylim()[1]))     # room for the legend
+    finish(pyplot, figure, plot, folder, "positions.svg")
+
+
+def finish(pyplot, figure, plot, folder, name):
+    plot.grid(True, alpha=0.3)
+    plot.legend(loc="upper left")
+    figure.tight_layout()
+    figure.savefig(os.path.join(folder, name))
+    pyplot.close(figure)
+
+
+def keep(result, path):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(result, file, indent=1)
+
+
+def main():
+    args = options()
+    path = os.path.join(args.out, "measured.json")
+    if args.plot_only:
+        with open(path, encoding="utf-8") as file:
+            result = json.load(file)
+    else:
+        os.makedirs(args.out, exist_ok=True)
+        result = {"machine": [], "measured": {}}
+        for number in range(args.rounds):
+            round_of_ours(args, result["measured"], result["machine"])
+            keep(result, path)
+            round_of_theirs(args, result["measured"])
+            keep(result, path)
+            print(f"round {number + 1} of {args.rounds} is done", file=sys.stderr)
+    print_table(result)
+    if args.plot or args.plot_only:
+        draw(result, args.out)
+
+
+if __name__ == "__main__":
+    main()
