@@ -178,13 +178,17 @@ class Column:
     words: list
 
 
-def score(args, lines, clips):
-    """Which answers have the right call, and which every word of them."""
+def answerer(args):
+    """What answers many clips: the daemon, or the model here."""
     if args.gemmactl:
-        said = [ask_daemon(args.gemmactl, clip) for clip in clips]
-    else:
-        network, vocabulary, _ = pocket_file.read(args.model)
-        said = in_groups(network, batches.Maker(vocabulary), [augment.to_frames(c) for c in clips])
+        return lambda clips: [ask_daemon(args.gemmactl, clip) for clip in clips]
+    network, vocabulary, _ = pocket_file.read(args.model)
+    maker = batches.Maker(vocabulary)
+    return lambda clips: in_groups(network, maker, [augment.to_frames(c) for c in clips])
+
+
+def score(args, lines, said):
+    """Which answers have the right call, and which every word of them."""
     calls = [call_part(text) == call_part(line["answer"]) for text, line in zip(said, lines)]
     for text, line, right in zip(said, lines, calls):
         if args.show and not right:
@@ -245,10 +249,13 @@ def main():
             options.error("--human needs --gemmactl")
         false_accepts(args.gemmactl, args.human, args.wake, args.show)
         return
-    columns = []
+    if args.speech and args.noise != [None]:
+        options.error("--noise is for --corpus")
+    answer, columns = answerer(args), []
     for noise in args.noise:
         lines, clips = clips_of(args, noise)
-        columns.append(Column("clean" if noise is None else f"{noise:g} dB", *score(args, lines, clips)))
+        said = answer(clips)
+        columns.append(Column("clean" if noise is None else f"{noise:g} dB", *score(args, lines, said)))
     print_table(lines, columns, with_intents=bool(args.corpus))
 
 

@@ -36,7 +36,7 @@ LEAST_SHARE = 8          # examples of a batch that are worth a worker
 WARM_UP = 200            # steps
 SETTLING = 200           # steps in which new helpers learn from a trained model and not it from them
 FINAL_RATE = 0.02        # of the peak, at the end
-HEAD_SIZE = 64           # of the sliding layers' queries and keys; the queries share two keys
+WIDTH_STEP = Shape.head_size * Shape.kv_heads    # the heads of queries share those of keys evenly
 CTC_WEIGHT = {"letters": 0.3, "words": 0.5}
 
 
@@ -151,11 +151,16 @@ class Known:
     context: object
 
 
+def load(path):
+    """A last.pt."""
+    return torch.load(path, map_location="cpu", weights_only=False)
+
+
 def known_of(path):
     if path.endswith(".gguf"):
         network, _, context = pocket_file.read(path)
         return Known(network.state_dict(), network.shape, context)
-    saved = torch.load(path, map_location="cpu", weights_only=False)
+    saved = load(path)
     return Known(saved["network"], Shape(**saved["shape"]), contexts.parse(saved["context"]))
 
 
@@ -175,29 +180,30 @@ class Trainer:
         self.maker = batches.Maker(self.vocabulary, contexts.words(self.context))
         self.path = os.path.join(args.out, "last.pt")
         torch.manual_seed(args.seed)
-        source = self.path if os.path.exists(self.path) else args.start
-        known = known_of(source) if source else None
-        self.network = Network(self.shape(known), self.maker.helpers)
+        saved = load(self.path) if os.path.exists(self.path) else None
+        known = known_of(args.start) if args.start and not saved else None
+        self.network = Network(self.shape(saved, known), self.maker.helpers)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=args.rate, fused=True,
                                            betas=(0.9, 0.98), weight_decay=0.05)
         self.settling = 0                        # the step at which new helpers have settled
         self.step, self.spent = 0, 0.0           # spent: seconds of training, over all runs
         self.history = {"loss": [], "valid": []}
         self.asked = self.stopping = False       # to stop: this worker, all of them
-        if source == self.path:
-            self.restore()
+        if saved:
+            self.restore(saved)
         elif known:
             self.learn_from(known)
 
-    def shape(self, known):
-        """As asked for, unless there is something to begin with, which has a shape."""
+    def shape(self, saved, known):
+        """As asked for, unless there is something to go on from or to begin with, which has a shape."""
         vocabulary, args = len(self.vocabulary), self.args
+        if saved:
+            return Shape(**saved["shape"])
         if known:
             return replace(known.shape, vocabulary=vocabulary)
-        return Shape(vocabulary, args.width, args.layers, args.hidden, args.width // HEAD_SIZE)
+        return Shape(vocabulary, args.width, args.layers, args.hidden, args.width // Shape.head_size)
 
-    def restore(self):
-        saved = torch.load(self.path, map_location="cpu", weights_only=False)
+    def restore(self, saved):
         if contexts.parse(saved["context"]) != self.context:
             raise SystemExit(f"{self.path} is of another context: use another folder, and "
                              f"--start {self.path} to begin with what it has learned")
@@ -360,16 +366,18 @@ def main():
     options.add_argument("--rate", type=float, default=1.5e-3)
     options.add_argument("--batch", type=int, default=32, help="examples in a step")
     options.add_argument("--layers", type=int, default=4)
-    options.add_argument("--width", type=int, default=256, help=f"a multiple of {2 * HEAD_SIZE}")
-    options.add_argument("--hidden", type=int, default=1024, help="width of the feed-forward")
+    options.add_argument("--width", type=int, default=256, help=f"a multiple of {WIDTH_STEP}")
+    options.add_argument("--hidden", type=int, default=1024, help="width of the feed-forward, at least twice --width")
     options.add_argument("--device", choices=("cpu", "cuda"),
                          default="cuda" if torch.cuda.is_available() else "cpu")
     options.add_argument("--workers", type=int, help="one for each core, or one for the GPU")
     options.add_argument("--report", type=int, default=25, help="steps between two lines")
     options.add_argument("--seed", type=int, default=0)
     args = options.parse_args()
-    if args.width % (2 * HEAD_SIZE):
-        raise SystemExit(f"--width {args.width} is no multiple of {2 * HEAD_SIZE}")
+    if args.width < 1 or args.width % WIDTH_STEP:
+        raise SystemExit(f"--width {args.width} is no multiple of {WIDTH_STEP}")
+    if args.hidden < 2 * args.width:             # energy_start() squares every channel with two units
+        raise SystemExit(f"--hidden {args.hidden} is less than twice --width {args.width}")
     cores = min(os.cpu_count(), max(1, args.batch // LEAST_SHARE))
     args.workers = args.workers or (cores if args.device == "cpu" else 1)
     if args.batch < args.workers:
