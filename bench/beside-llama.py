@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sets gemma-bench beside llama.cpp's llama-bench, on the same file and in turns.
 
-    beside-llama.py LLAMA_BENCH OUT --model 12b.gguf --projector mmproj.gguf [--threads 2]
+    beside-llama.py OUT --llama-bench PATH --model 12b.gguf --projector mmproj.gguf [--threads 2]
+    beside-llama.py OUT --plot        prints and draws what an OUT/measured.json holds
 
 Each round lets both programs measure the same thing one after the other, so that a slow minute of
 the machine hits both. Prints a table of ratios and writes OUT/measured.json. With --plot (Debian's
-python3-matplotlib) also OUT/first-token.svg and OUT/positions.svg; `--plot-only` draws them again
-from an OUT/measured.json that is there.
+python3-matplotlib) also OUT/first-token.svg and OUT/positions.svg.
 
 First token after speech: gemmad reads the sound while it arrives, so only the last second and the
 end of the prompt are left, if the processor keeps up with speech (25 positions a second, see the
@@ -27,13 +27,14 @@ SECONDS = [5, 10, 30]
 DECODED = 8
 PER_SECOND = 25              # positions of a second of sound
 WARM_UP = "3"                # positions; none of those asked for
+CAPACITY = "2048"            # positions of gemma-bench's cache; the longest speech needs fewer
 AROUND = 20                  # tokens before and after the sound, as in gemma-bench
 
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("llama_bench")
     parser.add_argument("out")
+    parser.add_argument("--llama-bench", help="the program; without it nothing is measured")
     parser.add_argument("--gemma-bench", default=os.path.join(
         os.environ.get("BUILD_DIR", os.path.join(HERE, "..", "build")), "bench", "gemma-bench"))
     parser.add_argument("--model")
@@ -43,12 +44,17 @@ def options():
     parser.add_argument("--longest", type=int, default=512, help="positions in one pass, at most")
     parser.add_argument("--context", type=int, default=0, help="decode behind as many positions, too")
     parser.add_argument("--plot", action="store_true")
-    parser.add_argument("--plot-only", action="store_true")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.llama_bench and not (args.model and args.projector):
+        parser.error("--llama-bench needs --model and --projector")
+    return args
 
 
 def output_of(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    except OSError as error:
+        sys.exit(str(error))
     if done.returncode:
         sys.exit(f"{command[0]}: {done.stderr.strip()[-500:]}")
     return done.stdout
@@ -61,8 +67,8 @@ def positions(args):
 def ours(args, parts):
     """The objects that gemma-bench prints, each thing measured once."""
     command = [args.gemma_bench, "--json", "--repeats", "1", "--parts", parts, "--threads",
-               str(args.threads), "--model", args.model, "--positions", str(2048)]
-    command += ["--projector", args.projector] if args.projector else []
+               str(args.threads), "--model", args.model, "--projector", args.projector,
+               "--positions", CAPACITY]
     command += ["--context", str(args.context)] if "context" in parts else []
     return [json.loads(line) for line in output_of(command).splitlines()]
 
@@ -172,23 +178,32 @@ def keep(result, path):
         json.dump(result, file, indent=1)
 
 
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        sys.exit(f"{error}; --llama-bench measures it")
+
+
+def measure(args, path):
+    os.makedirs(args.out, exist_ok=True)
+    result = {"machine": [], "measured": {}}
+    for number in range(args.rounds):
+        round_of_ours(args, result["measured"], result["machine"])
+        keep(result, path)
+        round_of_theirs(args, result["measured"])
+        keep(result, path)
+        print(f"round {number + 1} of {args.rounds} is done", file=sys.stderr)
+    return result
+
+
 def main():
     args = options()
     path = os.path.join(args.out, "measured.json")
-    if args.plot_only:
-        with open(path, encoding="utf-8") as file:
-            result = json.load(file)
-    else:
-        os.makedirs(args.out, exist_ok=True)
-        result = {"machine": [], "measured": {}}
-        for number in range(args.rounds):
-            round_of_ours(args, result["measured"], result["machine"])
-            keep(result, path)
-            round_of_theirs(args, result["measured"])
-            keep(result, path)
-            print(f"round {number + 1} of {args.rounds} is done", file=sys.stderr)
+    result = measure(args, path) if args.llama_bench else read(path)
     print_table(result)
-    if args.plot or args.plot_only:
+    if args.plot:
         draw(result, args.out)
 
 
