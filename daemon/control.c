@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "daemon/archive.h"
 #include "daemon/listeners.h"
 #include "daemon/live.h"
@@ -484,6 +485,13 @@ static int add_sources(struct control *c) {
         return sd_event_source_set_enabled(c->tick, SD_EVENT_OFF);
 }
 
+static void on_full(void *userdata) {
+        struct control *c = userdata;
+
+        log_warning("There are %u clients (MaxClients), one more was turned away",
+                    c->config.config->max_clients);
+}
+
 static int open_server(struct control *c, struct why *why) {
         static const struct server_method methods[] = {
                 { ASSISTANT ".Ask", on_ask },
@@ -516,6 +524,7 @@ static int open_server(struct control *c, struct why *why) {
                 .max_clients = config->max_clients,
                 .max_message_size = (size_t) config->max_message_kib * 1024,
                 .max_unsent_size = (size_t) config->max_unsent_kib * 1024,
+                .on_full = on_full,
         };
 
         return server_new(&c->server, c->config.loop, &server, why);

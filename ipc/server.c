@@ -73,6 +73,7 @@ struct server {
         LIST_HEAD(, peer) peers;
         LIST_HEAD(, call) calls;
         struct server_counters counters;
+        bool is_full; /* the last one who came found max_clients, which was told */
 
         /* The call that is being handled and its client, NULL as soon as it has ended: a handler
          * may end both. */
@@ -430,6 +431,23 @@ static void pause_accepting(struct server *s) {
                 (void) sd_event_source_set_enabled(s->listening, SD_EVENT_OFF);
 }
 
+/* Takes the descriptor over when it returns 0. */
+static int admit(struct server *s, int fd) {
+        int r;
+
+        if (!is_allowed(fd))
+                return -EPERM;
+        if (s->counters.n_clients >= s->config.max_clients) {
+                if (!s->is_full && s->config.on_full)
+                        s->config.on_full(s->config.userdata);
+                s->is_full = true;
+                return -EUSERS;
+        }
+        s->is_full = false;
+        r = peer_new(s, fd);
+        return r < 0 ? r : 0;
+}
+
 static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct server *s = userdata;
         _cleanup_(closep) int client_fd = -1;
@@ -443,8 +461,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
                 return 0;
         }
 
-        if (s->counters.n_clients >= s->config.max_clients || !is_allowed(client_fd) ||
-            peer_new(s, client_fd) < 0)
+        if (admit(s, client_fd) < 0)
                 s->counters.n_refused++;
         else
                 (void) TAKE_FD(client_fd);

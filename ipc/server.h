@@ -43,6 +43,10 @@ struct server_config {
         unsigned max_clients;
         size_t max_message_size;
         size_t max_unsent_size;
+
+        /* There are max_clients, and one more came: called for the first of those that come in a row.
+         * May be NULL; may not free the server. */
+        void (*on_full)(void *userdata);
 };
 
 struct server_counters {

@@ -437,6 +437,7 @@ def unreachable():
             c.call(ASSISTANT + "Status")
             r = d.ctl("doctor")
             assert r.returncode == 3 and "MaxClients=" in r.stdout and "takes calls" not in r.stdout, r
+        assert d.said().count("(MaxClients)") == 1, d.said()
         r = d.ctl("--socket", d.config, "doctor")
         assert r.returncode == 3 and "not a socket" in r.stdout, r
         d.stop(signal.SIGKILL)

@@ -33,7 +33,7 @@ struct scene {
         struct server *server;
         struct call *kept[8];
         size_t n_kept;
-        int n_gone, n_handled;
+        int n_gone, n_handled, n_full;
 };
 
 static inline int on_echo(struct call *call, json_t *parameters, void *userdata) {
@@ -94,6 +94,12 @@ static const struct server_method methods[] = {
         { "org.example.test.Fds", on_fds },   { NULL, NULL },
 };
 
+static void on_full(void *userdata) {
+        struct scene *s = userdata;
+
+        s->n_full++;
+}
+
 static const char *const interfaces[] = { description, NULL };
 
 static inline struct server_config scene_config(struct scene *s, int fd) {
@@ -109,6 +115,7 @@ static inline struct server_config scene_config(struct scene *s, int fd) {
                 .max_clients = MAX_CLIENTS,
                 .max_message_size = MAX_MESSAGE,
                 .max_unsent_size = MAX_UNSENT,
+                .on_full = on_full,
         };
 }
 

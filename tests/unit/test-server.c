@@ -353,14 +353,17 @@ static void test_too_many_clients(void) {
                 fds[i] = dial(&s);
         expect(server_counters(s.server).n_clients == MAX_CLIENTS);
         expect(server_counters(s.server).n_accepted == MAX_CLIENTS);
-        expect(server_counters(s.server).n_refused == 3);
+        expect(server_counters(s.server).n_refused == 3 && s.n_full == 1);
         expect(hears(fds[MAX_CLIENTS], "$"));
         tell(&s, fds[0], "{\"method\":\"org.example.test.Echo\",\"parameters\":{\"text\":\"x\"}}");
         expect(hears(fds[0], "{\"parameters\":{\"text\":\"x\"}}|"));
         closep(&fds[1]);
         settle(&s);
         fds[1] = dial(&s);
-        expect(server_counters(s.server).n_accepted == MAX_CLIENTS + 1);
+        expect(server_counters(s.server).n_accepted == MAX_CLIENTS + 1 && s.n_full == 1);
+        closep(&fds[MAX_CLIENTS]);
+        fds[MAX_CLIENTS] = dial(&s);
+        expect(server_counters(s.server).n_refused == 4 && s.n_full == 2);
         for (size_t i = 0; i < MAX_CLIENTS + 3; i++)
                 closep(&fds[i]);
         scene_close(&s);
