@@ -80,8 +80,14 @@ static void note_frame(struct conversation *c, const struct frame *frame) {
         c->timings.audio += (double) frame->n_valid * 1000 / FRAME_RATE;
         /* Frames of one block are dated back by what follows them in it: a later one may be the
          * earlier by some milliseconds. */
-        if ((frame->is_last || is_live(c)) && ms > c->timings.end_of_speech)
+        if (ms > c->timings.end_of_speech)
                 c->timings.end_of_speech = ms;
+}
+
+/* Whoever plays a file has done at its end, and not at its last word. */
+static void note_end(struct conversation *c, const struct sound *end) {
+        if (!is_live(c) && c->timings.n_frames > 0)
+                c->timings.end_of_speech = conversation_since_request(c, end->given_ns);
 }
 
 /* A file brings whole batches.  What comes as it is spoken is appended as soon as the model is free,
@@ -190,12 +196,13 @@ static int hear_frames(struct conversation *c) {
                         return r;
                 if (sound.kind == SOUND_FAILED)
                         return conversation_fail(c, fault, -EBADMSG, sound.why.text);
-                if (sound.kind == SOUND_END && sound.n_kept > 0) {
+                if (sound.kind == SOUND_END) {
+                        note_end(c, &sound);
+                        if (sound.n_kept == 0)
+                                return append(c, &n);
                         r = fall_back(c);
                         return r < 0 ? r : cut(c, sound.n_kept, n);
                 }
-                if (sound.kind == SOUND_END)
-                        return append(c, &n);
                 if (sound.kind == SOUND_PAUSE) {
                         r = append(c, &n);
                         if (r >= 0)
@@ -222,8 +229,6 @@ static int hear_frames(struct conversation *c) {
                 memcpy(c->samples + (size_t) n * FRAME_SAMPLES, sound.frame.samples,
                        sizeof(sound.frame.samples));
                 n++;
-                if (sound.frame.is_last)
-                        return append(c, &n);
                 r = is_batch(c, &sound, n) ? append(c, &n) : 0;
                 if (r < 0)
                         return r;

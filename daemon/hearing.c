@@ -13,6 +13,10 @@
  * doubts words that end with their last sound. */
 #define TAIL_FRAMES 4
 
+/* While the key is held, so much silence is kept back before it counts after all: it may be speech
+ * that is too faint to be found. */
+#define DOUBT_FRAMES 125 /* 5 s */
+
 /* Room for the backlog and for what may have to be looked back on. */
 #define CAPACITY 1024
 static_assert(HEARING_BACKLOG + HEARING_MAX_PREROLL_MS / FRAME_MS + ENDPOINT_ONSET_MAX < CAPACITY,
@@ -30,6 +34,8 @@ struct hearing {
         uint64_t head;
 
         bool is_listening, is_held, is_patient, has_begun, has_ended, is_speaking;
+        bool has_spoken;     /* a word was heard in this turn */
+        bool has_counted;    /* ... and frames of it may be or were taken */
         unsigned n_listened; /* frames pushed in this turn */
         struct limit limit;  /* ... since it has begun */
         unsigned n_kept;     /* of a turn that was cut, 0: it was not */
@@ -87,6 +93,7 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
         h->is_held = is_held;
         h->is_patient = false;
         h->has_begun = is_held;
+        h->has_spoken = h->has_counted = false;
         h->has_ended = false;
         h->n_listened = 0;
         h->limit = limit_of(max_frames);
@@ -95,7 +102,7 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
         h->is_pause_taken = false;
         h->next = h->ready = h->head;
         if (is_held) {
-                h->next = back(h, h->head, frames_of(h->config.preroll_ms));
+                h->next = h->ready = back(h, h->head, frames_of(h->config.preroll_ms));
                 h->limit.n_frames = (unsigned) (h->head - h->next);
         }
         endpoint_abandon(h->endpoint);
@@ -117,18 +124,25 @@ void hearing_set_limit(struct hearing *h, unsigned max_frames) {
 }
 
 static void end(struct hearing *h) {
+        /* What was said while the key was held is not lost on a deaf ear. */
+        if (h->is_held && !h->has_spoken)
+                h->ready = h->head;
         h->has_ended = true;
         h->is_speaking = false;
         endpoint_abandon(h->endpoint);
 }
 
-/* The first word: the turn reaches back to before it. */
+/* The first word: the turn reaches back to before it.  Where the key is held, what was said before it
+ * was pressed may belong to that word, so the pre-roll is counted from there. */
 static void begin_speech(struct hearing *h) {
         unsigned onset = endpoint_onset(h->endpoint), preroll = frames_of(h->config.preroll_ms);
+        uint64_t from = back(h, h->head - 1, h->is_held         ? onset + preroll
+                                             : onset > preroll ? onset
+                                                               : preroll);
 
-        h->has_begun = true;
-        h->next = back(h, h->head - 1, onset > preroll ? onset : preroll);
+        h->next = h->is_held && from < h->next ? h->next : from;
         h->ready = h->head;
+        h->has_begun = true;
         h->limit.n_frames = (unsigned) (h->head - h->next) - 1;
 }
 
@@ -147,6 +161,13 @@ static bool is_tail(const struct hearing *h, enum endpoint_verdict verdict) {
         return verdict == ENDPOINT_PAUSE && h->n_paused <= TAIL_FRAMES;
 }
 
+/* Whether all frames up to this one belong to the turn that has begun. */
+static bool counts(const struct hearing *h, enum endpoint_verdict verdict) {
+        if (h->is_held && h->head - h->ready >= DOUBT_FRAMES)
+                return true;
+        return verdict == ENDPOINT_START || verdict == ENDPOINT_SPEECH || is_tail(h, verdict);
+}
+
 static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         h->n_listened++;
         if (verdict == ENDPOINT_PAUSE) {
@@ -155,12 +176,13 @@ static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
                 h->n_paused = 0;
                 h->is_pause_taken = false;
         }
-        if (h->is_held)
-                h->ready = h->head;
-        else if (verdict == ENDPOINT_START && !h->has_begun)
+        if (verdict == ENDPOINT_START && !h->has_counted)
                 begin_speech(h);
-        else if (h->has_begun && (verdict == ENDPOINT_SPEECH || is_tail(h, verdict)))
+        h->has_spoken |= verdict == ENDPOINT_START;
+        if (h->has_begun && counts(h, verdict)) {
                 h->ready = h->head;
+                h->has_counted = true;
+        }
 
         if (h->has_begun ? is_full(h, verdict)
                          : !h->is_patient && h->n_listened >= frames_of(h->config.patience_ms))
@@ -195,8 +217,9 @@ void hearing_finish(struct hearing *h) {
         if (!h->is_listening || h->has_ended)
                 return;
 
-        /* Also what was kept back as a pause, because a word may just have begun in it. */
-        if (h->has_begun)
+        /* Also what was kept back as a pause, because a word may just have begun in it.  Who holds the
+         * key lets go of it after the last word. */
+        if (h->has_begun && !h->is_held)
                 h->ready = h->head;
         end(h);
 }

@@ -14,8 +14,10 @@
  *
  * Unless the key is held, a turn begins with the first word, pre-roll included, and ends with a
  * silence of end_ms; of a pause only the beginning is handed over until speech goes on, so that the
- * silence at the end costs the model next to nothing.  While the key is held, everything counts from
- * the pre-roll to hearing_finish().
+ * silence at the end costs the model next to nothing.  While the key is held, a turn lasts until
+ * hearing_finish(), whatever is silent; of the silence before the first word and after the last one
+ * as little is handed over, unless it is so long that it may be a voice that is not found.  If no word
+ * is found, all counts.
  * Frames that the model has not taken wait here, at most HEARING_BACKLOG of them; a turn that would
  * need more is cut.  Owned by the pipeline thread. */
 struct hearing;

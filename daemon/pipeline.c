@@ -14,7 +14,6 @@
 #include "daemon/command.h"
 #include "daemon/hearing.h"
 #include "daemon/interruption.h"
-#include "daemon/limit.h"
 #include "daemon/thread.h"
 
 #define PIPELINE_MAX_JOBS 4
@@ -40,7 +39,6 @@
 #define PIPELINE_LEVEL_FRAMES 3
 
 DEFINE_CLEANUP(struct source *, source_close)
-DEFINE_CLEANUP(struct endpoint *, endpoint_free)
 
 struct pipeline {
         const struct config *config; /* not owned */
@@ -299,19 +297,69 @@ static int pace(struct pipeline *p, uint64_t due_ns) {
         return 0;
 }
 
+static int new_hearing(struct pipeline *p, struct hearing **ret) {
+        const struct hearing_config config = {
+                .end_ms = p->config->end_silence_ms,
+                .preroll_ms = p->config->preroll_ms,
+                .patience_ms = p->config->patience_ms,
+                .speculate_ms = p->config->speculate_ms,
+        };
+
+        return hearing_new(ret, &config);
+}
+
 static int push_end(struct pipeline *p, unsigned n_kept) {
-        const struct sound end = { .kind = SOUND_END, .turn = p->turn, .n_kept = n_kept };
+        const struct sound end = {
+                .kind = SOUND_END,
+                .turn = p->turn,
+                .n_kept = n_kept,
+                .given_ns = clock_now_ns(),
+        };
 
         return push(p, &end);
 }
 
-/* Frame k of speech that begins now is complete (k + 1) * 40 ms from now. */
+/* What of a file belongs to the turn, when there is room for it. */
+static int push_heard(struct pipeline *p, struct hearing *hearing, struct sound *sound, unsigned *n) {
+        int r;
+
+        while (hearing_take(hearing, &sound->frame)) {
+                sound->given_ns = clock_now_ns();
+                r = push(p, sound);
+                if (r < 0)
+                        return r;
+                (*n)++;
+        }
+        return 0;
+}
+
+/* The next frame of a file, when it is due: frame k of speech that begins now is complete
+ * (k + 1) * 40 ms from now. */
+static int next_frame(struct pipeline *p,
+                      const struct pipeline_job *job,
+                      struct source *source,
+                      uint64_t began_ns,
+                      struct frame *ret,
+                      struct why *why) {
+        int r;
+
+        r = source_read(source, ret, why);
+        if (r < 0)
+                return r;
+        r = job->realtime ? pace(p, began_ns + (ret->sequence + 1) * PIPELINE_FRAME_NS) : 0;
+        if (r < 0)
+                return r;
+        ret->captured_ns = ret->framed_ns = clock_now_ns();
+        return 0;
+}
+
+/* A file is heard as if a key were held while it plays. */
 static int
 play(struct pipeline *p, const struct pipeline_job *job, struct source *source, struct why *why) {
-        struct limit limit = limit_of(job->max_seconds * FRAMES_PER_SECOND);
-        _cleanup_(endpoint_freep) struct endpoint *endpoint = NULL;
+        _cleanup_(hearing_freep) struct hearing *hearing = NULL;
         uint64_t began = clock_now_ns();
-        bool is_full;
+        struct frame frame = {};
+        unsigned n_pushed = 0, n_kept;
         struct sound sound = {
                 .kind = SOUND_FRAME,
                 .turn = job->turn,
@@ -319,30 +367,27 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
         };
         int r;
 
-        /* A new one, so that where a sound is cut does not depend on the one before. */
-        r = endpoint_new(&endpoint, &ENDPOINT_DEFAULTS);
+        /* A new one, so that what is heard of a file does not depend on the one before. */
+        r = new_hearing(p, &hearing);
         if (r < 0)
                 return r;
+        hearing_begin(hearing, true, job->max_seconds * FRAMES_PER_SECOND);
 
-        for (;;) {
-                r = source_read(source, &sound.frame, why);
-                if (r <= 0)
-                        return r;
-
-                if (job->realtime) {
-                        r = pace(p, began + (sound.frame.sequence + 1) * PIPELINE_FRAME_NS);
-                        if (r < 0)
-                                return r;
-                }
-                sound.given_ns = clock_now_ns();
-                sound.frame.captured_ns = sound.frame.framed_ns = sound.given_ns;
-                r = push(p, &sound);
+        do {
+                r = next_frame(p, job, source, began, &frame, why);
                 if (r < 0)
                         return r;
-                is_full = limit_push(&limit, endpoint_push(endpoint, &sound.frame));
-                if (is_full && !sound.frame.is_last)
-                        return push_end(p, limit_kept(&limit));
-        }
+                hearing_push(hearing, &frame);
+                if (frame.is_last)
+                        hearing_finish(hearing);
+                r = push_heard(p, hearing, &sound, &n_pushed);
+                if (r < 0)
+                        return r;
+        } while (!frame.is_last && !hearing_has_ended(hearing));
+
+        /* What does not fit is told even when nobody spoke just then. */
+        n_kept = hearing_n_kept(hearing) > 0 ? hearing_n_kept(hearing) : n_pushed;
+        return push_end(p, frame.is_last ? 0 : n_kept);
 }
 
 static int open_source(struct pipeline *p,
@@ -438,13 +483,12 @@ static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, 
 
 static int
 listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
-        const struct sound end = { .kind = SOUND_END, .turn = job->turn };
         int r;
 
         /* Speech that was meant for this job is gone when the microphone was muted, or another turn
          * has listened. */
         if (job->is_uncalled && !(p->is_waiting && hearing_has_begun(p->hearing)))
-                return push(p, &end);
+                return push_end(p, 0);
         if (!job->is_uncalled)
                 hearing_begin(p->hearing, job->is_held, job->max_frames);
         p->is_listening = true;
@@ -502,12 +546,6 @@ static int open_ears(struct pipeline *p) {
                 .ring_ms = PIPELINE_RING_MS,
                 .wake_fd = p->sounds->room_fd,
         };
-        const struct hearing_config hearing = {
-                .end_ms = config->end_silence_ms,
-                .preroll_ms = config->preroll_ms,
-                .patience_ms = config->patience_ms,
-                .speculate_ms = config->speculate_ms,
-        };
         int r;
 
         r = device_new(&p->device, &capture);
@@ -521,7 +559,7 @@ static int open_ears(struct pipeline *p) {
                 .userdata = p,
         };
         microphone_init(&p->microphone);
-        return hearing_new(&p->hearing, &hearing);
+        return new_hearing(p, &p->hearing);
 }
 
 int pipeline_new(struct pipeline **ret, const struct config *config, struct sound_queue *sounds) {

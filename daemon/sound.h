@@ -17,7 +17,7 @@
 enum sound_kind {
         SOUND_FRAME,
         SOUND_PAUSE,  /* the last frame may have been the last of all */
-        SOUND_END,    /* no more frames will come, and none of them was marked as the last */
+        SOUND_END,    /* no more frames will come */
         SOUND_FAILED, /* no more frames will come; why */
 };
 
@@ -28,7 +28,7 @@ struct sound {
         bool is_live;      /* it comes at the speed of speech */
         unsigned n_behind; /* frames that wait behind this one, not in this queue */
         unsigned n_kept;   /* of an end: the turn was cut after so many frames; 0: it was not */
-        uint64_t given_ns; /* of a frame: when it was known to belong to the turn */
+        uint64_t given_ns; /* when a frame was known to belong to the turn, or the end came */
         union {
                 struct frame frame;
                 struct why why;

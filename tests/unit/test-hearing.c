@@ -159,20 +159,82 @@ static void nobody_speaks(void) {
         hearing_free(h);
 }
 
-static void a_held_key_takes_everything(void) {
+/* Of the silence before and after it as much as of any turn, however late the key is let go. */
+static void a_held_key_takes_what_is_said(void) {
+        uint64_t first = 0;
+        unsigned n;
+
+        open_world(2000);
+        push(false, 100);
+        hearing_begin(h, true, 750);
+        push(false, 60);
+        expect(hearing_n_ready(h) == 0);
+        push(true, 20);
+        push(false, 60);
+        push(true, 20);
+        push(false, 60);
+        expect(!hearing_has_ended(h));
+        hearing_finish(h);
+        expect(hearing_has_ended(h));
+        push(false, 10);
+        n = take(&first);
+        expect(first >= 145 && first < 160 && first + n >= 262 && first + n < 280);
+        hearing_free(h);
+}
+
+/* It may be a voice that is too faint. */
+static void a_held_key_without_a_word_takes_everything(void) {
         uint64_t first = 0;
 
         open_world(2000);
         push(false, 100);
         hearing_begin(h, true, 750);
         push(false, 100);
-        push(true, 10);
-        push(false, 100);
-        expect(!hearing_has_ended(h));
         hearing_finish(h);
-        expect(hearing_has_ended(h));
-        push(false, 10);
-        expect(take(&first) == 215 && first == 95);
+        expect(take(&first) == 105 && first == 95);
+        hearing_abandon(h);
+
+        /* ... also up to the limit. */
+        hearing_begin(h, true, 100);
+        push(false, 200);
+        expect(hearing_has_ended(h) && take(&first) == 100 && first == 195);
+        hearing_free(h);
+}
+
+static void long_silence_while_the_key_is_held_counts_after_all(void) {
+        uint64_t first = 0;
+        unsigned n;
+
+        open_world(2000);
+        hearing_begin(h, true, 750);
+        push(false, 130);
+        n = take(&first);
+        expect(first == 0 && n >= 120);
+        /* The first word takes nothing twice. */
+        push(false, 20);
+        push(true, 10);
+        n += take(&(uint64_t){ 0 });
+        push(false, 140);
+        n += take(&(uint64_t){ 0 });
+        expect(n >= 280);
+        push(true, 10);
+        hearing_finish(h);
+        n += take(&(uint64_t){ 0 });
+        expect(n == n_pushed);
+        hearing_free(h);
+}
+
+/* Whoever spoke already when he pressed it is not cut short. */
+static void the_preroll_of_a_held_key_is_kept(void) {
+        uint64_t first = 0;
+
+        open_world(2000);
+        push(false, 100);
+        push(true, 5);
+        hearing_begin(h, true, 750);
+        push(true, 20);
+        hearing_finish(h);
+        expect(take(&first) == 25 && first == 100);
         hearing_free(h);
 }
 
@@ -207,6 +269,7 @@ static void no_preroll_from_before_a_gap(void) {
         push(false, 2);
         hearing_begin(h, true, 750);
         push(false, 1);
+        hearing_finish(h);
         expect(take(&first) == 4 && first == 100);
         hearing_free(h);
 }
@@ -221,11 +284,11 @@ static void no_preroll_from_before_the_microphone_was_closed(void) {
         hearing_begin(h, true, 750);
         expect(hearing_n_ready(h) == 0);
         push(false, 3);
-        expect(take(&first) == 3 && first == 100);
         /* Lost within the turn, it only has a gap. */
-        push(false, 2);
         hearing_forget(h);
-        expect(take(&first) == 2);
+        push(false, 2);
+        hearing_finish(h);
+        expect(take(&first) == 5 && first == 100);
         hearing_free(h);
 }
 
@@ -283,6 +346,7 @@ static void what_a_slow_model_leaves_is_bounded(void) {
         hearing_abandon(h);
         hearing_begin(h, true, 100);
         push(false, 10);
+        hearing_finish(h);
         expect(take(&first) >= 10 && hearing_n_ready(h) == 0);
         hearing_free(h);
 }
@@ -312,7 +376,13 @@ int main(void) {
         rule("a pause is kept back until speech goes on",
              a_pause_is_kept_back_until_speech_goes_on);
         rule("when nobody speaks it ends with nothing", nobody_speaks);
-        rule("a held key takes everything, pre-roll too", a_held_key_takes_everything);
+        rule("a held key takes what is said, however late it is let go",
+             a_held_key_takes_what_is_said);
+        rule("a held key without a word takes everything, pre-roll too",
+             a_held_key_without_a_word_takes_everything);
+        rule("long silence while the key is held counts after all",
+             long_silence_while_the_key_is_held_counts_after_all);
+        rule("the pre-roll of a held key is kept", the_preroll_of_a_held_key_is_kept);
         rule("finish ends speech at once", finish_ends_speech_at_once);
         rule("no pre-roll from before a gap", no_preroll_from_before_a_gap);
         rule("no pre-roll from before the microphone was closed",
