@@ -420,6 +420,14 @@ static int play_file(struct pipeline *p, const struct pipeline_job *job, struct 
         return r < 0 ? r : play(p, job, source, why);
 }
 
+/* How many of the frames that could be taken find no room in the queue behind the next one. */
+static unsigned n_left_behind(const struct pipeline *p) {
+        size_t n_room = SOUND_QUEUE_FRAMES - 1 - spsc_count(&p->sounds->queue);
+        size_t n_ready = hearing_n_ready(p->hearing);
+
+        return n_ready > n_room ? (unsigned) (n_ready - n_room) : 0;
+}
+
 /* What can be handed over at once. */
 static void hand_over(struct pipeline *p, uint64_t turn) {
         struct sound sound = {
@@ -433,7 +441,7 @@ static void hand_over(struct pipeline *p, uint64_t turn) {
 
         while (spsc_count(&p->sounds->queue) < SOUND_QUEUE_FRAMES &&
                hearing_take(p->hearing, &sound.frame)) {
-                sound.n_behind = (unsigned) hearing_n_ready(p->hearing);
+                sound.n_behind = n_left_behind(p);
                 (void) spsc_push(&p->sounds->queue, &sound, 1);
                 any = true;
         }
