@@ -39,10 +39,6 @@ class Mouth(threading.Thread):
         with self.lock:
             self.words += data
 
-    def has_spoken(self):
-        with self.lock:
-            return not self.words
-
     def next_chunk(self, i):
         with self.lock:
             if self.is_dead_silent:
@@ -52,7 +48,7 @@ class Mouth(threading.Thread):
         return chunk + noise[len(chunk):]
 
     def run(self):
-        fd, due, i = -1, time.monotonic(), 0
+        fd, due, i, chunk = -1, time.monotonic(), 0, None
         while not self.stops:
             due += CHUNK / RATE
             time.sleep(max(0, due - time.monotonic()))
@@ -60,10 +56,12 @@ class Mouth(threading.Thread):
                 if fd < 0:
                     fd = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
                     due = time.monotonic()
-                os.write(fd, self.next_chunk(i))
+                chunk = chunk or self.next_chunk(i)
+                os.write(fd, chunk)
+                chunk = None
                 i += 1
             except BlockingIOError:
-                pass
+                pass  # the server sleeps, and a word that was not written is still to be said
             except OSError:
                 if fd >= 0:
                     os.close(fd)

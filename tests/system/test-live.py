@@ -85,11 +85,10 @@ def is_heard(name, metered=False, **parameters):
     for _ in range(4):
         with contextlib.closing(daemon.client()) as c:
             open_turn(c, metered, **parameters)
-            sound.mouth.say(name)
-            if parameters.get("hold"):
-                wait_until(sound.mouth.has_spoken, "all is said")
-                # What was written last is still on its way through the server.
-                level_has_fallen(daemon)
+            if not parameters.get("hold"):
+                sound.mouth.say(name)
+            else:
+                say_to_the_end(name)
                 with contextlib.closing(daemon.client()) as other:
                     assert other.call(ASSISTANT + "Finish")["parameters"]["finished"]
             turn = end_turn(c)
@@ -100,12 +99,18 @@ def is_heard(name, metered=False, **parameters):
     raise AssertionError(f"{name} was not understood")
 
 
-def level_has_fallen(d):
-    """Waits until the meter has seen speech end."""
-    quiet = 0
-    with contextlib.closing(d.client()) as c:
-        for reply in c.stream(ASSISTANT + "Level"):
-            quiet = quiet + 1 if -119 < reply["parameters"]["rms"] < -50 else 0
+def say_to_the_end(name):
+    """Says it, and waits until the meter has seen it begin and end: what was written is still on its
+    way through the server for a while."""
+    with contextlib.closing(daemon.client()) as c:
+        levels = c.stream(ASSISTANT + "Level")
+        next(levels)
+        sound.mouth.say(name)
+        has_begun, quiet = False, 0
+        for reply in levels:
+            is_loud = reply["parameters"]["rms"] >= -50
+            has_begun |= is_loud
+            quiet = 0 if is_loud or not has_begun else quiet + 1
             if quiet == 3:
                 return
 
@@ -300,11 +305,24 @@ def hands_free(mode):
         finally:
             c.call(ASSISTANT + "SetMode", {"mode": "push"})
     wait_microphone("closed")
+    # What was heard last may still be answered, and who is answered may follow up in any mode.
+    wait_until(lambda: status()["state"] == "idle", "the last turn is over")
 
 
-def watched_turn(watcher):
-    """The next turn, of which all is told in order."""
-    kinds = []
+def n_heard():
+    """How often speech was heard, whether it was answered or ignored."""
+    now = status()
+    return now["turns"] + now["ignored_segments"]
+
+
+def watched_answer(watcher, name):
+    """Says it, and returns the turn that answers, of which all is told in order; None if it was
+    taken for nothing, of which a watcher is told no end."""
+    n_before, n_ignored, kinds = n_heard(), status()["ignored_segments"], []
+    sound.mouth.say(name)
+    wait_until(lambda: n_heard() > n_before, f"{name} is heard")
+    if status()["ignored_segments"] > n_ignored:
+        return None
     while True:
         event = watcher.receive()["parameters"]["event"]
         if event["kind"] == "transcript":
@@ -315,13 +333,19 @@ def watched_turn(watcher):
             return event["turn"]
 
 
+def is_understood(watcher, name, transcript):
+    turn = watched_answer(watcher, name)
+    print(f"# heard '{turn and turn['heard']}'")
+    if not turn or turn["heard"] != transcript:
+        return None
+    assert turn["source"] == "microphone" and turn["outcome"] == "answered", turn
+    return turn
+
+
 def say_until(watcher, name, transcript):
+    """As is_heard(), more than one try."""
     for _ in range(4):
-        sound.mouth.say(name)
-        turn = watched_turn(watcher)
-        print(f"# heard '{turn['heard']}'")
-        if turn["heard"] == transcript:
-            assert turn["source"] == "microphone" and turn["outcome"] == "answered", turn
+        if turn := is_understood(watcher, name, transcript):
             return turn
     raise AssertionError(f"{name} was not understood")
 
@@ -377,11 +401,12 @@ def wake_phrase():
 
 def follow_up():
     with hands_free("wake") as watcher:
-        turn = say_until(watcher, "hey-gemma.espeak-annie.wav", "hey gemma")
-        assert turn["calls"][0]["name"] == "wake", turn
-        sound.mouth.say(TIME)
-        turn = watched_turn(watcher)
-        assert turn["heard"] == "what time is it", turn
+        for _ in range(4):
+            turn = say_until(watcher, "hey-gemma.espeak-annie.wav", "hey gemma")
+            assert turn["calls"][0]["name"] == "wake", turn
+            if is_understood(watcher, TIME, "what time is it"):
+                return
+    raise AssertionError("what follows the phrase was not understood")
 
 
 def muted_hands_free():
@@ -448,11 +473,10 @@ def ctl_listen():
             p = subprocess.Popen([GEMMACTL, "listen", *(["--hold"] if hold else [])], env=daemon.environment,
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             wait_microphone("live")
-            sound.mouth.say(MUSIC)
             if hold:
-                wait_until(sound.mouth.has_spoken, "all is said")
-                level_has_fallen(daemon)
+                say_to_the_end(MUSIC)
             else:
+                sound.mouth.say(MUSIC)
                 # Not held, nothing on standard input matters, and its end neither.
                 p.stdin.flush()
                 while p.poll() is None:
