@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Score a pocket model: which recordings are answered with the right call.
 
-    python evaluate.py MODEL.gguf --corpus CORPUS [--noise clean 20 10]
+    python evaluate.py MODEL.gguf --corpus CORPUS [--noise clean 20 10] [--silence 1]
                                                            held-out voices, by engine and intent
     python evaluate.py MODEL.gguf --corpus CORPUS --others         speech that is no command
     python evaluate.py MODEL.gguf --speech ../tests/speech         recordings with expected.tsv
@@ -36,6 +36,7 @@ import train
 import vocabulary as vocabularies
 
 LONGEST_ANSWER = 80
+SILENCE = 0.1              # seconds before and after a clip
 
 
 @torch.no_grad()
@@ -124,14 +125,19 @@ def false_accepts(program, folder, wake, show):
               f"{row['obeyed'] / row['hours']:9.1f} {row['woken']:4} ({row['woken'] / row['hours']:.1f} per hour)")
 
 
-def corpus_clips(folder, split, decibel, seed=0):
-    """Clips of held-out voices, with noise at this distance below the speech if asked for."""
+def corpus_clips(folder, split, decibel, silence=SILENCE, seed=0):
+    """Clips of held-out voices with silence around them, and with noise at this distance below the
+    speech if asked for, which fills the silence too."""
     lines, audio, offsets = corpus.load(folder, split)
     rng = np.random.default_rng(seed)
     clips = []
     for a, b in zip(offsets, offsets[1:]):
-        samples = np.pad(audio[a:b].astype(np.float32) / 32768, 1600)
-        clips.append(samples if decibel is None else augment.add_noise(samples, decibel, rng))
+        samples = np.pad(audio[a:b].astype(np.float32) / 32768, int(silence * augment.RATE))
+        if decibel is not None:
+            # add_noise() measures all it is given, of which more or less is silence.
+            share = len(samples) / (b - a + 2 * SILENCE * augment.RATE)
+            samples = augment.add_noise(samples, decibel - 10 * np.log10(share), rng)
+        clips.append(samples)
     return lines, clips
 
 
@@ -167,7 +173,7 @@ def decibel(text):
 def clips_of(args, noise):
     if args.speech:
         return speech_clips(args.speech)
-    return corpus_clips(args.corpus, "others" if args.others else "valid", noise)
+    return corpus_clips(args.corpus, "others" if args.others else "valid", noise, args.silence)
 
 
 @dataclass
@@ -235,6 +241,8 @@ def main():
     options.add_argument("--typed", action="store_true")
     options.add_argument("--noise", nargs="+", type=decibel, default=[None], metavar="DECIBEL",
                          help="that the noise lies below the speech, or clean; each is a column")
+    options.add_argument("--silence", type=float, default=SILENCE, metavar="SECONDS",
+                         help="before and after each clip (%(default)s)")
     options.add_argument("--gemmactl", help="program to ask instead of running the model here")
     options.add_argument("--show", action="store_true", help="print what was wrong")
     options.add_argument("--threads", type=int, default=2)
