@@ -22,7 +22,7 @@
 #define GATE_FIRST_LOOK 20 /* frames */
 #define GATE_LAST_LOOK  36
 #define GATE_LOOK_EVERY 4
-#define GATE_SURE       (-0.15f) /* natural logarithm of a probability */
+#define GATE_SURE       (-0.5f) /* natural logarithm of a probability */
 
 struct gate {
         struct engine *engine;   /* owned; the pocket model */
