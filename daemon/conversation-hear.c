@@ -84,9 +84,9 @@ static void note_frame(struct conversation *c, const struct frame *frame) {
                 c->timings.end_of_speech = ms;
 }
 
-/* Whoever plays a file has done at its end, and not at its last word. */
+/* Whoever plays a file has done at its end, and not at its last word; so has who holds the key. */
 static void note_end(struct conversation *c, const struct sound *end) {
-        if (!is_live(c) && c->timings.n_frames > 0)
+        if (end->given_ns > 0 && c->timings.n_frames > 0)
                 c->timings.end_of_speech = conversation_since_request(c, end->given_ns);
 }
 

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "daemon/limit.h"
@@ -13,12 +14,12 @@
  * doubts words that end with their last sound. */
 #define TAIL_FRAMES 4
 
-/* While the key is held, so much silence is kept back before it counts after all: it may be speech
- * that is too faint to be found. */
-#define DOUBT_FRAMES 125 /* 5 s */
+/* Louder than the room by so much, a frame may be speech. */
+#define LOUD_DB 6
 
 /* Room for the backlog and for what may have to be looked back on. */
 #define CAPACITY 1024
+static_assert(HEARING_DOUBT_MS / FRAME_MS < HEARING_BACKLOG, "a doubt would be cut");
 static_assert(HEARING_BACKLOG + HEARING_MAX_PREROLL_MS / FRAME_MS + ENDPOINT_ONSET_MAX < CAPACITY,
               "the ring is too small");
 
@@ -39,7 +40,7 @@ struct hearing {
         unsigned n_listened; /* frames pushed in this turn */
         struct limit limit;  /* ... since it has begun */
         unsigned n_kept;     /* of a turn that was cut, 0: it was not */
-        unsigned n_paused;   /* frames that were judged a pause, one after the other */
+        unsigned n_paused;   /* frames that were judged no speech, one after the other */
         bool is_pause_taken; /* ... and this was told */
         unsigned pause_ms;   /* so long it is silent before the first of them */
 };
@@ -132,18 +133,44 @@ static void end(struct hearing *h) {
         endpoint_abandon(h->endpoint);
 }
 
-/* The first word: the turn reaches back to before it.  Where the key is held, what was said before it
- * was pressed may belong to that word, so the pre-roll is counted from there. */
+static bool is_loud(const struct hearing *h, uint64_t i) {
+        const float *samples = h->ring[i % CAPACITY].samples;
+        float sum = 0;
+
+        for (unsigned k = 0; k < FRAME_SAMPLES; k++)
+                sum += samples[k] * samples[k];
+        return 10 * log10f(sum / FRAME_SAMPLES + 1e-12f) > endpoint_noise_db(h->endpoint) + LOUD_DB;
+}
+
+/* Where the first word of a held turn begins, which is certain to have begun at the given frame.
+ * Before it knew the room, the endpointer may have taken faint syllables for it, and what was said
+ * when the key was pressed is too short for it. */
+static uint64_t first_word(const struct hearing *h, uint64_t certain) {
+        for (uint64_t i = h->next; i < certain; i++)
+                if (is_loud(h, i))
+                        return i;
+        return certain;
+}
+
+/* The turn reaches back to before its first word. */
 static void begin_speech(struct hearing *h) {
         unsigned onset = endpoint_onset(h->endpoint), preroll = frames_of(h->config.preroll_ms);
-        uint64_t from = back(h, h->head - 1, h->is_held         ? onset + preroll
-                                             : onset > preroll ? onset
-                                                               : preroll);
+        uint64_t from;
 
-        h->next = h->is_held && from < h->next ? h->next : from;
+        if (h->is_held) {
+                from = first_word(h, back(h, h->head - 1, onset));
+                if (from > h->next)
+                        h->next = from - h->next > preroll ? from - preroll : h->next;
+        } else {
+                h->next = back(h, h->head - 1, onset > preroll ? onset : preroll);
+        }
         h->ready = h->head;
         h->has_begun = true;
         h->limit.n_frames = (unsigned) (h->head - h->next) - 1;
+}
+
+static bool is_speech(enum endpoint_verdict verdict) {
+        return verdict == ENDPOINT_START || verdict == ENDPOINT_SPEECH;
 }
 
 /* Too long, for the model's ear or for its speed.  Nothing is lost when nobody speaks just then. */
@@ -152,29 +179,34 @@ static bool is_full(struct hearing *h, enum endpoint_verdict verdict) {
 
         if (!is_too_long && h->head - h->next < HEARING_BACKLOG)
                 return false;
-        if (verdict == ENDPOINT_START || verdict == ENDPOINT_SPEECH)
+        if (is_speech(verdict))
                 h->n_kept = limit_kept(&h->limit);
         return true;
 }
 
-static bool is_tail(const struct hearing *h, enum endpoint_verdict verdict) {
-        return verdict == ENDPOINT_PAUSE && h->n_paused <= TAIL_FRAMES;
+/* Silence for as long as this may be a voice that is not found. */
+static bool is_doubtful(const struct hearing *h) {
+        unsigned n_doubt = frames_of(HEARING_DOUBT_MS);
+
+        if (n_doubt > h->limit.max_frames)
+                n_doubt = h->limit.max_frames;
+        return h->is_held && h->head - h->ready >= n_doubt;
 }
 
 /* Whether all frames up to this one belong to the turn that has begun. */
 static bool counts(const struct hearing *h, enum endpoint_verdict verdict) {
-        if (h->is_held && h->head - h->ready >= DOUBT_FRAMES)
-                return true;
-        return verdict == ENDPOINT_START || verdict == ENDPOINT_SPEECH || is_tail(h, verdict);
+        bool is_tail = h->has_spoken && h->n_paused <= TAIL_FRAMES;
+
+        return is_speech(verdict) || is_tail || is_doubtful(h);
 }
 
 static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         h->n_listened++;
-        if (verdict == ENDPOINT_PAUSE) {
-                h->n_paused++;
-        } else {
+        if (is_speech(verdict)) {
                 h->n_paused = 0;
                 h->is_pause_taken = false;
+        } else {
+                h->n_paused++;
         }
         if (verdict == ENDPOINT_START && !h->has_counted)
                 begin_speech(h);
@@ -217,8 +249,8 @@ void hearing_finish(struct hearing *h) {
         if (!h->is_listening || h->has_ended)
                 return;
 
-        /* Also what was kept back as a pause, because a word may just have begun in it.  Who holds the
-         * key lets go of it after the last word. */
+        /* Also what was kept back as a pause, because a word may just have begun in it.  Who holds
+         * the key lets go of it after the last word. */
         if (h->has_begun && !h->is_held)
                 h->ready = h->head;
         end(h);

@@ -10,19 +10,21 @@
 #include "audio/frame.h"
 #include "base/cleanup.h"
 
-/* Decides which frames of the microphone belong to a turn.  Time is counted in frames only.
+/* Decides which frames of the microphone, or of a file, belong to a turn.  Time is counted in frames
+ * only.
  *
  * Unless the key is held, a turn begins with the first word, pre-roll included, and ends with a
  * silence of end_ms; of a pause only the beginning is handed over until speech goes on, so that the
  * silence at the end costs the model next to nothing.  While the key is held, a turn lasts until
  * hearing_finish(), whatever is silent; of the silence before the first word and after the last one
- * as little is handed over, unless it is so long that it may be a voice that is not found.  If no word
- * is found, all counts.
+ * as little is handed over.  If no word is found, all counts, and so does silence of
+ * HEARING_DOUBT_MS: it may be a voice that is too faint.
  * Frames that the model has not taken wait here, at most HEARING_BACKLOG of them; a turn that would
  * need more is cut.  Owned by the pipeline thread. */
 struct hearing;
 
-#define HEARING_BACKLOG 750 /* 30 s */
+#define HEARING_BACKLOG  750 /* 30 s */
+#define HEARING_DOUBT_MS 15000
 
 struct hearing_config {
         unsigned end_ms;

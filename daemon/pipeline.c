@@ -308,19 +308,21 @@ static int new_hearing(struct pipeline *p, struct hearing **ret) {
         return hearing_new(ret, &config);
 }
 
-static int push_end(struct pipeline *p, unsigned n_kept) {
+/* ended_ns: when whoever played or held the key had done; 0: when he spoke last. */
+static int push_end(struct pipeline *p, unsigned n_kept, uint64_t ended_ns) {
         const struct sound end = {
                 .kind = SOUND_END,
                 .turn = p->turn,
                 .n_kept = n_kept,
-                .given_ns = clock_now_ns(),
+                .given_ns = ended_ns,
         };
 
         return push(p, &end);
 }
 
 /* What of a file belongs to the turn, when there is room for it. */
-static int push_heard(struct pipeline *p, struct hearing *hearing, struct sound *sound, unsigned *n) {
+static int
+push_heard(struct pipeline *p, struct hearing *hearing, struct sound *sound, unsigned *n) {
         int r;
 
         while (hearing_take(hearing, &sound->frame)) {
@@ -387,7 +389,7 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
 
         /* What does not fit is told even when nobody spoke just then. */
         n_kept = hearing_n_kept(hearing) > 0 ? hearing_n_kept(hearing) : n_pushed;
-        return push_end(p, frame.is_last ? 0 : n_kept);
+        return push_end(p, frame.is_last ? 0 : n_kept, clock_now_ns());
 }
 
 static int open_source(struct pipeline *p,
@@ -400,7 +402,7 @@ static int open_source(struct pipeline *p,
         struct source_config config = {
                 .input = {
                         .stall_ms = stall_ms,
-                        .total_ms = max_ms + stall_ms,
+                        .total_ms = max_ms + HEARING_DOUBT_MS + stall_ms,
                         .is_over = is_over,
                         .bell_fd = p->sounds->room_fd,
                         .userdata = p,
@@ -479,7 +481,8 @@ static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, 
 
                 hand_over(p, job->turn);
                 if (hearing_has_ended(p->hearing) && hearing_n_ready(p->hearing) == 0)
-                        return push_end(p, hearing_n_kept(p->hearing));
+                        return push_end(p, hearing_n_kept(p->hearing),
+                                        job->is_held ? clock_now_ns() : 0);
                 if (!hearing_has_ended(p->hearing)) {
                         r = check_microphone(p, began, why);
                         if (r < 0)
@@ -496,7 +499,7 @@ listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct 
         /* Speech that was meant for this job is gone when the microphone was muted, or another turn
          * has listened. */
         if (job->is_uncalled && !(p->is_waiting && hearing_has_begun(p->hearing)))
-                return push_end(p, 0);
+                return push_end(p, 0, 0);
         if (!job->is_uncalled)
                 hearing_begin(p->hearing, job->is_held, job->max_frames);
         p->is_listening = true;

@@ -28,7 +28,7 @@ struct sound {
         bool is_live;      /* it comes at the speed of speech */
         unsigned n_behind; /* frames that wait behind this one, not in this queue */
         unsigned n_kept;   /* of an end: the turn was cut after so many frames; 0: it was not */
-        uint64_t given_ns; /* when a frame was known to belong to the turn, or the end came */
+        uint64_t given_ns; /* when a frame was known to belong to the turn, or somebody ended it */
         union {
                 struct frame frame;
                 struct why why;
