@@ -14,8 +14,10 @@
  * doubts words that end with their last sound. */
 #define TAIL_FRAMES 4
 
-/* Louder than the room by so much, a frame may be speech. */
-#define LOUD_DB 6
+/* A frame may be speech that is by 6 dB louder than the room, and by no more than 15 dB fainter than
+ * what is speech for certain. */
+#define ABOVE_ROOM    4.0f
+#define BELOW_LOUDEST 0.03f
 
 /* Room for the backlog and for what may have to be looked back on. */
 #define CAPACITY 1024
@@ -133,21 +135,27 @@ static void end(struct hearing *h) {
         endpoint_abandon(h->endpoint);
 }
 
-static bool is_loud(const struct hearing *h, uint64_t i) {
+/* The power of a frame that waits. */
+static float power_of(const struct hearing *h, uint64_t i) {
         const float *samples = h->ring[i % CAPACITY].samples;
         float sum = 0;
 
         for (unsigned k = 0; k < FRAME_SAMPLES; k++)
                 sum += samples[k] * samples[k];
-        return 10 * log10f(sum / FRAME_SAMPLES + 1e-12f) > endpoint_noise_db(h->endpoint) + LOUD_DB;
+        return sum / FRAME_SAMPLES;
 }
 
 /* Where the first word of a held turn begins, which is certain to have begun at the given frame.
  * Before it knew the room, the endpointer may have taken faint syllables for it, and what was said
  * when the key was pressed is too short for it. */
 static uint64_t first_word(const struct hearing *h, uint64_t certain) {
+        float room = powf(10, endpoint_noise_db(h->endpoint) / 10), loudest = 0, least;
+
+        for (uint64_t i = certain; i < h->head; i++)
+                loudest = fmaxf(loudest, power_of(h, i));
+        least = fmaxf(room * ABOVE_ROOM, loudest * BELOW_LOUDEST);
         for (uint64_t i = h->next; i < certain; i++)
-                if (is_loud(h, i))
+                if (power_of(h, i) > least)
                         return i;
         return certain;
 }
