@@ -146,12 +146,13 @@ def recording(clip, rng, hardness=1.0, talk=None):
         samples = change_tract(samples, rng)
     if rng.random() < 0.8 * hardness:
         samples = change_spectrum(samples, rng)
-    samples = surround(samples, rng, 0.2 + 0.2 * hardness)
+    # Whoever records presses the key early and lets go of it late.
+    samples = surround(samples, rng, 1.5 if rng.random() < 0.25 * hardness else 0.2 + 0.2 * hardness)
     if talk is not None:
         samples = add_talk(samples, talk, rng.uniform(30 - 20 * hardness, 35), rng)
     if rng.random() < 0.9:
         # Even what seems silent is heard: every frame is brought to the same power.
-        loudest, faintest = (45, 70) if rng.random() < 0.25 else (45 - 37 * hardness, 45)
+        loudest, faintest = (45, 70) if rng.random() < 0.25 else (45 - rng.uniform(37, 45) * hardness, 45)
         samples = add_noise(samples, rng.uniform(loudest, faintest), rng)
     return _volume(samples, rng)
 

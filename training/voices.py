@@ -220,23 +220,34 @@ class HibariVoice(Engine):
 
 
 class Kokoro(Engine):
-    """English phonemes through Kokoro's style vectors; a blend of two is a new speaker.
+    """English phonemes through Kokoro's style vectors. The first half of a style is how a voice
+    sounds, the second how it speaks; each is blended for itself, and somewhat further from the
+    middle than the voices that are blended, so that there is no end of speakers.
 
     It is slow, so every clip is spoken once and returned in three shapes: itself and
     two other vocal tracts (see `shapes` in the voice)."""
     name = "kokoro"
     styles = ["jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo"]
     held = ["jf_nezumi"]
+    spread = 1.25        # of a blend's weights around the middle
 
     def draw(self, rng, held_out=False):
         if held_out:
-            first, second = "jf_nezumi", rng.choice(self.styles)
-            share = 1.0 if rng.random() < 0.5 else 0.7
-        else:
-            first, second = rng.sample([s for s in self.styles if s not in self.held], 2)
-            share = rng.choice([1.0, 0.75, 0.5])
-        return {"name": f"{first}*{share}+{second}", "first": first, "second": second,
-                "share": share, "speed": rng.uniform(0.8, 1.25)}
+            other, share = rng.choice(self.styles), 1.0 if rng.random() < 0.5 else 0.7
+            weights = {s: share * (s == "jf_nezumi") + (1 - share) * (s == other) for s in self.styles}
+            return {"name": f"jf_nezumi*{share}+{other}", "sound": weights, "manner": weights,
+                    "speed": rng.uniform(0.8, 1.25)}
+        sound, manner = self._blend(rng), self._blend(rng)
+        name = "+".join(f"{style}*{weight:.2f}" for style, weight in sound.items())
+        return {"name": name, "sound": sound, "manner": manner, "speed": rng.uniform(0.8, 1.25)}
+
+    def _blend(self, rng):
+        """Weights of the styles that are not held out; their sum is 1."""
+        pool = [s for s in self.styles if s not in self.held]
+        drawn = [rng.gammavariate(0.6, 1) + 1e-6 for _ in pool]
+        middle = 1 / len(pool)
+        return {style: middle + self.spread * (weight / sum(drawn) - middle)
+                for style, weight in zip(pool, drawn)}
 
     @functools.cached_property
     def parts(self):
@@ -249,8 +260,11 @@ class Kokoro(Engine):
         session, vocabulary, styles = self.parts
         phonemes = " ".join(_hibari().phonemize(text))
         tokens = [vocabulary[c] for c in phonemes if c in vocabulary]
-        row, share = len(tokens) - 1, voice["share"]
-        style = share * styles[voice["first"]][row] + (1 - share) * styles[voice["second"]][row]
+        row = len(tokens) - 1
+        half = next(iter(styles.values())).shape[-1] // 2
+        sound, manner = (sum(weight * styles[name][row].ravel() for name, weight in voice[part].items())
+                         for part in ("sound", "manner"))
+        style = np.concatenate([sound[:half], manner[half:]])
         samples = session.run(None, {
             "tokens": np.array([[0, *tokens, 0]], np.int64),
             "style": style.reshape(1, 256).astype(np.float32),
