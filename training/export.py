@@ -23,10 +23,17 @@ import vocabulary as vocabularies
 from network import Network, Shape
 
 
-def load_checkpoint(path):
+def load_checkpoint(path, other=None):
+    """The network of a checkpoint, or the mean of two, of which one began with the other."""
     saved = torch.load(path, map_location="cpu", weights_only=False)
+    state = saved["network"]
+    if other:
+        before = torch.load(other, map_location="cpu", weights_only=False)
+        if before["shape"] != saved["shape"] or before["context"] != saved["context"]:
+            raise SystemExit(f"{other} is a model of another shape or context than {path}")
+        state = {name: (value.float() + before["network"][name].float()) / 2 for name, value in state.items()}
     network = Network(Shape(**saved["shape"]), saved["helpers"])
-    network.load_state_dict(saved["network"])
+    network.load_state_dict(state)
     network.eval()
     return network, saved["context"]
 
@@ -60,12 +67,13 @@ def main():
     options.add_argument("out")
     options.add_argument("--corpus")
     options.add_argument("--type", choices=pocket_file.TYPES, default="q8_0", help="of the matrices")
+    options.add_argument("--mean", metavar="CHECKPOINT", help="write the mean of this one's weights and the other's")
     options.add_argument("--least", type=float, help="the limit that calibrate.py led to")
     options.add_argument("--count", type=int, default=60, help="clips to compare")
     options.add_argument("--threads", type=int, default=2)
     args = options.parse_args()
     torch.set_num_threads(args.threads)
-    network, source = load_checkpoint(args.checkpoint)
+    network, source = load_checkpoint(args.checkpoint, args.mean)
     vocabulary = vocabularies.build(contexts.parse(source))
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
     pocket_file.write(args.out, network, vocabulary, source, args.type, args.least)
