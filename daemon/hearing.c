@@ -37,8 +37,7 @@ struct hearing {
         uint64_t head;
 
         bool is_listening, is_held, is_patient, has_begun, has_ended, is_speaking;
-        bool has_spoken;     /* a word was heard in this turn */
-        bool has_counted;    /* ... and frames of it may be or were taken */
+        bool has_counted;    /* frames of the turn may be or were taken */
         unsigned n_listened; /* frames pushed in this turn */
         struct limit limit;  /* ... since it has begun */
         unsigned n_kept;     /* of a turn that was cut, 0: it was not */
@@ -96,8 +95,7 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
         h->is_held = is_held;
         h->is_patient = false;
         h->has_begun = is_held;
-        h->has_spoken = h->has_counted = false;
-        h->has_ended = false;
+        h->has_counted = h->has_ended = false;
         h->n_listened = 0;
         h->limit = limit_of(max_frames);
         h->n_kept = 0;
@@ -128,7 +126,7 @@ void hearing_set_limit(struct hearing *h, unsigned max_frames) {
 
 static void end(struct hearing *h) {
         /* What was said while the key was held is not lost on a deaf ear. */
-        if (h->is_held && !h->has_spoken)
+        if (h->is_held && !h->limit.has_spoken)
                 h->ready = h->head;
         h->has_ended = true;
         h->is_speaking = false;
@@ -203,7 +201,7 @@ static bool is_doubtful(const struct hearing *h) {
 
 /* Whether all frames up to this one belong to the turn that has begun. */
 static bool counts(const struct hearing *h, enum endpoint_verdict verdict) {
-        bool is_tail = h->has_spoken && h->n_paused <= TAIL_FRAMES;
+        bool is_tail = h->limit.has_spoken && h->n_paused <= TAIL_FRAMES;
 
         return is_speech(verdict) || is_tail || is_doubtful(h);
 }
@@ -218,7 +216,6 @@ static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         }
         if (verdict == ENDPOINT_START && !h->has_counted)
                 begin_speech(h);
-        h->has_spoken |= verdict == ENDPOINT_START;
         if (h->has_begun && counts(h, verdict)) {
                 h->ready = h->head;
                 h->has_counted = true;

@@ -297,7 +297,7 @@ static int pace(struct pipeline *p, uint64_t due_ns) {
         return 0;
 }
 
-static int new_hearing(struct pipeline *p, struct hearing **ret) {
+static int new_hearing(const struct pipeline *p, struct hearing **ret) {
         const struct hearing_config config = {
                 .end_ms = p->config->end_silence_ms,
                 .preroll_ms = p->config->preroll_ms,

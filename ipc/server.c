@@ -433,8 +433,6 @@ static void pause_accepting(struct server *s) {
 
 /* Takes the descriptor over when it returns 0. */
 static int admit(struct server *s, int fd) {
-        int r;
-
         if (!is_allowed(fd))
                 return -EPERM;
         if (s->counters.n_clients >= s->config.max_clients) {
@@ -444,8 +442,7 @@ static int admit(struct server *s, int fd) {
                 return -EUSERS;
         }
         s->is_full = false;
-        r = peer_new(s, fd);
-        return r < 0 ? r : 0;
+        return peer_new(s, fd);
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
