@@ -12,7 +12,7 @@ static struct hearing *h;
 static uint64_t n_pushed;
 static uint32_t seed;
 static unsigned end_ms = 700;
-static float volume = 1;
+static float volume = 1, room = 1;
 
 static void open_world(unsigned patience_ms) {
         const struct hearing_config config = {
@@ -47,7 +47,7 @@ static void push(bool is_voice, unsigned n) {
 
                 for (unsigned i = 0; i < FRAME_SAMPLES; i++)
                         frame.samples[i] =
-                                volume * (0.001f * noise() +
+                                volume * (0.001f * room * noise() +
                                           (is_voice ? voice(n_pushed * FRAME_SAMPLES + i) : 0));
                 hearing_push(h, &frame);
         }
@@ -253,6 +253,30 @@ static void the_first_word_is_found_where_it_began(void) {
         hearing_finish(h);
         expect(take(&first) >= 55 && first == 103);
         hearing_free(h);
+
+        /* Nor is it looked for in what is much fainter than it, as loud as that is for the room. */
+        open_world(2000);
+        hearing_begin(h, true, 750);
+        push(false, 100);
+        volume = 10;
+        push(false, 2);
+        volume = 1;
+        push(false, 30);
+        push(true, 20);
+        hearing_finish(h);
+        expect(take(&first) >= 20 && first > 110);
+        hearing_free(h);
+
+        /* ... nor in a loud room itself. */
+        room = 50;
+        open_world(2000);
+        hearing_begin(h, true, 750);
+        push(false, 100);
+        push(true, 40);
+        hearing_finish(h);
+        expect(take(&first) >= 40 && first > 80);
+        hearing_free(h);
+        room = 1;
 }
 
 /* However soon a silence ends what is not held. */
