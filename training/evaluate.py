@@ -257,8 +257,10 @@ def main():
             options.error("--human needs --gemmactl")
         false_accepts(args.gemmactl, args.human, args.wake, args.show)
         return
-    if args.speech and args.noise != [None]:
-        options.error("--noise is for --corpus")
+    if args.speech and (args.noise != [None] or args.silence != SILENCE):
+        options.error("--noise and --silence are for --corpus")
+    if args.silence < 0:
+        options.error("--silence is no less than 0")
     answer, columns = answerer(args), []
     for noise in args.noise:
         lines, clips = clips_of(args, noise)

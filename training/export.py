@@ -25,10 +25,10 @@ from network import Network, Shape
 
 def load_checkpoint(path, other=None):
     """The network of a checkpoint, or the mean of two, of which one began with the other."""
-    saved = torch.load(path, map_location="cpu", weights_only=False)
+    saved = train.load(path)
     state = saved["network"]
     if other:
-        before = torch.load(other, map_location="cpu", weights_only=False)
+        before = train.load(other)
         if before["shape"] != saved["shape"] or before["context"] != saved["context"]:
             raise SystemExit(f"{other} is a model of another shape or context than {path}")
         state = {name: (value.float() + before["network"][name].float()) / 2 for name, value in state.items()}

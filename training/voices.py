@@ -224,8 +224,7 @@ class Kokoro(Engine):
     sounds, the second how it speaks; each is blended for itself, and somewhat further from the
     middle than the voices that are blended, so that there is no end of speakers.
 
-    It is slow, so every clip is spoken once and returned in three shapes: itself and
-    two other vocal tracts (see `shapes` in the voice)."""
+    It is slow, so corpus.py adds two copies of every clip with other vocal tracts."""
     name = "kokoro"
     styles = ["jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo"]
     held = ["jf_nezumi"]
