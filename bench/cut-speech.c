@@ -13,7 +13,7 @@
 #include <sndfile.h>
 
 #include "audio/source.h"
-#include "daemon/hearing.h"
+#include "daemon/hear/hearing.h"
 
 #define SAMPLE_RATE 16000
 

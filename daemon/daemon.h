@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "daemon/config.h"
+#include "daemon/common/config.h"
 
 struct daemon_setup {
         const struct config *config; /* not owned, nor is the version */

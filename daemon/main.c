@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "daemon/config.h"
+#include "daemon/common/config.h"
 #include "daemon/daemon.h"
 #include "daemon/paths.h"
 #include "daemon/sandbox.h"

@@ -5,7 +5,7 @@
         [--noise 20] [--human FOLDER] [--show]
 
 Lets the engine hear held-out commands and speech that is no command, three times each as the daemon
-does (daemon/conversation-vote.c), and prints for some limits how many commands would be right and
+does (daemon/think/conversation-vote.c), and prints for some limits how many commands would be right and
 how many wrong, and how much other speech would be obeyed; with human_speech.py's recordings also
 how often per hour a human would be who did not mean us.
 """

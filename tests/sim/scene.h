@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/wake.h"
-#include "daemon/turns.h"
+#include "daemon/turn/turns.h"
 #include "tests/sim/fake-capture.h"
 #include "tests/sim/fake-session.h"
 #include "tests/tap.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pocket model in the program, asked by recordings of tests/speech. */
-#include "daemon/dialogue.h"
+#include "daemon/think/dialogue.h"
 
 #include <stdio.h>
 #include <stdlib.h>

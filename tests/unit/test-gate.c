@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is let in, by the pocket model in the program and recordings of tests/speech. */
-#include "daemon/gate.h"
+#include "daemon/hear/gate.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which frames belong to a turn.  Frames carry their number as their time, so that what comes out
  * says where it was. */
-#include "daemon/hearing.h"
+#include "daemon/hear/hearing.h"
 
 #include <math.h>
 #include <stdlib.h>

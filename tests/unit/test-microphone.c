@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The live microphone around one that is played (tests/sim/fake-capture.h), with a clock that the
  * test turns: nothing here waits for time. */
-#include "daemon/microphone.h"
+#include "daemon/hear/microphone.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A thousand turns at a microphone that is played, around a scripted engine: an evening of use in
  * the time that the computing takes.  Afterwards the process is as large as before. */
-#include "daemon/turns.h"
+#include "daemon/turn/turns.h"
 
 #include <dirent.h>
 #include <errno.h>

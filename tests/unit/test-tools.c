@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/tools.h"
+#include "daemon/think/tools.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/turns.h"
+#include "daemon/turn/turns.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_COMMON_CONFIG_H
+#define DAEMON_COMMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/why.h"
+#include "daemon/common/mode.h"
+
+/* What can be set.  The one that the threads read is filled before any of them starts and never
+ * changed afterwards; what a reload changes is the main thread's copy of it.  Strings are owned and never NULL; "" means not set. */
+struct config {
+        char *model_path;
+        char *projector_path;
+        unsigned n_threads;
+        unsigned context_positions;
+        unsigned max_tokens;
+        bool thinking;
+        double temperature;
+        unsigned top_k;
+        double top_p;
+        uint64_t seed;
+
+        char *system_text;
+        bool tools;
+        unsigned history_positions;
+
+        unsigned max_seconds;
+        unsigned stall_seconds;
+        unsigned batch_frames;
+        char *audio_device;
+        enum mode mode;
+        unsigned follow_up_seconds;
+        unsigned end_silence_ms;
+        unsigned speculate_ms;
+        unsigned preroll_ms;
+        unsigned patience_ms;
+        unsigned linger_seconds;
+
+        char *socket_path;
+        unsigned max_clients;
+        unsigned max_message_kib;
+        unsigned max_unsent_kib;
+        unsigned max_text_kib;
+        unsigned max_queued_turns;
+
+        bool store_enabled;
+        char *store_path;
+        unsigned keep_days;
+
+        bool bus_enabled;
+};
+
+/* Every option at its default.  0 or -ENOMEM. */
+int config_new(struct config **ret);
+struct config *config_free(struct config *c);
+DEFINE_CLEANUP(struct config *, config_free)
+
+int config_copy(struct config **ret, const struct config *c);
+
+/* One option from text, with its checks.  -ENOENT when there is no such option, -EINVAL or -ERANGE
+ * for the value; each with a reason. */
+int config_set(
+        struct config *c, const char *section, const char *key, const char *value, struct why *why);
+
+/* A whole file held in memory; name is for messages.  The first line at fault ends it: -EBADMSG and
+ * "name:line: reason". */
+int config_read(struct config *c, const char *text, size_t size, const char *name, struct why *why);
+
+/* -ENOENT when there is no such file. */
+int config_read_file(struct config *c, const char *path, struct why *why);
+
+/* What no single option can tell: how they fit together.  -EINVAL with a reason. */
+int config_check(const struct config *c, struct why *why);
+
+struct config_changes {
+        unsigned n_taken;
+        unsigned n_left; /* options that need a restart to change */
+        char left[512];  /* ... their names, as many as there is room for */
+};
+
+/* Takes over, by exchange, what differs in the other and can change while the daemon runs. */
+void config_adopt(struct config *c, struct config *fresh, struct config_changes *ret);
+
+/* Of an option that config_option_name() names. */
+bool config_is_reloadable(size_t index);
+
+/* All options in a form that config_read() accepts. */
+void config_write(const struct config *c, FILE *out);
+
+/* Walks the names of all options; false after the last. */
+bool config_option_name(size_t index, const char **ret_section, const char **ret_key);
+
+#endif

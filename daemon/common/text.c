@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/common/text.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_space(char c) {
+        return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+void text_done(struct text *t) {
+        free(t->data);
+        *t = (struct text){};
+}
+
+void text_clear(struct text *t) {
+        t->size = 0;
+        if (t->data)
+                t->data[0] = '\0';
+}
+
+int text_append(struct text *t, const char *data, size_t size, size_t max_size) {
+        if (t->size > max_size || size > max_size - t->size)
+                return -EFBIG;
+
+        if (t->size + size + 1 > t->capacity) {
+                size_t capacity = 2 * (t->size + size + 1);
+                char *grown;
+
+                grown = realloc(t->data, capacity);
+                if (!grown)
+                        return -ENOMEM;
+                t->data = grown;
+                t->capacity = capacity;
+        }
+
+        if (size > 0)
+                memcpy(t->data + t->size, data, size);
+        t->size += size;
+        t->data[t->size] = '\0';
+        return 0;
+}
+
+void text_trim(struct text *t) {
+        size_t start = 0;
+
+        while (t->size > 0 && is_space(t->data[t->size - 1]))
+                t->size--;
+        while (start < t->size && is_space(t->data[start]))
+                start++;
+        if (!t->data)
+                return;
+
+        memmove(t->data, t->data + start, t->size - start);
+        t->size -= start;
+        t->data[t->size] = '\0';
+}
+
+const char *text_data(const struct text *t) {
+        return t->data ? t->data : "";
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/hear/hearing.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "daemon/hear/limit.h"
+
+#define FRAME_MS 40
+
+/* So much of a pause counts as the end of what was said: a model that has heard whole recordings
+ * doubts words that end with their last sound. */
+#define TAIL_FRAMES 4
+
+/* A frame may be speech that is by 6 dB louder than the room, and by no more than 15 dB fainter than
+ * what is speech for certain. */
+#define ABOVE_ROOM    4.0f
+#define BELOW_LOUDEST 0.03f
+
+/* Room for the backlog and for what may have to be looked back on. */
+#define CAPACITY 1024
+static_assert(HEARING_DOUBT_MS / FRAME_MS < HEARING_BACKLOG, "a doubt would be cut");
+static_assert(HEARING_BACKLOG + HEARING_MAX_PREROLL_MS / FRAME_MS + ENDPOINT_ONSET_MAX < CAPACITY,
+              "the ring is too small");
+
+struct hearing {
+        struct hearing_config config;
+        struct endpoint *endpoint; /* owned */
+        struct frame *ring;        /* owned, CAPACITY of them; frame i is at i % CAPACITY */
+
+        /* Counts of frames, ever: first <= next <= ready <= head. */
+        uint64_t first; /* the oldest that still is of use */
+        uint64_t next;  /* to be taken */
+        uint64_t ready; /* may be taken up to this one */
+        uint64_t head;
+
+        bool is_listening, is_held, is_patient, has_begun, has_ended, is_speaking;
+        bool has_counted;    /* frames of the turn may be or were taken */
+        unsigned n_listened; /* frames pushed in this turn */
+        struct limit limit;  /* ... since it has begun */
+        unsigned n_kept;     /* of a turn that was cut, 0: it was not */
+        unsigned n_paused;   /* frames that were judged no speech, one after the other */
+        bool is_pause_taken; /* ... and this was told */
+        unsigned pause_ms;   /* so long it is silent before the first of them */
+};
+
+static unsigned frames_of(unsigned ms) {
+        return (ms + FRAME_MS - 1) / FRAME_MS;
+}
+
+int hearing_new(struct hearing **ret, const struct hearing_config *config) {
+        _cleanup_(hearing_freep) struct hearing *h = NULL;
+        struct endpoint_config endpoint = ENDPOINT_DEFAULTS;
+        int r;
+
+        h = calloc(1, sizeof(*h));
+        if (!h)
+                return -ENOMEM;
+        h->config = *config;
+        h->ring = calloc(CAPACITY, sizeof(*h->ring));
+        if (!h->ring)
+                return -ENOMEM;
+
+        endpoint.end_ms = config->end_ms;
+        if (endpoint.pause_ms > config->end_ms)
+                endpoint.pause_ms = config->end_ms;
+        h->pause_ms = endpoint.pause_ms;
+        r = endpoint_new(&h->endpoint, &endpoint);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(h);
+        return 0;
+}
+
+struct hearing *hearing_free(struct hearing *h) {
+        if (!h)
+                return NULL;
+
+        endpoint_free(h->endpoint);
+        free(h->ring);
+        free(h);
+        return NULL;
+}
+
+/* So many frames before the given one, as far as they are there. */
+static uint64_t back(const struct hearing *h, uint64_t from, unsigned n) {
+        return from - h->first > n ? from - n : h->first;
+}
+
+void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
+        h->is_listening = true;
+        h->is_held = is_held;
+        h->is_patient = false;
+        h->has_begun = is_held;
+        h->has_counted = h->has_ended = false;
+        h->n_listened = 0;
+        h->limit = limit_of(max_frames);
+        h->n_kept = 0;
+        h->n_paused = 0;
+        h->is_pause_taken = false;
+        h->next = h->ready = h->head;
+        if (is_held) {
+                h->next = h->ready = back(h, h->head, frames_of(h->config.preroll_ms));
+                h->limit.n_frames = (unsigned) (h->head - h->next);
+        }
+        endpoint_abandon(h->endpoint);
+}
+
+void hearing_wait(struct hearing *h, unsigned max_frames) {
+        hearing_begin(h, false, max_frames);
+        h->is_patient = true;
+}
+
+void hearing_forget(struct hearing *h) {
+        /* Within a turn that has begun the gap is only a gap. */
+        if (!h->is_listening || !h->has_begun)
+                h->first = h->head;
+}
+
+void hearing_set_limit(struct hearing *h, unsigned max_frames) {
+        h->limit.max_frames = max_frames;
+}
+
+static void end(struct hearing *h) {
+        /* What was said while the key was held is not lost on a deaf ear. */
+        if (h->is_held && !h->limit.has_spoken)
+                h->ready = h->head;
+        h->has_ended = true;
+        h->is_speaking = false;
+        endpoint_abandon(h->endpoint);
+}
+
+/* The power of a frame that waits. */
+static float power_of(const struct hearing *h, uint64_t i) {
+        const float *samples = h->ring[i % CAPACITY].samples;
+        float sum = 0;
+
+        for (unsigned k = 0; k < FRAME_SAMPLES; k++)
+                sum += samples[k] * samples[k];
+        return sum / FRAME_SAMPLES;
+}
+
+/* Where the first word of a held turn begins, which is certain to have begun at the given frame.
+ * Before it knew the room, the endpointer may have taken faint syllables for it, and what was said
+ * when the key was pressed is too short for it. */
+static uint64_t first_word(const struct hearing *h, uint64_t certain) {
+        float room = powf(10, endpoint_noise_db(h->endpoint) / 10), loudest = 0, least;
+
+        for (uint64_t i = certain; i < h->head; i++)
+                loudest = fmaxf(loudest, power_of(h, i));
+        least = fmaxf(room * ABOVE_ROOM, loudest * BELOW_LOUDEST);
+        for (uint64_t i = h->next; i < certain; i++)
+                if (power_of(h, i) > least)
+                        return i;
+        return certain;
+}
+
+/* The turn reaches back to before its first word. */
+static void begin_speech(struct hearing *h) {
+        unsigned onset = endpoint_onset(h->endpoint), preroll = frames_of(h->config.preroll_ms);
+        uint64_t from;
+
+        if (h->is_held) {
+                from = first_word(h, back(h, h->head - 1, onset));
+                if (from > h->next)
+                        h->next = from - h->next > preroll ? from - preroll : h->next;
+        } else {
+                h->next = back(h, h->head - 1, onset > preroll ? onset : preroll);
+        }
+        h->ready = h->head;
+        h->has_begun = true;
+        h->limit.n_frames = (unsigned) (h->head - h->next) - 1;
+}
+
+static bool is_speech(enum endpoint_verdict verdict) {
+        return verdict == ENDPOINT_START || verdict == ENDPOINT_SPEECH;
+}
+
+/* Too long, for the model's ear or for its speed.  Nothing is lost when nobody speaks just then. */
+static bool is_full(struct hearing *h, enum endpoint_verdict verdict) {
+        bool is_too_long = limit_push(&h->limit, verdict);
+
+        if (!is_too_long && h->head - h->next < HEARING_BACKLOG)
+                return false;
+        if (is_speech(verdict))
+                h->n_kept = limit_kept(&h->limit);
+        return true;
+}
+
+/* Silence for as long as this may be a voice that is not found. */
+static bool is_doubtful(const struct hearing *h) {
+        unsigned n_doubt = frames_of(HEARING_DOUBT_MS);
+
+        if (n_doubt > h->limit.max_frames)
+                n_doubt = h->limit.max_frames;
+        return h->is_held && h->head - h->ready >= n_doubt;
+}
+
+/* Whether all frames up to this one belong to the turn that has begun. */
+static bool counts(const struct hearing *h, enum endpoint_verdict verdict) {
+        bool is_tail = h->limit.has_spoken && h->n_paused <= TAIL_FRAMES;
+
+        return is_speech(verdict) || is_tail || is_doubtful(h);
+}
+
+static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
+        h->n_listened++;
+        if (is_speech(verdict)) {
+                h->n_paused = 0;
+                h->is_pause_taken = false;
+        } else {
+                h->n_paused++;
+        }
+        if (verdict == ENDPOINT_START && !h->has_counted)
+                begin_speech(h);
+        if (h->has_begun && counts(h, verdict)) {
+                h->ready = h->head;
+                h->has_counted = true;
+        }
+
+        if (h->has_begun ? is_full(h, verdict)
+                         : !h->is_patient && h->n_listened >= frames_of(h->config.patience_ms))
+                end(h);
+        else if (!h->is_held && verdict == ENDPOINT_END)
+                end(h);
+}
+
+void hearing_push(struct hearing *h, const struct frame *frame) {
+        enum endpoint_verdict verdict = endpoint_push(h->endpoint, frame);
+        bool is_within = h->is_listening && !h->has_ended;
+
+        h->is_speaking = verdict != ENDPOINT_SILENCE && verdict != ENDPOINT_END;
+
+        /* What a turn that has ended left to be taken is worth more than a pre-roll. */
+        if (h->head - h->next >= CAPACITY && h->next < h->ready) {
+                h->first = h->head;
+                return;
+        }
+        /* No pre-roll from before the gap. */
+        if (frame->has_gap && !(is_within && h->has_begun))
+                h->first = h->head;
+        h->ring[h->head % CAPACITY] = *frame;
+        h->head++;
+        if (h->head - h->first > CAPACITY)
+                h->first = h->head - CAPACITY;
+        if (is_within)
+                weigh(h, verdict);
+}
+
+void hearing_finish(struct hearing *h) {
+        if (!h->is_listening || h->has_ended)
+                return;
+
+        /* Also what was kept back as a pause, because a word may just have begun in it.  Who holds
+         * the key lets go of it after the last word. */
+        if (h->has_begun && !h->is_held)
+                h->ready = h->head;
+        end(h);
+}
+
+void hearing_abandon(struct hearing *h) {
+        h->is_listening = h->has_begun = false;
+        h->next = h->ready = h->head;
+        end(h);
+}
+
+bool hearing_take(struct hearing *h, struct frame *ret) {
+        if (h->next == h->ready)
+                return false;
+
+        *ret = h->ring[h->next % CAPACITY];
+        h->next++;
+        return true;
+}
+
+const struct frame *hearing_peek(const struct hearing *h, size_t n_after) {
+        return n_after < h->ready - h->next ? &h->ring[(h->next + n_after) % CAPACITY] : NULL;
+}
+
+size_t hearing_n_ready(const struct hearing *h) {
+        return (size_t) (h->ready - h->next);
+}
+
+bool hearing_take_pause(struct hearing *h) {
+        if (h->config.speculate_ms == 0 || h->is_held || !h->has_begun || h->has_ended)
+                return false;
+        if (h->n_paused < TAIL_FRAMES || h->is_pause_taken || h->next != h->ready)
+                return false;
+        if (h->pause_ms + (h->n_paused - 1) * FRAME_MS < h->config.speculate_ms)
+                return false;
+
+        h->is_pause_taken = true;
+        return true;
+}
+
+bool hearing_has_begun(const struct hearing *h) {
+        return h->has_begun;
+}
+
+bool hearing_has_ended(const struct hearing *h) {
+        return h->has_ended;
+}
+
+bool hearing_is_speaking(const struct hearing *h) {
+        return h->is_speaking;
+}
+
+float hearing_noise_db(const struct hearing *h) {
+        return endpoint_noise_db(h->endpoint);
+}
+
+unsigned hearing_n_kept(const struct hearing *h) {
+        return h->n_kept;
+}

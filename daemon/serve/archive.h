@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_SERVE_ARCHIVE_H
+#define DAEMON_SERVE_ARCHIVE_H
+
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "daemon/common/config.h"
+#include "daemon/store/store.h"
+#include "ipc/server.h"
+
+/* The calls about past turns: History, Search, Show, Forget.  Belongs to the main thread. */
+struct archive {
+        const struct config *config; /* not owned */
+        struct store *store;         /* not owned; NULL: no history */
+        struct why missing;          /* ... because of this */
+
+        /* Turns have been forgotten: what else remembers them has to let go. */
+        void (*forgotten)(void *userdata);
+        void *userdata;
+};
+
+/* Each answers the call and returns 0, or -errno for the connection. */
+int archive_on_history(struct archive *a, struct call *call, json_t *parameters);
+int archive_on_search(struct archive *a, struct call *call, json_t *parameters);
+int archive_on_show(struct archive *a, struct call *call, json_t *parameters);
+int archive_on_forget(struct archive *a, struct call *call, json_t *parameters);
+
+#endif

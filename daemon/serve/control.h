@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_SERVE_CONTROL_H
+#define DAEMON_SERVE_CONTROL_H
+
+#include <stdbool.h>
+
+#include <systemd/sd-event.h>
+
+#include "base/cleanup.h"
+#include "base/why.h"
+#include "daemon/common/config.h"
+#include "daemon/hear/pipeline.h"
+#include "daemon/hear/sound.h"
+#include "daemon/store/store.h"
+#include "daemon/think/event.h"
+#include "daemon/turn/turns.h"
+
+/* io.gemmad.Assistant: calls of clients become turns, news of turns become replies.  Belongs to the
+ * main thread. */
+struct control;
+
+struct control_config {
+        const struct config *config; /* none of these is owned */
+        const char *version;
+        sd_event *loop;
+        struct store *store;      /* NULL: no history */
+        struct why store_missing; /* ... because of this, though one is wanted; or empty */
+        const struct sound_queue *sounds;
+        struct pipeline *pipeline;
+        int listen_fd; /* taken over on success */
+
+        /* Past turns have been forgotten; NULL: nobody needs to know. */
+        void (*forgotten)(void *userdata);
+
+        /* Something that Status tells may have changed, once per round of the loop; or NULL. */
+        void (*changed)(void *userdata);
+        void *userdata;
+};
+
+int control_new(struct control **ret, const struct control_config *config, struct why *why);
+
+/* Sends what can be sent at once and drops all clients. */
+struct control *control_free(struct control *c);
+DEFINE_CLEANUP(struct control *, control_free)
+
+/* The turns that calls are about, once; before the loop runs. */
+void control_set_turns(struct control *c, struct turns *turns);
+
+void control_set_loaded(struct control *c, const struct event_loaded *loaded);
+
+/* The notify of struct turns_config, with the control as its userdata. */
+void control_on_news(const struct news *news, void *userdata);
+
+void control_on_reload(struct control *c);
+void control_on_pipeline_event(struct control *c, const struct pipeline_event *event);
+
+/* Something that Status tells may have changed. */
+void control_changed(struct control *c);
+
+/* The machine goes to sleep, or is awake again. */
+void control_set_asleep(struct control *c, bool is_asleep);
+
+/* What the calls of another interface can do to the microphone, too. */
+struct live *control_live(struct control *c);
+
+/* No more clients; those that are there get their answers. */
+void control_stop_accepting(struct control *c);
+
+#endif

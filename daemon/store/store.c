@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "daemon/store/store-internal.h"
+
+#define STORE_BUSY_MS 250
+
+/* Row i brings a store from version i to version i + 1.  Rows are only ever added. */
+static const char *const migrations[] = {
+        "CREATE TABLE sessions ("
+        " id INTEGER PRIMARY KEY,"
+        " began INTEGER NOT NULL,"
+        " version TEXT NOT NULL,"
+        " model TEXT NOT NULL"
+        ") STRICT;"
+        "CREATE TABLE turns ("
+        " id INTEGER PRIMARY KEY,"
+        " session INTEGER NOT NULL REFERENCES sessions (id),"
+        " began INTEGER NOT NULL,"
+        " source TEXT NOT NULL CHECK (source IN ('text', 'audio', 'microphone')),"
+        " heard TEXT NOT NULL,"
+        " answered TEXT NOT NULL,"
+        " calls TEXT NOT NULL,"
+        " outcome TEXT NOT NULL CHECK (outcome IN ('answered', 'cancelled', 'failed')),"
+        " error TEXT,"
+        " audio_ms REAL NOT NULL,"
+        " first_frame_ms REAL,"
+        " end_of_speech_ms REAL,"
+        " prefilled_ms REAL,"
+        " first_token_ms REAL,"
+        " done_ms REAL NOT NULL,"
+        " frames INTEGER NOT NULL,"
+        " prompt_positions INTEGER NOT NULL,"
+        " tokens INTEGER NOT NULL,"
+        " largest_backlog INTEGER NOT NULL"
+        ") STRICT;",
+
+        /* The words of the turns, for searching; what was there before is taken in.  A virtual table
+         * may not be named in a trigger under trusted_schema = OFF, so that store.c keeps it in step
+         * by hand.  duties says what is to be done again if the process ends in between. */
+        "CREATE VIRTUAL TABLE words USING fts5 ("
+        " heard, answered, content = 'turns', content_rowid = 'id', columnsize = 0,"
+        " tokenize = 'unicode61 remove_diacritics 2');"
+        "INSERT INTO words (words) VALUES ('rebuild');"
+        "CREATE TABLE duties (erase INTEGER NOT NULL) STRICT;"
+        "INSERT INTO duties VALUES (0);",
+
+        "ALTER TABLE turns ADD COLUMN framing_ms REAL NOT NULL DEFAULT 0;"
+        "ALTER TABLE turns ADD COLUMN caching_ms REAL NOT NULL DEFAULT 0;"
+        "ALTER TABLE turns ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;",
+
+        /* The largest number that a turn had when turns were forgotten: whoever remembers a number
+         * may not be told of another turn by it. */
+        "CREATE TABLE numbers ("
+        " last_turn INTEGER NOT NULL"
+        ") STRICT;"
+        "INSERT INTO numbers VALUES (0);",
+};
+
+#define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
+
+#define COLUMNS                                                                                    \
+        "turns.id, session, turns.began, source, turns.heard, turns.answered, calls, outcome,"     \
+        " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"        \
+        " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens, largest_backlog,"     \
+        " cut, model"                                                                              \
+        " FROM turns JOIN sessions ON sessions.id = turns.session"
+
+/* Times stand in the order of struct timings in both statements that name them. */
+static const char *const statements[] = {
+        [STATEMENT_BEGIN_SESSION] = "INSERT INTO sessions (began, version, model) VALUES (?, ?, ?)",
+        [STATEMENT_LAST_TURN] = "SELECT coalesce(max(id), 0) FROM turns",
+        [STATEMENT_APPEND] =
+                "INSERT INTO turns (id, session, began, source, heard, answered, calls, outcome,"
+                " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"
+                " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens,"
+                " largest_backlog, cut)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_APPEND_WORDS] = "INSERT INTO words (rowid, heard, answered)"
+                                   " SELECT id, heard, answered FROM turns WHERE id = ?",
+        [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
+                                   " SELECT 'delete', id, heard, answered FROM turns WHERE id = ?",
+        [STATEMENT_SET_HEARD] = "UPDATE turns SET heard = ? WHERE id = ?",
+        [STATEMENT_HISTORY] =
+                "SELECT " COLUMNS " WHERE turns.id < ? ORDER BY turns.id DESC LIMIT ?",
+        [STATEMENT_SHOW] = "SELECT " COLUMNS " WHERE turns.id = ?",
+        [STATEMENT_SEARCH] = "SELECT " COLUMNS " JOIN words ON words.rowid = turns.id"
+                             " WHERE words MATCH ? ORDER BY turns.id DESC LIMIT ?",
+        [STATEMENT_FORGET] = "DELETE FROM turns WHERE id BETWEEN ? AND ? AND began BETWEEN ? AND ?",
+        [STATEMENT_FORGET_SESSIONS] =
+                "DELETE FROM sessions WHERE id <> ? AND id NOT IN (SELECT session FROM turns)",
+};
+
+static int errno_from_sqlite(int result) {
+        switch (result & 0xff) {
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+        case SQLITE_FORMAT:
+        case SQLITE_SCHEMA:
+                return -EBADMSG;
+        case SQLITE_FULL:
+                return -ENOSPC;
+        case SQLITE_NOMEM:
+                return -ENOMEM;
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+                return -EBUSY;
+        case SQLITE_READONLY:
+        case SQLITE_PERM:
+        case SQLITE_CANTOPEN:
+        case SQLITE_AUTH:
+                return -EACCES;
+        case SQLITE_CONSTRAINT:
+                return -EEXIST;
+        default:
+                return -EIO;
+        }
+}
+
+int store_failed(const struct store *s, struct why *why) {
+        int result = sqlite3_extended_errcode(s->db);
+
+        return because(why, errno_from_sqlite(result), "%s: %s", STORE_FILE, sqlite3_errmsg(s->db));
+}
+
+int store_execute(struct store *s, const char *sql, struct why *why) {
+        if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+                return store_failed(s, why);
+        return 0;
+}
+
+int store_run(struct store *s, enum statement which, struct why *why) {
+        sqlite3_stmt *statement = s->prepared[which];
+        int r = 0;
+
+        if (sqlite3_step(statement) != SQLITE_DONE)
+                r = store_failed(s, why);
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        return r;
+}
+
+int store_query(struct store *s, const char *sql, sqlite3_int64 *ret, struct why *why) {
+        sqlite3_stmt *statement;
+        int r = 0;
+
+        if (sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL) != SQLITE_OK)
+                return store_failed(s, why);
+        if (sqlite3_step(statement) == SQLITE_ROW)
+                *ret = sqlite3_column_int64(statement, 0);
+        else
+                r = store_failed(s, why);
+        (void) sqlite3_finalize(statement);
+        return r;
+}
+
+int store_end(struct store *s, int r, struct why *why) {
+        if (r >= 0)
+                r = store_execute(s, "COMMIT", why);
+        if (r < 0)
+                (void) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        return r;
+}
+
+/* Every directory of the path, those that are missing closed to others. */
+static int make_directories(const char *path) {
+        char part[PATH_MAX];
+        size_t size = strlen(path);
+
+        if (size == 0 || size >= sizeof(part))
+                return -ENAMETOOLONG;
+        memcpy(part, path, size + 1);
+
+        for (char *p = part + 1; *p; p++) {
+                if (*p != '/')
+                        continue;
+                *p = '\0';
+                if (mkdir(part, 0700) < 0 && errno != EEXIST)
+                        return -errno;
+                *p = '/';
+        }
+        if (mkdir(part, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        return 0;
+}
+
+static int open_directory(struct store *s, const char *path, struct why *why) {
+        int r;
+
+        r = make_directories(path);
+        if (r < 0)
+                return because(why, r, "%s: %s", path, strerror(-r));
+
+        s->directory_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (s->directory_fd < 0)
+                return because(why, -errno, "%s: %s", path, strerror(errno));
+        if (flock(s->directory_fd, LOCK_EX | LOCK_NB) < 0)
+                return because(why, -EBUSY, "%s: in use by another gemmad", path);
+        return 0;
+}
+
+/* Creates the file by hand, because SQLite would leave its mode to the umask, and gives the mode
+ * of the file to its journal. */
+static int open_file(struct store *s, const char *directory, struct why *why) {
+        _cleanup_(closep) int fd = -1;
+        char path[PATH_MAX];
+
+        if (snprintf(path, sizeof(path), "%s/%s", directory, STORE_FILE) >= (int) sizeof(path))
+                return because(why, -ENAMETOOLONG, "%s: the path is too long", directory);
+
+        fd = openat(s->directory_fd, STORE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+        if (fd < 0)
+                return because(why, -errno, "%s: %s", path, strerror(errno));
+
+        if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+            SQLITE_OK) {
+                if (!s->db)
+                        return because(why, -ENOMEM, "out of memory");
+                return store_failed(s, why);
+        }
+        (void) sqlite3_extended_result_codes(s->db, 1);
+        (void) sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+        return 0;
+}
+
+/* The version is written in the transaction that makes it true. */
+static int migrate_once(struct store *s, unsigned version, struct why *why) {
+        char stamp[64];
+        int r;
+
+        (void) snprintf(stamp, sizeof(stamp), "PRAGMA user_version = %u", version + 1);
+        r = store_execute(s, "BEGIN IMMEDIATE", why);
+        if (r < 0)
+                return r;
+        r = store_execute(s, migrations[version], why);
+        if (r >= 0)
+                r = store_execute(s, stamp, why);
+        return store_end(s, r, why);
+}
+
+static int migrate(struct store *s, struct why *why) {
+        sqlite3_int64 version = 0;
+        int r;
+
+        r = store_query(s, "PRAGMA user_version", &version, why);
+        if (r < 0)
+                return r;
+        if (version < 0 || version > STORE_VERSION)
+                return because(why, -ENOTSUP,
+                               "%s: its tables have version %lld, this gemmad knows up to %d",
+                               STORE_FILE, (long long) version, STORE_VERSION);
+
+        for (; version < STORE_VERSION; version++) {
+                r = migrate_once(s, (unsigned) version, why);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int prepare(struct store *s, struct why *why) {
+        for (unsigned i = 0; i < N_STATEMENTS; i++)
+                if (sqlite3_prepare_v3(s->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                       &s->prepared[i], NULL) != SQLITE_OK)
+                        return store_failed(s, why);
+        return 0;
+}
+
+int store_open(struct store **ret, const char *directory, struct why *why) {
+        /* NORMAL loses no commit to a killed process, only to a power cut, and then whole turns
+         * from the end.  secure_delete overwrites what was deleted; temp_store keeps copies out of
+         * files that are not ours. */
+        static const char *const pragmas[] = {
+                "PRAGMA journal_mode = WAL",   "PRAGMA synchronous = NORMAL",
+                "PRAGMA secure_delete = ON",   "PRAGMA foreign_keys = ON",
+                "PRAGMA trusted_schema = OFF", "PRAGMA temp_store = MEMORY",
+        };
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct why rest = {};
+        int r;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return because(why, -ENOMEM, "out of memory");
+        s->directory_fd = -1;
+
+        r = open_directory(s, directory, why);
+        if (r >= 0)
+                r = open_file(s, directory, why);
+        for (unsigned i = 0; r >= 0 && i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
+                r = store_execute(s, pragmas[i], why);
+        if (r >= 0)
+                r = migrate(s, why);
+        if (r >= 0)
+                r = prepare(s, why);
+        if (r < 0)
+                return r;
+        /* The duty stays, and new turns can be kept all the same. */
+        if (store_erase_rest(s, &rest) < 0)
+                log_warning("What was forgotten may still be on the disk: %s", rest.text);
+
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+struct store *store_close(struct store *s) {
+        if (!s)
+                return NULL;
+
+        for (unsigned i = 0; i < N_STATEMENTS; i++)
+                (void) sqlite3_finalize(s->prepared[i]);
+        (void) sqlite3_close(s->db);
+        closep(&s->directory_fd);
+        free(s->version);
+        free(s->model);
+        free(s);
+        return NULL;
+}
+
+static int begin_session(struct store *s, struct why *why) {
+        sqlite3_stmt *statement = s->prepared[STATEMENT_BEGIN_SESSION];
+        int r;
+
+        (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) s->began_us);
+        (void) sqlite3_bind_text(statement, 2, s->version, -1, SQLITE_STATIC);
+        (void) sqlite3_bind_text(statement, 3, s->model, -1, SQLITE_STATIC);
+        r = store_run(s, STATEMENT_BEGIN_SESSION, why);
+        if (r < 0)
+                return r;
+
+        s->session = sqlite3_last_insert_rowid(s->db);
+        return 0;
+}
+
+int store_begin_session(struct store *s,
+                        uint64_t began_us,
+                        const char *version,
+                        const char *model,
+                        struct why *why) {
+        free(s->version);
+        free(s->model);
+        s->session = 0;
+        s->began_us = began_us;
+        s->version = strdup(version);
+        s->model = strdup(model);
+        if (!s->version || !s->model)
+                return because(why, -ENOMEM, "out of memory");
+        return begin_session(s, why);
+}
+
+uint64_t store_session(const struct store *s) {
+        return (uint64_t) s->session;
+}
+
+int store_last_turn(struct store *s, uint64_t *ret, struct why *why) {
+        sqlite3_stmt *statement = s->prepared[STATEMENT_LAST_TURN];
+        int r = 0;
+
+        if (sqlite3_step(statement) == SQLITE_ROW)
+                *ret = (uint64_t) sqlite3_column_int64(statement, 0);
+        else
+                r = store_failed(s, why);
+        (void) sqlite3_reset(statement);
+        return r;
+}
+
+int store_last_number(struct store *s, uint64_t *ret, struct why *why) {
+        sqlite3_int64 forgotten = 0;
+        uint64_t last = 0;
+        int r;
+
+        r = store_query(s, "SELECT last_turn FROM numbers", &forgotten, why);
+        if (r >= 0)
+                r = store_last_turn(s, &last, why);
+        if (r < 0)
+                return r;
+        *ret = last > (uint64_t) forgotten ? last : (uint64_t) forgotten;
+        return 0;
+}
+
+static void bind_time(sqlite3_stmt *statement, int at, double ms) {
+        if (ms < 0)
+                (void) sqlite3_bind_null(statement, at);
+        else
+                (void) sqlite3_bind_double(statement, at, ms);
+}
+
+static void bind_timings(sqlite3_stmt *statement, int at, const struct timings *t) {
+        (void) sqlite3_bind_double(statement, at, t->audio);
+        bind_time(statement, at + 1, t->first_frame);
+        bind_time(statement, at + 2, t->end_of_speech);
+        bind_time(statement, at + 3, t->prefilled);
+        bind_time(statement, at + 4, t->first_token);
+        (void) sqlite3_bind_double(statement, at + 5, t->done);
+        (void) sqlite3_bind_double(statement, at + 6, t->framing);
+        (void) sqlite3_bind_double(statement, at + 7, t->caching);
+        (void) sqlite3_bind_int64(statement, at + 8, t->n_frames);
+        (void) sqlite3_bind_int64(statement, at + 9, t->n_prompt_positions);
+        (void) sqlite3_bind_int64(statement, at + 10, t->n_tokens);
+        (void) sqlite3_bind_int64(statement, at + 11, t->largest_backlog);
+}
+
+/* A NULL pointer would be bound as NULL. */
+static void bind_text(sqlite3_stmt *statement, int at, const char *text, size_t size) {
+        (void) sqlite3_bind_text64(statement, at, text ? text : "", size, SQLITE_TRANSIENT,
+                                   SQLITE_UTF8);
+}
+
+static int append_turn(struct store *s, const struct record *turn, struct why *why) {
+        sqlite3_stmt *statement = s->prepared[STATEMENT_APPEND];
+
+        (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) turn->id);
+        (void) sqlite3_bind_int64(statement, 2, s->session);
+        (void) sqlite3_bind_int64(statement, 3, (sqlite3_int64) turn->began_us);
+        (void) sqlite3_bind_text(statement, 4, origin_name(turn->origin), -1, SQLITE_STATIC);
+        bind_text(statement, 5, turn->heard, turn->heard_size);
+        bind_text(statement, 6, turn->answered, turn->answered_size);
+        (void) sqlite3_bind_text(statement, 7, turn->calls_json ? turn->calls_json : "[]", -1,
+                                 SQLITE_TRANSIENT);
+        (void) sqlite3_bind_text(statement, 8, outcome_name(turn->outcome), -1, SQLITE_STATIC);
+        (void) sqlite3_bind_text(statement, 9, turn->error, -1, SQLITE_TRANSIENT);
+        bind_timings(statement, 10, &turn->timings);
+        (void) sqlite3_bind_int(statement, 22, turn->is_cut);
+        return store_run(s, STATEMENT_APPEND, why);
+}
+
+/* For the statements whose only parameter is a turn. */
+static int run_about(struct store *s, enum statement which, uint64_t id, struct why *why) {
+        (void) sqlite3_bind_int64(s->prepared[which], 1, (sqlite3_int64) id);
+        return store_run(s, which, why);
+}
+
+int store_append(struct store *s, const struct record *turn, struct why *why) {
+        int r;
+
+        /* The disk may have been full when it began. */
+        if (s->session == 0 && s->model) {
+                r = begin_session(s, why);
+                if (r < 0)
+                        return r;
+        }
+        r = store_execute(s, "BEGIN IMMEDIATE", why);
+        if (r < 0)
+                return r;
+        r = append_turn(s, turn, why);
+        if (r >= 0)
+                r = run_about(s, STATEMENT_APPEND_WORDS, turn->id, why);
+        return store_end(s, r, why);
+}
+
+static int set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
+        sqlite3_stmt *statement = s->prepared[STATEMENT_SET_HEARD];
+        int r;
+
+        bind_text(statement, 1, text, size);
+        (void) sqlite3_bind_int64(statement, 2, (sqlite3_int64) id);
+        r = store_run(s, STATEMENT_SET_HEARD, why);
+        if (r < 0)
+                return r;
+        if (sqlite3_changes(s->db) == 0)
+                return because(why, -ENOENT, "%s: no turn %llu", STORE_FILE,
+                               (unsigned long long) id);
+        return 0;
+}
+
+int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
+        int r;
+
+        r = store_execute(s, "BEGIN IMMEDIATE", why);
+        if (r < 0)
+                return r;
+        r = run_about(s, STATEMENT_REMOVE_WORDS, id, why);
+        if (r >= 0)
+                r = set_heard(s, id, text, size, why);
+        if (r >= 0)
+                r = run_about(s, STATEMENT_APPEND_WORDS, id, why);
+        return store_end(s, r, why);
+}

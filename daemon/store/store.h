@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_STORE_STORE_H
+#define DAEMON_STORE_STORE_H
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/why.h"
+#include "daemon/common/record.h"
+
+/* The history: one SQLite file in a directory of ours.  Belongs to the main thread.  What a
+ * function has written when it returns 0 outlives the process, however it ends. */
+struct store;
+
+/* Opens or creates directory/history.sqlite and brings its tables up to date.
+ * -EBUSY: another daemon has it; -ENOTSUP: written by a newer gemmad; -EBADMSG: damaged; else what
+ * the system says; each with a reason. */
+int store_open(struct store **ret, const char *directory, struct why *why);
+struct store *store_close(struct store *s);
+DEFINE_CLEANUP(struct store *, store_close)
+
+/* The session that turns belong to from now on. */
+int store_begin_session(struct store *s,
+                        uint64_t began_us,
+                        const char *version,
+                        const char *model,
+                        struct why *why);
+
+/* Its id; 0 before it has begun. */
+uint64_t store_session(const struct store *s);
+
+/* The largest id of a turn, 0 when there is none. */
+int store_last_turn(struct store *s, uint64_t *ret, struct why *why);
+
+/* The largest id that a turn ever had, whether it has been forgotten or not; 0 before the first. */
+int store_last_number(struct store *s, uint64_t *ret, struct why *why);
+
+/* One turn in one transaction; its session and model are filled in from the session. */
+int store_append(struct store *s, const struct record *turn, struct why *why);
+
+/* A transcript that came after the turn was over.  -ENOENT when there is no such turn. */
+int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why);
+
+/* Who reads turns: the record and what it points to are valid in the call only.  Returns 0 to go
+ * on, 1 to end, -errno.  May not use the store. */
+struct store_visitor {
+        int (*visit)(const struct record *turn, void *userdata);
+        void *userdata;
+};
+
+/* Up to limit turns with ids below before (0: all), newest first. */
+int store_history(struct store *s,
+                  uint64_t before,
+                  unsigned limit,
+                  const struct store_visitor *visitor,
+                  struct why *why);
+
+/* The turn with this id, if there is one. */
+int store_show(struct store *s, uint64_t id, const struct store_visitor *visitor, struct why *why);
+
+/* Up to limit turns in which all the words, which white space divides, were heard or answered,
+ * newest first.  Case and accents do not count; a * at the end of a word stands for any end.
+ * -EINVAL when there are no words, or too many. */
+int store_search(struct store *s,
+                 const char *words,
+                 unsigned limit,
+                 const struct store_visitor *visitor,
+                 struct why *why);
+
+/* Which turns to forget: all that fit both; both ends belong to it. */
+struct store_span {
+        uint64_t first_id, last_id;
+        uint64_t began_from_us, began_to_us;
+};
+
+#define STORE_SPAN_ALL                                                                             \
+        (struct store_span) {                                                                      \
+                .last_id = INT64_MAX, .began_to_us = INT64_MAX,                                    \
+        }
+
+/* Deletes turns, and sessions that have none any more, and writes the file anew, so that what they
+ * held is in no file of the directory when this returns 0.  Takes as long as copying the history.
+ * After an error in the second part (a full disk, another reader: -EBUSY) the turns are gone from
+ * the tables; the rest is made up for by the next forgetting or opening. */
+int store_forget(struct store *s, const struct store_span *span, uint64_t *ret_n, struct why *why);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_THINK_CONVERSATION_INTERNAL_H
+#define DAEMON_THINK_CONVERSATION_INTERNAL_H
+
+#include "daemon/think/conversation.h"
+
+/* What the three files want of each other: conversation.c, where the turns and the answers are,
+ * conversation-hear.c, where everything up to an answer is, and conversation-afterwards.c, where the
+ * work between turns is. */
+
+/* A turn that went well and in which there was nothing to answer. */
+#define CONVERSATION_NOBODY_SPOKE 1
+
+/* Hears the turn's text or sound, up to where the model begins to answer.
+ * CONVERSATION_NOBODY_SPOKE: it does not. */
+int conversation_hear(struct conversation *c);
+
+/* Milliseconds from the request to that time of the monotonic clock; a pre-roll is older. */
+double conversation_since_request(const struct conversation *c, uint64_t ns);
+
+/* Models of ours answer with what they understood, and then with a call. */
+bool conversation_is_transcriber(const struct conversation *c);
+
+/* To be asked between any two steps that take time: -ECANCELED when the turn is over. */
+int conversation_look_up(struct conversation *c);
+
+/* Notes what the turn ends of, and returns r. */
+int conversation_fail(struct conversation *c, enum fault fault, int r, const char *reason);
+
+int conversation_emit(struct conversation *c, enum event_kind kind);
+
+/* is_last: nothing of this kind follows. */
+int conversation_emit_text(
+        struct conversation *c, enum event_kind kind, const char *text, size_t size, bool is_last);
+
+/* Clients may know of the turn. */
+int conversation_announce(struct conversation *c);
+
+/* Keeps a frame of the turn, for a transcriber that may have to hear it again. */
+int conversation_keep_frame(struct conversation *c, unsigned index, const float *samples);
+
+/* What a transcriber answers to the sound that is in the cache, or was. */
+int conversation_vote(struct conversation *c, struct ballot *ret);
+
+/* Computes what was appended; the prefix. */
+int conversation_feed(struct conversation *c);
+int conversation_warm_up(struct conversation *c, bool thinking);
+
+/* Sends what was heard, for a turn that is over. */
+int conversation_tell_transcript(struct conversation *c);
+
+/* Somebody asks: what takes the model is dropped, what does not is done. */
+void conversation_interrupt_work(struct conversation *c);
+
+/* What the user wants forgotten may be in the prefix, and, when no turn runs, be about to be put there.
+ * True: something was to be forgotten. */
+bool conversation_forget_past(struct conversation *c);
+void conversation_forget_exchanges(struct conversation *c);
+
+#endif

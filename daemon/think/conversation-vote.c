@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/think/conversation-internal.h"
+
+/* A small model hears a word better or worse as the borders of its frames fall, which nobody can
+ * choose.  So it hears a command again, a third and two thirds of a frame later, and what the three
+ * hearings would call together is what counts.  Of the 243 held-out commands of an earlier pocket model, in
+ * noise at 20 dB and without a limit, 95 % were right and 7 wrong, instead of 92 % and 13. */
+#define N_HEARINGS 3
+
+/* Longer than any command, and than what the sliding layers can take back. */
+#define MAX_FRAMES 750
+
+struct hearing_answer {
+        int32_t tokens[BALLOT_MAX_TOKENS];
+        unsigned n_tokens;
+        unsigned call; /* the first token of the call, n_tokens: there is none */
+        float probability;
+};
+
+/* One frame of silence, those of the turn, and one of silence again: a later beginning is an earlier
+ * place to read from. */
+static float *frames_of(struct conversation *c) {
+        return c->kept + FRAME_SAMPLES;
+}
+
+int conversation_keep_frame(struct conversation *c, unsigned index, const float *samples) {
+        if (!conversation_is_transcriber(c) || index >= MAX_FRAMES)
+                return 0;
+        if (!c->kept)
+                c->kept = calloc(MAX_FRAMES + 2, FRAME_SAMPLES * sizeof(float));
+        if (!c->kept)
+                return -ENOMEM;
+        memcpy(frames_of(c) + (size_t) index * FRAME_SAMPLES, samples,
+               FRAME_SAMPLES * sizeof(float));
+        return 0;
+}
+
+static int read_answer(struct conversation *c, struct hearing_answer *ret) {
+        const int32_t call_begin =
+                tokenizer_special(engine_tokenizer(dialogue_engine(c->dialogue)))->call_begin;
+        unsigned limit = c->request.max_tokens < BALLOT_MAX_TOKENS ? c->request.max_tokens
+                                                                   : BALLOT_MAX_TOKENS;
+        int32_t token;
+        int r = 1;
+
+        ret->n_tokens = 0;
+        ret->call = BALLOT_MAX_TOKENS;
+        while (ret->n_tokens < limit) {
+                r = conversation_look_up(c);
+                if (r >= 0)
+                        r = dialogue_next(c->dialogue, /* exact= */ true, &token);
+                if (r <= 0)
+                        break;
+                if (token == call_begin && ret->call == BALLOT_MAX_TOKENS)
+                        ret->call = ret->n_tokens;
+                ret->tokens[ret->n_tokens++] = token;
+        }
+        if (ret->call > ret->n_tokens)
+                ret->call = ret->n_tokens;
+        ret->probability = expf(dialogue_log_probability(c->dialogue));
+        return r < 0 ? r : 0;
+}
+
+/* Of the same frames, which begin so many samples later. */
+static int hear_again(struct conversation *c, unsigned shift, struct hearing_answer *ret) {
+        unsigned n = c->timings.n_frames + 1;
+        const float *samples = frames_of(c) - shift;
+        int r;
+
+        r = dialogue_rewind_audio(c->dialogue);
+        for (unsigned i = 0; r >= 0 && i < n; i += c->config->batch_frames) {
+                unsigned n_batch =
+                        n - i < c->config->batch_frames ? n - i : c->config->batch_frames;
+
+                r = conversation_look_up(c);
+                if (r >= 0)
+                        r = dialogue_append_frames(c->dialogue,
+                                                   samples + (size_t) i * FRAME_SAMPLES, n_batch);
+        }
+        if (r >= 0)
+                r = dialogue_close_again(c->dialogue);
+        return r < 0 ? r : read_answer(c, ret);
+}
+
+static bool has_same_call(const struct hearing_answer *a, const struct hearing_answer *b) {
+        unsigned n = a->n_tokens - a->call;
+
+        return n == b->n_tokens - b->call &&
+               memcmp(a->tokens + a->call, b->tokens + b->call, n * sizeof(a->tokens[0])) == 0;
+}
+
+/* The answer whose call has most of the probability, and how much. */
+static const struct hearing_answer *
+most_believed(const struct hearing_answer *answers, unsigned n, float *ret_share) {
+        const struct hearing_answer *best = &answers[0];
+
+        *ret_share = 0;
+        for (unsigned i = 0; i < n; i++) {
+                float share = 0;
+
+                for (unsigned k = 0; k < n; k++)
+                        if (has_same_call(&answers[i], &answers[k]))
+                                share += answers[k].probability / (float) n;
+                /* Of the same call the words of the surest hearing. */
+                if (i > 0 && (share < *ret_share ||
+                              (share == *ret_share && answers[i].probability <= best->probability)))
+                        continue;
+                *ret_share = share;
+                best = &answers[i];
+        }
+        return best;
+}
+
+int conversation_vote(struct conversation *c, struct ballot *ret) {
+        struct hearing_answer answers[N_HEARINGS];
+        const struct hearing_answer *best;
+        unsigned n = 1;
+        float share;
+        int r;
+
+        r = read_answer(c, &answers[0]);
+        if (r < 0)
+                return r;
+        if (c->kept && c->timings.n_frames <= MAX_FRAMES)
+                memset(frames_of(c) + (size_t) c->timings.n_frames * FRAME_SAMPLES, 0,
+                       FRAME_SAMPLES * sizeof(float));
+        while (c->kept && c->timings.n_frames <= MAX_FRAMES && n < N_HEARINGS) {
+                r = hear_again(c, n * FRAME_SAMPLES / N_HEARINGS, &answers[n]);
+                /* No room for another frame, or no way back: fewer hearings have to do. */
+                if (r == -ENOSPC || r == -ERANGE)
+                        break;
+                if (r < 0)
+                        return r;
+                n++;
+        }
+
+        best = most_believed(answers, n, &share);
+        memcpy(ret->tokens, best->tokens, best->n_tokens * sizeof(best->tokens[0]));
+        ret->n_tokens = best->n_tokens;
+        ret->log_probability = logf(share);
+        return 0;
+}

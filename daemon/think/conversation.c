@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/think/conversation.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/wake.h"
+#include "daemon/think/conversation-internal.h"
+
+#define CONVERSATION_IDLE_MS 1000
+
+void conversation_wait(struct conversation *c) {
+        struct pollfd bell = { .fd = c->sounds->filled_fd, .events = POLLIN };
+
+        if (poll(&bell, 1, CONVERSATION_IDLE_MS) > 0)
+                wake_clear(bell.fd);
+}
+
+int conversation_init(struct conversation *c) {
+        c->afterwards = AFTERWARDS_REST;
+        c->request.turn = COMMAND_STOP; /* before the first turn nothing else ends the work */
+        c->samples = calloc(c->config->batch_frames, FRAME_SAMPLES * sizeof(float));
+        return c->samples ? 0 : -ENOMEM;
+}
+
+void conversation_done(struct conversation *c) {
+        answer_done(&c->answer);
+        c->dialogue = dialogue_close(c->dialogue);
+        c->gate = gate_close(c->gate);
+        free(c->samples);
+        c->samples = NULL;
+        free(c->kept);
+        c->kept = NULL;
+        text_done(&c->heard);
+        text_done(&c->answered);
+}
+
+double conversation_since_request(const struct conversation *c, uint64_t ns) {
+        return ns > c->request.asked_ns ? clock_ms(ns - c->request.asked_ns) : 0;
+}
+
+static size_t max_text(const struct conversation *c) {
+        return (size_t) c->config->max_text_kib * 1024;
+}
+
+bool conversation_is_transcriber(const struct conversation *c) {
+        return engine_answers_with_transcript(dialogue_engine(c->dialogue));
+}
+
+int conversation_fail(struct conversation *c, enum fault fault, int r, const char *reason) {
+        c->fault = fault;
+        return because(&c->why, r, "%s", reason);
+}
+
+int conversation_look_up(struct conversation *c) {
+        return command_ends(c->command, c->request.turn) ? -ECANCELED : 0;
+}
+
+static struct event event_of(const struct conversation *c, enum event_kind kind) {
+        return (struct event){
+                .kind = kind,
+                .turn = c->request.turn,
+                .position = dialogue_position(c->dialogue),
+        };
+}
+
+static int refused(struct conversation *c, int r) {
+        if (r == -ENOBUFS)
+                return conversation_fail(c, FAULT_MODEL, r,
+                                         "the answer came faster than it was taken");
+        return r;
+}
+
+int conversation_emit(struct conversation *c, enum event_kind kind) {
+        struct event event = event_of(c, kind);
+
+        return refused(c, event_push(c->events, &event));
+}
+
+int conversation_emit_text(
+        struct conversation *c, enum event_kind kind, const char *text, size_t size, bool is_last) {
+        struct event like = event_of(c, kind);
+
+        like.is_last = is_last;
+        return refused(c, event_push_text(c->events, &like, text, size));
+}
+
+int conversation_tell_transcript(struct conversation *c) {
+        return conversation_emit_text(c, EVENT_TRANSCRIPT, text_data(&c->heard), c->heard.size,
+                                      true);
+}
+
+int conversation_announce(struct conversation *c) {
+        if (c->is_told)
+                return 0;
+        c->is_told = true;
+        return conversation_emit(c, EVENT_STARTED);
+}
+
+int conversation_feed(struct conversation *c) {
+        int r;
+
+        do {
+                r = conversation_look_up(c);
+                if (r < 0)
+                        return r;
+                r = dialogue_feed(c->dialogue);
+        } while (r > 0);
+        return r;
+}
+
+int conversation_warm_up(struct conversation *c, bool thinking) {
+        int r;
+
+        do {
+                r = conversation_look_up(c);
+                if (r < 0)
+                        return r;
+                r = dialogue_warm(c->dialogue, thinking);
+        } while (r > 0);
+        return r;
+}
+
+/* The prefix is part of loading: a system text that does not fit should end the start. */
+int conversation_load(struct conversation *c, struct why *why) {
+        int r;
+
+        r = dialogue_open(&c->dialogue, c->config, why);
+        if (r < 0)
+                return r;
+        r = answer_init(&c->answer, engine_tokenizer(dialogue_engine(c->dialogue)));
+        if (r < 0)
+                return because(why, r, "out of memory");
+
+        r = conversation_warm_up(c, c->config->thinking);
+        if (r == -ENOSPC)
+                return because(why, r,
+                               "the System text does not fit into the context of %u positions",
+                               dialogue_max_positions(c->dialogue));
+        if (r < 0)
+                return because(why, r, "the first run of the model: %s", strerror(-r));
+        return 0;
+}
+
+static int keep(struct conversation *c, struct text *text) {
+        if (text_append(text, c->answer.piece, c->answer.piece_size, max_text(c)) < 0)
+                return conversation_fail(c, FAULT_MODEL, -EFBIG,
+                                         "the answer is longer than MaxTextKiB");
+        return 0;
+}
+
+/* The text of a transcriber is what it heard; asked by text, it only repeats that.  It is kept until
+ * the whole answer is there, because only then is it known whether to believe it. */
+static int say_text(struct conversation *c) {
+        const struct answer *a = &c->answer;
+        int r;
+
+        if (conversation_is_transcriber(c))
+                return c->request.origin == ORIGIN_TEXT ? 0 : keep(c, &c->heard);
+
+        r = keep(c, &c->answered);
+        if (r < 0)
+                return r;
+        return conversation_emit_text(c, EVENT_TOKEN, a->piece, a->piece_size, false);
+}
+
+/* Uncalled speech without words, with too few, or without the phrase where it is needed. */
+static bool was_not_meant(const struct conversation *c) {
+        const struct text *heard = &c->heard;
+
+        if (!c->request.is_uncalled)
+                return false;
+        if (c->request.needs_phrase)
+                return gate_judge(text_data(heard), heard->size) == GATE_NO;
+        return heard->size == 0 ||
+               (c->request.needs_words && !memchr(text_data(heard), ' ', heard->size));
+}
+
+/* Whether an answer that the model's grammar held together is to be believed: not when the model gave
+ * it too little probability. */
+static bool is_sure(const struct conversation *c) {
+        float log_probability = c->request.origin == ORIGIN_TEXT
+                                        ? dialogue_log_probability(c->dialogue)
+                                        : c->log_probability;
+
+        return log_probability >= engine_least_log_probability(dialogue_engine(c->dialogue));
+}
+
+/* What was heard is complete: with the first call, or at the end.  What the model was not sure of
+ * was not meant for us. */
+static int end_heard(struct conversation *c) {
+        int r;
+
+        if (!conversation_is_transcriber(c) || c->has_heard)
+                return 0;
+
+        c->has_heard = true;
+        if (!is_sure(c)) {
+                c->is_doubted = true;
+                text_clear(&c->heard);
+        }
+        if (c->request.origin == ORIGIN_TEXT)
+                return 0;
+        if (was_not_meant(c)) {
+                c->is_ignored = true;
+                return 0;
+        }
+        r = conversation_announce(c);
+        if (r < 0)
+                return r;
+        return conversation_emit_text(c, EVENT_HEARD, text_data(&c->heard), c->heard.size, true);
+}
+
+/* What answer_push() or answer_end() returned. */
+static int say(struct conversation *c, int part) {
+        int r;
+
+        if (part == -EFBIG)
+                return conversation_fail(c, FAULT_MODEL, part,
+                                         "the model wrote a call without end");
+        if (part == -EBADMSG)
+                return conversation_fail(c, FAULT_MODEL, part, "the answer ended inside a call");
+        if (part < 0 || part == ANSWER_NOTHING)
+                return part;
+        if (part == ANSWER_TEXT)
+                return say_text(c);
+
+        r = end_heard(c);
+        if (r < 0 || c->is_doubted || c->is_ignored)
+                return r;
+        if (dialogue_has_tools(c->dialogue) &&
+            calls_keep(&c->calls, text_data(&c->answer.call), c->answer.call.size))
+                return 0;
+        return conversation_emit_text(c, EVENT_CALL, text_data(&c->answer.call),
+                                      c->answer.call.size, true);
+}
+
+/* One token.  1: go on, 0: the model has finished. */
+static int speak_once(struct conversation *c) {
+        int32_t token;
+        int r;
+
+        r = conversation_look_up(c);
+        if (r < 0)
+                return r;
+        r = dialogue_next(c->dialogue, conversation_is_transcriber(c), &token);
+        if (r <= 0)
+                return r;
+
+        if (c->timings.n_tokens++ == 0)
+                c->timings.first_token = conversation_since_request(c, clock_now_ns());
+        r = say(c, answer_push(&c->answer, token));
+        return r < 0 ? r : 1;
+}
+
+/* Until the model has finished, or waits for the results of its calls. */
+static int speak_on(struct conversation *c) {
+        int r;
+
+        do
+                r = speak_once(c);
+        while (r > 0 && c->timings.n_tokens < c->request.max_tokens);
+        return r < 0 ? r : say(c, answer_end(&c->answer));
+}
+
+/* What the model said before its calls and what it says after them are not one word. */
+static int separate(struct conversation *c) {
+        if (c->answered.size == 0 || c->answered.data[c->answered.size - 1] == ' ')
+                return 0;
+        c->answer.piece[0] = ' ';
+        c->answer.piece_size = 1;
+        return say_text(c);
+}
+
+/* 1: the model has got the results that it waited for and goes on. */
+static int respond(struct conversation *c) {
+        char call[64];
+        size_t size;
+        int r;
+
+        if (calls_can_respond(&c->calls) && c->timings.n_tokens < c->request.max_tokens) {
+                r = separate(c);
+                if (r >= 0)
+                        r = calls_respond(&c->calls, c->dialogue, c->request.thinking);
+                if (r >= 0)
+                        r = conversation_feed(c);
+                answer_begin(&c->answer, c->request.thinking);
+                return r < 0 ? r : 1;
+        }
+        while ((size = calls_take(&c->calls, call, sizeof(call))) > 0) {
+                r = conversation_emit_text(c, EVENT_CALL, call, size, true);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Of a command nothing is told before it is certain: so the model may hear it several times. */
+static int speak_voted(struct conversation *c) {
+        struct ballot ballot;
+        int r;
+
+        r = conversation_vote(c, &ballot);
+        if (r < 0)
+                return r;
+        c->log_probability = ballot.log_probability;
+        c->timings.n_tokens = ballot.n_tokens;
+        if (ballot.n_tokens > 0)
+                c->timings.first_token = conversation_since_request(c, clock_now_ns());
+
+        answer_begin(&c->answer, false);
+        for (unsigned i = 0; i < ballot.n_tokens; i++) {
+                r = say(c, answer_push(&c->answer, ballot.tokens[i]));
+                if (r < 0)
+                        return r;
+        }
+        r = say(c, answer_end(&c->answer));
+        return r < 0 ? r : end_heard(c);
+}
+
+static int speak(struct conversation *c) {
+        int r;
+
+        if (conversation_is_transcriber(c) && c->request.origin != ORIGIN_TEXT)
+                return speak_voted(c);
+        c->calls = (struct calls){};
+        answer_begin(&c->answer, false);
+        do {
+                r = speak_on(c);
+                if (r >= 0)
+                        r = respond(c);
+        } while (r > 0);
+        return r < 0 ? r : end_heard(c);
+}
+
+/* A reason for what came without one from below. */
+static void explain(struct conversation *c, int r) {
+        if (c->fault != FAULT_NONE)
+                return;
+
+        c->fault = FAULT_MODEL;
+        if (r == -ENOSPC)
+                (void) because(&c->why, r,
+                               "the conversation is longer than the context of %u positions",
+                               dialogue_max_positions(c->dialogue));
+        else
+                (void) because(&c->why, r, "the model failed: %s", strerror(-r));
+}
+
+static void end_turn(struct conversation *c, int r) {
+        struct event event = event_of(c, EVENT_DONE);
+
+        /* This turn was none of the past when that was to be forgotten. */
+        (void) conversation_forget_past(c);
+        c->afterwards = AFTERWARDS_WARM;
+        if (r == -ECANCELED) {
+                event.done.outcome = OUTCOME_CANCELLED;
+        } else if (r < 0) {
+                explain(c, r);
+                event.done.outcome = OUTCOME_FAILED;
+                event.done.fault = c->fault;
+                event.done.why = c->why;
+        } else {
+                event.done.outcome = OUTCOME_ANSWERED;
+                if (r != CONVERSATION_NOBODY_SPOKE)
+                        c->afterwards = AFTERWARDS_REMEMBER;
+                if (r != CONVERSATION_NOBODY_SPOKE && c->request.origin != ORIGIN_TEXT &&
+                    !conversation_is_transcriber(c))
+                        c->afterwards = AFTERWARDS_ASK;
+        }
+
+        event.done.is_ignored = c->is_ignored;
+        c->timings.done = conversation_since_request(c, clock_now_ns());
+        event.done.timings = c->timings;
+        event.done.is_cut = c->is_cut;
+        event_push_always(c->events, &event);
+}
+
+void conversation_run(struct conversation *c, const struct request *request) {
+        int r;
+
+        conversation_forget_exchanges(c);
+        conversation_interrupt_work(c);
+        c->request = *request;
+        c->timings = timings_none();
+        c->fault = FAULT_NONE;
+        c->why = (struct why){};
+        c->is_told = c->is_ignored = c->is_ahead = false;
+        c->has_heard = false;
+        c->is_doubted = false;
+        c->is_cut = false;
+        text_clear(&c->heard);
+        text_clear(&c->answered);
+        if (c->request.origin == ORIGIN_TEXT)
+                (void) text_append(&c->heard, c->request.text, c->request.text_size,
+                                   c->request.text_size);
+
+        r = conversation_hear(c);
+        if (r == 0)
+                r = speak(c);
+        end_turn(c, r);
+
+        free(c->request.text);
+        c->request.text = NULL;
+}

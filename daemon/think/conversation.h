@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_THINK_CONVERSATION_H
+#define DAEMON_THINK_CONVERSATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/why.h"
+#include "daemon/common/answer.h"
+#include "daemon/common/config.h"
+#include "daemon/common/record.h"
+#include "daemon/common/text.h"
+#include "daemon/hear/command.h"
+#include "daemon/hear/gate.h"
+#include "daemon/hear/sound.h"
+#include "daemon/think/calls.h"
+#include "daemon/think/dialogue.h"
+#include "daemon/think/event.h"
+
+/* How a turn goes: hear, answer, and what is left to do when it is over.  Owned by the inference
+ * thread, which calls the functions below in a loop. */
+struct request {
+        uint64_t turn;
+        enum origin origin;
+        char *text; /* owned; NULL for sound */
+        size_t text_size;
+        bool is_uncalled;  /* nobody is told before it is certain that it counts */
+        bool needs_phrase; /* ... which it only does with the wake phrase */
+        bool needs_words;  /* ... and for a transcriber with more than one word */
+        bool thinking;
+        unsigned max_tokens;
+        uint64_t asked_ns; /* where the times of the turn start */
+};
+
+/* In this order; a request ends the first two early. */
+enum afterwards {
+        AFTERWARDS_ASK, /* append the question for the transcript */
+        AFTERWARDS_TRANSCRIBE,
+        AFTERWARDS_REMEMBER,
+        AFTERWARDS_WARM,
+        AFTERWARDS_REST,
+};
+
+/* What a transcriber answers, of several hearings; no command is longer. */
+#define BALLOT_MAX_TOKENS 96
+
+struct ballot {
+        int32_t tokens[BALLOT_MAX_TOKENS];
+        unsigned n_tokens;
+        float log_probability; /* of its call */
+};
+
+struct conversation {
+        const struct config *config; /* not owned */
+        struct sound_queue *sounds;  /* not owned */
+        struct event_queue *events;  /* not owned */
+        struct command *command;     /* not owned */
+
+        struct dialogue *dialogue; /* owned; NULL before the model is loaded */
+        struct gate *gate;         /* owned; NULL before it was needed */
+        struct answer answer;
+        struct calls calls; /* of the turn */
+        float *samples;     /* owned, [BatchFrames][FRAME_SAMPLES] */
+        uint64_t batch_ns;  /* when the first of them was given */
+        float *kept;        /* owned; all frames of a transcriber's turn; NULL before the first */
+
+        struct request request; /* the turn at hand, or the last one */
+        struct timings timings;
+        enum fault fault;
+        struct why why;
+        float log_probability; /* of what was voted */
+        bool is_ahead;         /* the turn is closed although its sound may go on */
+        bool is_told;          /* that the turn has started */
+        bool is_ignored;       /* the turn does not count */
+        bool has_heard;        /* the transcript has been sent completely */
+        bool is_doubted;       /* the model was not sure of it: nothing was heard */
+        bool is_cut;           /* not all of the sound was heard */
+
+        enum afterwards afterwards;
+        unsigned n_transcript;
+        struct text heard, answered; /* of the last turn, for the prefix */
+        unsigned forgotten;          /* command_forgotten() when last looked */
+};
+
+int conversation_init(struct conversation *c);
+void conversation_done(struct conversation *c);
+
+/* Loads the model and puts the prefix into its cache. */
+int conversation_load(struct conversation *c, struct why *why);
+
+/* Runs one turn to its EVENT_DONE; the request's text is taken over. */
+void conversation_run(struct conversation *c, const struct request *request);
+
+/* One step of what is left to do while nobody asks.  False: nothing is. */
+bool conversation_work_ahead(struct conversation *c);
+
+/* Sleeps until the doorbell rings, at most a second. */
+void conversation_wait(struct conversation *c);
+
+#endif

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/think/dialogue.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/think/tools.h"
+
+#define DIALOGUE_MAX_EXCHANGES 32
+
+/* The words of a question that the user never asked, so they are ours. */
+#define DIALOGUE_TRANSCRIBE                                                                        \
+        "Write down what was said in this recording, word for word, in the language in which it "  \
+        "was spoken. Give only the words themselves, on one line, with digits for numbers."
+
+struct dialogue {
+        const struct config *config; /* not owned */
+        struct engine *engine;       /* owned */
+        struct session *session;     /* owned */
+        struct sampler *sampler;     /* owned; as configured */
+        struct sampler *exact;       /* owned; greedy */
+        const struct tokenizer *tokenizer;
+        bool is_plain; /* made for single turns, without system text and history */
+
+        struct prompt wanted; /* the whole prefix, as it should be */
+        struct prompt held;   /* the part of it that is in the cache, from position 0 */
+        struct prompt turn;   /* what the turn has put together */
+        size_t n_fed;         /* ... and how much of it is in the cache */
+        size_t n_opening;     /* the part of turn up to the first frame of an audio */
+        unsigned audio_begin; /* position of that frame */
+        unsigned frames_end;  /* position behind the last frame, before dialogue_run_ahead() */
+        size_t n_opened;      /* ... and the part of turn that was there by then */
+        unsigned audio_end;   /* position behind the last audio, 0 when there is none */
+
+        struct prompt exchanges[DIALOGUE_MAX_EXCHANGES]; /* oldest first */
+        unsigned n_exchanges;
+};
+
+static size_t batch(const struct dialogue *d, size_t n) {
+        return n < d->config->batch_frames ? n : d->config->batch_frames;
+}
+
+static int open_session(struct dialogue *d, struct why *why) {
+        struct session_config config = { .max_positions = d->config->context_positions };
+
+        if (config.max_positions > engine_max_positions(d->engine))
+                config.max_positions = engine_max_positions(d->engine);
+        return session_new(&d->session, d->engine, &config, why);
+}
+
+static int open_samplers(struct dialogue *d) {
+        size_t n_vocab = tokenizer_n_tokens(d->tokenizer);
+        struct sampler_config greedy = { .top_p = 1 };
+        struct sampler_config config = {
+                .temperature = (float) d->config->temperature,
+                .top_k = d->config->top_k,
+                .top_p = (float) d->config->top_p,
+                .seed = d->config->seed,
+        };
+        int r;
+
+        r = sampler_new(&d->sampler, &config, n_vocab);
+        if (r < 0)
+                return r;
+        return sampler_new(&d->exact, &greedy, n_vocab);
+}
+
+static const char *path_or_null(const char *path) {
+        return *path ? path : NULL;
+}
+
+int dialogue_open(struct dialogue **ret, const struct config *config, struct why *why) {
+        struct engine_config engine_config = {
+                .model_path = path_or_null(config->model_path),
+                .projector_path = path_or_null(config->projector_path),
+                .n_threads = config->n_threads,
+        };
+        _cleanup_(dialogue_closep) struct dialogue *d = NULL;
+        int r;
+
+        d = calloc(1, sizeof(*d));
+        if (!d)
+                return because(why, -ENOMEM, "out of memory");
+        d->config = config;
+
+        r = engine_open(&d->engine, &engine_config, why);
+        if (r < 0)
+                return r;
+        d->tokenizer = engine_tokenizer(d->engine);
+        d->is_plain = engine_answers_with_transcript(d->engine);
+
+        r = open_session(d, why);
+        if (r < 0)
+                return r;
+        r = open_samplers(d);
+        if (r < 0)
+                return because(why, r, "preparing the sampler: %s", strerror(-r));
+
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+struct dialogue *dialogue_close(struct dialogue *d) {
+        if (!d)
+                return NULL;
+
+        for (unsigned i = 0; i < d->n_exchanges; i++)
+                prompt_done(&d->exchanges[i]);
+        prompt_done(&d->turn);
+        prompt_done(&d->held);
+        prompt_done(&d->wanted);
+        if (d->exact)
+                sampler_free(d->exact);
+        if (d->sampler)
+                sampler_free(d->sampler);
+        if (d->session)
+                session_free(d->session);
+        if (d->engine)
+                engine_close(d->engine);
+        free(d);
+        return NULL;
+}
+
+const struct engine *dialogue_engine(const struct dialogue *d) {
+        return d->engine;
+}
+
+unsigned dialogue_position(const struct dialogue *d) {
+        return session_position(d->session);
+}
+
+unsigned dialogue_max_positions(const struct dialogue *d) {
+        return session_max_positions(d->session);
+}
+
+static int append_ids(struct prompt *p, const int32_t *ids, size_t n) {
+        int32_t *grown;
+
+        if (n == 0)
+                return 0;
+        grown = reallocarray(p->ids, p->n_ids + n, sizeof(*ids));
+        if (!grown)
+                return -ENOMEM;
+
+        memcpy(grown + p->n_ids, ids, n * sizeof(*ids));
+        p->ids = grown;
+        p->n_ids += n;
+        return 0;
+}
+
+bool dialogue_has_tools(const struct dialogue *d) {
+        const struct special_tokens *s = tokenizer_special(d->tokenizer);
+
+        return d->config->tools && !d->is_plain && s->tool_begin >= 0 && s->tool_end >= 0 &&
+               s->call_begin >= 0 && s->call_end >= 0 && s->response_begin >= 0 &&
+               s->response_end >= 0 && s->quote >= 0;
+}
+
+static int build_prefix(struct dialogue *d, bool thinking) {
+        const char *system = d->is_plain ? NULL : path_or_null(d->config->system_text);
+        size_t n_tools;
+        const struct tool *tools = tools_declared(&n_tools);
+        int r;
+
+        if (!dialogue_has_tools(d))
+                n_tools = 0;
+        prompt_clear(&d->wanted);
+        r = prompt_begin(&d->wanted, d->tokenizer, system, tools, n_tools, thinking && !d->is_plain,
+                         NULL);
+        for (unsigned i = 0; r >= 0 && i < d->n_exchanges; i++)
+                r = append_ids(&d->wanted, d->exchanges[i].ids, d->exchanges[i].n_ids);
+        return r;
+}
+
+static size_t n_common(const struct prompt *a, const struct prompt *b) {
+        size_t n = 0;
+
+        while (n < a->n_ids && n < b->n_ids && a->ids[n] == b->ids[n])
+                n++;
+        return n;
+}
+
+/* Leaves in the cache what held and wanted have in common.  Where the sliding layers no longer hold
+ * what that needs, it begins anew: slower, never wrong. */
+static int rewind_to_common(struct dialogue *d) {
+        size_t common = n_common(&d->held, &d->wanted);
+        int r;
+
+        r = session_rewind(d->session, (unsigned) common);
+        if (r == -ERANGE) {
+                common = 0;
+                r = session_rewind(d->session, 0);
+        }
+        if (r < 0)
+                return r;
+        d->held.n_ids = common;
+        return 0;
+}
+
+int dialogue_warm(struct dialogue *d, bool thinking) {
+        const int32_t *next;
+        size_t n;
+        int r;
+
+        r = build_prefix(d, thinking);
+        if (r < 0)
+                return r;
+        r = rewind_to_common(d);
+        if (r < 0)
+                return r;
+
+        d->audio_end = 0;
+        prompt_clear(&d->turn);
+        d->n_fed = 0;
+
+        n = batch(d, d->wanted.n_ids - d->held.n_ids);
+        next = d->wanted.ids + d->held.n_ids;
+        if (n == 0)
+                return 0;
+
+        /* First the note, for which there may be no memory; it can be taken back. */
+        r = append_ids(&d->held, next, n);
+        if (r < 0)
+                return r;
+        r = session_append_tokens(d->session, next, n);
+        if (r < 0) {
+                d->held.n_ids -= n;
+                return r;
+        }
+        return d->held.n_ids < d->wanted.n_ids;
+}
+
+int dialogue_open_text(struct dialogue *d, const char *text, size_t size, unsigned n_reserved) {
+        size_t used;
+        int r;
+
+        r = prompt_open_user(&d->turn, d->tokenizer);
+        if (r < 0)
+                return r;
+        r = prompt_add_user_text(&d->turn, d->tokenizer, text, size);
+        if (r < 0)
+                return r;
+
+        used = session_position(d->session) + d->turn.n_ids + n_reserved;
+        return used > session_max_positions(d->session) ? -EFBIG : 0;
+}
+
+int dialogue_open_audio(struct dialogue *d) {
+        int r;
+
+        r = prompt_open_user(&d->turn, d->tokenizer);
+        if (r < 0)
+                return r;
+        r = prompt_open_audio(&d->turn, d->tokenizer);
+        if (r < 0)
+                return r;
+        d->n_opening = d->turn.n_ids;
+        d->audio_begin = session_position(d->session) + (unsigned) (d->turn.n_ids - d->n_fed);
+        return 0;
+}
+
+int dialogue_rewind_audio(struct dialogue *d) {
+        return session_rewind(d->session, d->audio_begin);
+}
+
+int dialogue_close_again(struct dialogue *d) {
+        session_constrain(d->session, true);
+        return session_append_tokens(d->session, d->turn.ids + d->n_opening,
+                                     d->turn.n_ids - d->n_opening);
+}
+
+int dialogue_append_frames(struct dialogue *d, const float *samples, size_t n) {
+        return session_append_frames(d->session, samples, n);
+}
+
+int dialogue_take_back(struct dialogue *d, unsigned n) {
+        int r;
+
+        r = session_rewind(d->session, session_position(d->session) - n);
+        return r == -ERANGE ? 0 : r;
+}
+
+int dialogue_close_audio(struct dialogue *d) {
+        int r;
+
+        r = prompt_close_audio(&d->turn, d->tokenizer);
+        if (r < 0)
+                return r;
+
+        d->audio_end = session_position(d->session) + (unsigned) (d->turn.n_ids - d->n_fed);
+        return 0;
+}
+
+int dialogue_close_user(struct dialogue *d, bool thinking) {
+        session_constrain(d->session, true);
+        return prompt_close_user(&d->turn, d->tokenizer, thinking && !d->is_plain);
+}
+
+int dialogue_respond(struct dialogue *d, const char *name, const char *result_json) {
+        return prompt_add_tool_response(&d->turn, d->tokenizer, name, result_json, NULL);
+}
+
+int dialogue_reopen_model(struct dialogue *d, bool thinking) {
+        return thinking && !d->is_plain ? prompt_open_thought(&d->turn, d->tokenizer) : 0;
+}
+
+int dialogue_run_ahead(struct dialogue *d, bool thinking) {
+        int r;
+
+        d->frames_end = session_position(d->session);
+        d->n_opened = d->turn.n_ids;
+        r = dialogue_close_audio(d);
+        if (r < 0)
+                return r;
+        return dialogue_close_user(d, thinking);
+}
+
+void dialogue_foresee(struct dialogue *d) {
+        (void) session_logits(d->session);
+}
+
+int dialogue_fall_back(struct dialogue *d) {
+        int r;
+
+        r = session_rewind(d->session, d->frames_end);
+        if (r < 0)
+                return r;
+        d->turn.n_ids = d->n_fed = d->n_opened;
+        d->audio_end = 0;
+        return 0;
+}
+
+int dialogue_feed(struct dialogue *d) {
+        size_t n = batch(d, d->turn.n_ids - d->n_fed);
+        int r;
+
+        if (n == 0)
+                return 0;
+        r = session_append_tokens(d->session, d->turn.ids + d->n_fed, n);
+        if (r < 0)
+                return r;
+
+        d->n_fed += n;
+        return d->n_fed < d->turn.n_ids;
+}
+
+int dialogue_reopen_audio(struct dialogue *d) {
+        static const char question[] = DIALOGUE_TRANSCRIBE;
+        int r;
+
+        if (d->audio_end == 0)
+                return -ERANGE;
+        r = session_rewind(d->session, d->audio_end);
+        if (r < 0)
+                return r;
+
+        session_constrain(d->session, false);
+        prompt_clear(&d->turn);
+        d->n_fed = 0;
+        r = prompt_add_user_text(&d->turn, d->tokenizer, question, sizeof(question) - 1);
+        if (r < 0)
+                return r;
+        return prompt_close_user(&d->turn, d->tokenizer, false);
+}
+
+int dialogue_next(struct dialogue *d, bool exact, int32_t *ret) {
+        return session_next(d->session, exact ? d->exact : d->sampler, ret);
+}
+
+float dialogue_log_probability(const struct dialogue *d) {
+        return session_log_probability(d->session);
+}
+
+static void forget_oldest(struct dialogue *d) {
+        prompt_done(&d->exchanges[0]);
+        d->n_exchanges--;
+        memmove(d->exchanges, d->exchanges + 1, d->n_exchanges * sizeof(d->exchanges[0]));
+}
+
+int dialogue_remember(struct dialogue *d, const char *heard, const char *answered) {
+        struct prompt exchange = {};
+        size_t total;
+        int r;
+
+        if (d->is_plain || d->config->history_positions == 0)
+                return 0;
+
+        r = prompt_add_exchange(&exchange, d->tokenizer, heard, answered);
+        if (r < 0) {
+                prompt_done(&exchange);
+                return r;
+        }
+
+        if (d->n_exchanges == DIALOGUE_MAX_EXCHANGES)
+                forget_oldest(d);
+        d->exchanges[d->n_exchanges++] = exchange;
+
+        total = 0;
+        for (unsigned i = 0; i < d->n_exchanges; i++)
+                total += d->exchanges[i].n_ids;
+        while (total > d->config->history_positions) {
+                total -= d->exchanges[0].n_ids;
+                forget_oldest(d);
+        }
+        return 0;
+}
+
+void dialogue_forget(struct dialogue *d) {
+        while (d->n_exchanges > 0)
+                forget_oldest(d);
+}

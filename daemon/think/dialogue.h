@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_THINK_DIALOGUE_H
+#define DAEMON_THINK_DIALOGUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/why.h"
+#include "daemon/common/config.h"
+#include "model/engine.h"
+#include "model/prompt.h"
+#include "model/session.h"
+
+/* The model and what is in its cache: a prefix that is kept warm between turns (the system text and
+ * recent exchanges), and behind it the turn at hand.  Everything long happens in micro-batches of
+ * BatchFrames positions, one per call, so that the caller can look at its commands in between.
+ * Owned by the inference thread. */
+struct dialogue;
+
+/* Loads the model: takes long. */
+int dialogue_open(struct dialogue **ret, const struct config *config, struct why *why);
+struct dialogue *dialogue_close(struct dialogue *d);
+DEFINE_CLEANUP(struct dialogue *, dialogue_close)
+
+const struct engine *dialogue_engine(const struct dialogue *d);
+unsigned dialogue_position(const struct dialogue *d);
+unsigned dialogue_max_positions(const struct dialogue *d);
+
+/* One step towards a cache that holds the prefix and nothing else.  1: there is more to do, 0: it
+ * is there. */
+int dialogue_warm(struct dialogue *d, bool thinking);
+
+/* Begins a user's turn behind the prefix, which has to be there: with a text, or with the opening of
+ * an audio.  -EFBIG when the text and n_reserved more positions do not fit into the context. */
+int dialogue_open_text(struct dialogue *d, const char *text, size_t size, unsigned n_reserved);
+int dialogue_open_audio(struct dialogue *d);
+
+/* Frames of an opened audio, as many as are appended at once. */
+int dialogue_append_frames(struct dialogue *d, const float *samples, size_t n);
+
+/* Forgets the last n frames again, which were appended since dialogue_open_audio(); not when the
+ * session can no longer go back so far. */
+int dialogue_take_back(struct dialogue *d, unsigned n);
+
+/* Ends the audio; the place is kept for dialogue_reopen_audio(). */
+int dialogue_close_audio(struct dialogue *d);
+
+/* Ends the user's turn: the model is next. */
+int dialogue_close_user(struct dialogue *d, bool thinking);
+
+/* Whether the model has been told of our tools. */
+bool dialogue_has_tools(const struct dialogue *d);
+
+/* The result of a call, a JSON object, where the model has stopped to wait for it; after the last of
+ * them the model's turn goes on, with a thought if it is to think. */
+int dialogue_respond(struct dialogue *d, const char *name, const char *result_json);
+int dialogue_reopen_model(struct dialogue *d, bool thinking);
+
+/* As if the audio had ended: dialogue_close_audio() and dialogue_close_user() at once, after which
+ * dialogue_feed() appends, and dialogue_foresee() computes what the first token will be chosen from.
+ * dialogue_fall_back() is at the last frame again, and more may follow, as if nothing had been. */
+int dialogue_run_ahead(struct dialogue *d, bool thinking);
+void dialogue_foresee(struct dialogue *d);
+int dialogue_fall_back(struct dialogue *d);
+
+/* One step of appending what the functions above have put together.  1: more to do, 0: all is
+ * appended. */
+int dialogue_feed(struct dialogue *d);
+
+/* Back to the end of the last audio, with another question about it: what was said?  Not an error
+ * when that is no longer possible: -ERANGE. */
+int dialogue_reopen_audio(struct dialogue *d);
+
+/* The next token, as session_next().  Exact: the most likely one, whatever is configured. */
+int dialogue_next(struct dialogue *d, bool exact, int32_t *ret);
+
+/* Back to where the audio was opened, to hear other frames in the place of those that were heard;
+ * then the same end of the turn again.  -ERANGE when that is no longer possible. */
+int dialogue_rewind_audio(struct dialogue *d);
+int dialogue_close_again(struct dialogue *d);
+
+/* Of the answer so far, as session_log_probability(). */
+float dialogue_log_probability(const struct dialogue *d);
+
+/* Adds an exchange to the prefix to come and takes the oldest out until HistoryPositions holds
+ * them. */
+int dialogue_remember(struct dialogue *d, const char *heard, const char *answered);
+
+/* Takes all of them out. */
+void dialogue_forget(struct dialogue *d);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/think/inference.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/wake.h"
+#include "daemon/common/thread.h"
+
+struct inference {
+        struct sound_queue *sounds; /* not owned */
+        struct spsc requests;       /* of struct request, main to inference */
+        struct event_queue events;  /* inference to main */
+        struct command command;
+        struct thread thread;
+        struct conversation conversation; /* the thread's own while it runs */
+};
+
+static void say_loaded(struct inference *i) {
+        const struct dialogue *d = i->conversation.dialogue;
+        const struct engine *engine = dialogue_engine(d);
+        struct event event = { .kind = EVENT_LOADED, .position = dialogue_position(d) };
+        struct event_loaded *loaded = &event.loaded;
+
+        (void) snprintf(loaded->model, sizeof(loaded->model), "%s", engine_name(engine));
+        (void) snprintf(loaded->kernels, sizeof(loaded->kernels), "%s", engine_kernels(engine));
+        loaded->n_threads = engine_n_threads(engine);
+        loaded->max_positions = dialogue_max_positions(d);
+        loaded->hears = engine_hears(engine);
+        event_push_always(&i->events, &event);
+}
+
+static void serve(struct inference *i) {
+        struct request request;
+
+        while (!command_stops(&i->command)) {
+                if (spsc_pop(&i->requests, &request, 1) == 1)
+                        conversation_run(&i->conversation, &request);
+                else if (!conversation_work_ahead(&i->conversation))
+                        conversation_wait(&i->conversation);
+        }
+}
+
+static void inference_run(void *userdata) {
+        struct inference *i = userdata;
+        struct event failed = { .kind = EVENT_LOAD_FAILED };
+
+        if (conversation_load(&i->conversation, &failed.why) >= 0) {
+                say_loaded(i);
+                serve(i);
+        } else {
+                event_push_always(&i->events, &failed);
+        }
+
+        conversation_done(&i->conversation);
+}
+
+int inference_new(struct inference **ret, const struct config *config, struct sound_queue *sounds) {
+        _cleanup_(inference_freep) struct inference *i = NULL;
+        int r;
+
+        i = calloc(1, sizeof(*i));
+        if (!i)
+                return -ENOMEM;
+        i->sounds = sounds;
+        i->events.bell_fd = -1;
+        i->conversation = (struct conversation){
+                .config = config,
+                .sounds = sounds,
+                .events = &i->events,
+                .command = &i->command,
+        };
+
+        r = spsc_init(&i->requests, 1, sizeof(struct request));
+        if (r < 0)
+                return r;
+        r = event_queue_init(&i->events);
+        if (r < 0)
+                return r;
+        r = conversation_init(&i->conversation);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(i);
+        return 0;
+}
+
+struct inference *inference_free(struct inference *i) {
+        struct request request;
+
+        if (!i)
+                return NULL;
+
+        while (i->requests.slots && spsc_pop(&i->requests, &request, 1) == 1)
+                free(request.text);
+        spsc_done(&i->requests);
+        event_queue_done(&i->events);
+        conversation_done(&i->conversation);
+        free(i);
+        return NULL;
+}
+
+int inference_start(struct inference *i) {
+        return thread_start(&i->thread, "gemmad-model", inference_run, i);
+}
+
+void inference_stop(struct inference *i) {
+        command_stop(&i->command);
+        wake_ring(i->sounds->filled_fd);
+}
+
+bool inference_join(struct inference *i, uint64_t until_ns) {
+        return thread_join(&i->thread, until_ns);
+}
+
+int inference_ask(struct inference *i, const struct request *request) {
+        if (spsc_push(&i->requests, request, 1) != 1)
+                return -EBUSY;
+
+        wake_ring(i->sounds->filled_fd);
+        return 0;
+}
+
+void inference_end_turn(struct inference *i, uint64_t turn) {
+        command_end_turn(&i->command, turn);
+        wake_ring(i->sounds->filled_fd);
+}
+
+void inference_forget(struct inference *i) {
+        command_forget(&i->command);
+        wake_ring(i->sounds->filled_fd);
+}
+
+int inference_events_fd(const struct inference *i) {
+        return i->events.bell_fd;
+}
+
+bool inference_next_event(struct inference *i, struct event *ret) {
+        return event_pop(&i->events, ret);
+}
+
+unsigned long inference_beat(const struct inference *i) {
+        return command_beat(&i->command);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_THINK_INFERENCE_H
+#define DAEMON_THINK_INFERENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "daemon/common/config.h"
+#include "daemon/hear/sound.h"
+#include "daemon/think/conversation.h"
+#include "daemon/think/event.h"
+
+/* The model thread, the only one that touches the session: requests and frames in, events out.
+ * All functions below are for the main thread. */
+struct inference;
+
+/* Neither config nor sounds is owned. */
+int inference_new(struct inference **ret, const struct config *config, struct sound_queue *sounds);
+struct inference *inference_free(struct inference *i);
+DEFINE_CLEANUP(struct inference *, inference_free)
+
+/* Starts the thread, which loads the model and says so by an event. */
+int inference_start(struct inference *i);
+
+/* As pipeline_stop() and pipeline_join().  One step of a large model takes up to a second, so the
+ * thread may well still run. */
+void inference_stop(struct inference *i);
+bool inference_join(struct inference *i, uint64_t until_ns);
+
+/* One turn at a time: -EBUSY while the one before has not been begun.  The request's text is taken
+ * over when it was accepted. */
+int inference_ask(struct inference *i, const struct request *request);
+
+/* Ends this turn, which still gives its EVENT_DONE. */
+void inference_end_turn(struct inference *i, uint64_t turn);
+
+/* Drops the exchanges that the model is reminded of, before the next turn at the latest. */
+void inference_forget(struct inference *i);
+
+/* The doorbell of the events, to be polled; clear it, then take all events. */
+int inference_events_fd(const struct inference *i);
+bool inference_next_event(struct inference *i, struct event *ret);
+
+/* Counts up while the thread is alive: with every micro-batch and token, and once a second. */
+unsigned long inference_beat(const struct inference *i);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_TURN_HANDSFREE_H
+#define DAEMON_TURN_HANDSFREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/common/config.h"
+#include "daemon/common/mode.h"
+#include "daemon/turn/turn.h"
+
+/* Speech that nobody has called for: whether it waits to become a turn, and whether it counts
+ * without the wake phrase.  Part of struct turns; belongs to the main thread. */
+struct handsfree {
+        const struct config *config; /* not owned */
+        enum mode mode;
+        bool is_waiting;          /* the pipeline holds speech that no turn has taken */
+        bool follows_up;          /* ... and counts without the phrase */
+        bool is_undecided;        /* ... and began while the one before was still judged */
+        uint64_t follow_until_ns; /* who begins to speak until then may follow up */
+        uint64_t n_ignored;       /* segments of speech that were not meant for us */
+};
+
+/* is_busy: a turn is answered, so that what is said does not follow its answer; is_undecided: it is
+ * not known yet whether what was said before counts. */
+void handsfree_on_speech(struct handsfree *h, bool is_busy, bool is_undecided);
+
+/* What makes a turn of the speech that waits.  False when none does. */
+bool handsfree_take(struct handsfree *h, struct ask *ret);
+
+/* What waits does not call us.  False: it does not have to, and waits on. */
+bool handsfree_drop(struct handsfree *h);
+
+/* A turn that clients know of has ended: what is said next may belong to it. */
+void handsfree_on_done(struct handsfree *h, const struct turn *turn);
+
+#endif

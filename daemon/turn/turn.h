@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_TURN_TURN_H
+#define DAEMON_TURN_TURN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "base/why.h"
+#include "daemon/common/record.h"
+#include "daemon/common/text.h"
+#include "daemon/think/event.h"
+
+/* One turn, from the question to the end of the answer.  Belongs to the main thread. */
+struct turn {
+        uint64_t id;
+        uint64_t began_us; /* since 1970 */
+        uint64_t asked_ns; /* monotonic */
+        enum origin origin;
+        int audio_fd; /* owned, -1 when there is none or the pipeline has it */
+        bool realtime;
+        bool is_held;        /* of the microphone: until turns_finish() */
+        bool is_finished;    /* ... which was called while it waited */
+        unsigned max_frames; /* ... and at most so long */
+        bool is_uncalled;    /* made of speech, not by a client */
+        bool needs_phrase;   /* ... and counts only with the wake phrase */
+        bool needs_words;    /* ... and counts only with more than one word */
+        bool is_hidden;      /* ... and no client knows of it, because it may not count */
+        bool thinking;
+        unsigned max_tokens;
+
+        struct text heard, answered;
+        bool has_heard;   /* heard is complete */
+        struct text call; /* in the model's notation, as it comes */
+        size_t calls_size;
+        json_t *calls; /* owned, array of {name, arguments} */
+
+        enum outcome outcome;
+        enum fault fault;
+        struct why why; /* empty unless it failed */
+        struct timings timings;
+        bool is_cut; /* the sound was longer than what was heard of it */
+
+        bool has_run;
+        bool is_cancelled;
+        void *owner; /* whoever asked, NULL when he is gone; not owned */
+        struct turn *next;
+};
+
+/* What makes a turn. */
+struct ask {
+        const char *text; /* NULL for sound */
+        size_t text_size;
+        int audio_fd; /* taken over on success */
+        bool realtime;
+        bool is_live; /* neither text nor audio_fd, but the microphone */
+        bool is_held; /* ... until turns_finish() */
+        bool is_uncalled, needs_phrase, needs_words;
+        unsigned max_frames;
+        bool thinking;
+        unsigned max_tokens;
+        void *owner;
+};
+
+/* Without an id and without the sound, which is the caller's to hand over.  -ENOMEM, or -EFBIG for a
+ * text that is longer than allowed. */
+int turn_new(struct turn **ret, const struct ask *ask, size_t max_text);
+struct turn *turn_free(struct turn *turn);
+DEFINE_CLEANUP(struct turn *, turn_free)
+
+#endif

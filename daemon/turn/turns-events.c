@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the inference thread tells, and what becomes of it in the turn that runs. */
+#include "daemon/turn/turns.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/think/tools.h"
+#include "daemon/turn/turns-internal.h"
+#include "model/toolcall.h"
+
+static void tell_text(struct turns *t, enum news_kind kind, const char *text, size_t size) {
+        struct news news = {
+                .kind = kind,
+                .turn = t->running,
+                .text = text,
+                .text_size = size,
+        };
+
+        turns_tell(t, &news);
+}
+
+/* The first failure is the one that is told. */
+static void spoil(struct turn *turn, const char *reason) {
+        if (turn->fault != FAULT_NONE)
+                return;
+
+        turn->fault = FAULT_MODEL;
+        (void) because(&turn->why, 0, "%s", reason);
+}
+
+static void on_heard(struct turns *t, const struct event *event) {
+        struct turn *turn = t->running;
+
+        if (text_append(&turn->heard, event->text, event->text_size, turns_max_text(t)) < 0)
+                spoil(turn, "what was heard is longer than MaxTextKiB");
+        if (!event->is_last)
+                return;
+
+        turn->has_heard = true;
+        text_trim(&turn->heard);
+        tell_text(t, NEWS_HEARD, text_data(&turn->heard), turn->heard.size);
+}
+
+static void on_token(struct turns *t, const char *text, size_t size) {
+        struct turn *turn = t->running;
+
+        if (text_append(&turn->answered, text, size, turns_max_text(t)) < 0)
+                spoil(turn, "the answer is longer than MaxTextKiB");
+        else
+                tell_text(t, NEWS_TOKEN, text, size);
+}
+
+/* A call that this program can answer is answered in words, if the model said none. */
+static void answer_call(struct turns *t, const char *name) {
+        char sentence[128];
+
+        if (t->running->answered.size == 0 &&
+            tools_answer(name, TOOLS_SENTENCE, time(NULL), sentence, sizeof(sentence)))
+                on_token(t, sentence, strlen(sentence));
+}
+
+static void add_call(struct turns *t) {
+        _cleanup_(freep) char *name = NULL;
+        struct turn *turn = t->running;
+        struct news news = { .kind = NEWS_CALL, .turn = turn };
+        json_t *arguments;
+        struct why why = {};
+        int r;
+
+        turn->calls_size += turn->call.size;
+        if (turn->calls_size > turns_max_text(t)) {
+                spoil(turn, "the calls are longer than MaxTextKiB");
+                return;
+        }
+        r = toolcall_parse(text_data(&turn->call), turn->call.size, &name, &arguments, &why);
+        if (r < 0) {
+                (void) because_in(&why, r, "the model wrote a call that can not be read");
+                spoil(turn, why.text);
+                return;
+        }
+
+        news.call = json_pack("{s:s, s:o}", "name", name, "arguments", arguments);
+        if (!news.call || json_array_append_new(turn->calls, news.call) < 0) {
+                spoil(turn, "out of memory");
+                return;
+        }
+        turns_tell(t, &news);
+        answer_call(t, name);
+}
+
+static void on_call(struct turns *t, const struct event *event) {
+        struct turn *turn = t->running;
+
+        if (text_append(&turn->call, event->text, event->text_size, turns_max_text(t)) < 0)
+                spoil(turn, "a call is longer than MaxTextKiB");
+        if (!event->is_last)
+                return;
+
+        add_call(t);
+        text_clear(&turn->call);
+}
+
+static void on_done(struct turns *t, const struct event_done *done) {
+        struct turn *turn = t->running;
+
+        turn->timings = done->timings;
+        turn->is_cut = done->is_cut;
+        t->n_cut += done->is_cut;
+        turn->outcome = done->outcome;
+        t->handsfree.n_ignored += done->is_ignored && done->timings.n_frames > 0;
+        if (done->outcome == OUTCOME_FAILED) {
+                turn->fault = done->fault;
+                turn->why = done->why;
+        } else if (done->outcome == OUTCOME_CANCELLED) {
+                turn->fault = FAULT_NONE;
+                turn->why = (struct why){};
+        } else if (turn->fault != FAULT_NONE) {
+                turn->outcome = OUTCOME_FAILED;
+        }
+        text_trim(&turn->heard);
+        turns_finish_running(t);
+}
+
+/* 0 when the turn is still to be known, in the history if there is one. */
+static int keep_transcript(struct turns *t, uint64_t id) {
+        struct why why = {};
+        int r;
+
+        if (!t->config.store)
+                return 0;
+        r = store_set_heard(t->config.store, id, t->transcript.data, t->transcript.size, &why);
+        if (r == -ENOENT)
+                return r;
+        turns_note_store(t, r, &why);
+        return 0;
+}
+
+/* Comes after the turn is over and freed; only its id is left.  What was forgotten in between is not
+ * told any more. */
+static void on_transcript(struct turns *t, const struct event *event) {
+        struct news news = { .kind = NEWS_TRANSCRIPT, .id = event->turn };
+
+        if (event->turn != t->transcript_turn)
+                text_clear(&t->transcript);
+        t->transcript_turn = event->turn;
+
+        if (text_append(&t->transcript, event->text, event->text_size, turns_max_text(t)) < 0)
+                return;
+        if (!event->is_last || t->transcript.size == 0 || keep_transcript(t, event->turn) < 0)
+                return;
+        news.text = text_data(&t->transcript);
+        news.text_size = t->transcript.size;
+        turns_tell(t, &news);
+}
+
+void turns_on_event(struct turns *t, const struct event *event) {
+        struct news started = { .kind = NEWS_STARTED, .turn = t->running };
+
+        t->position = event->position;
+        if (event->kind == EVENT_TRANSCRIPT) {
+                on_transcript(t, event);
+                return;
+        }
+        if (!t->running || event->turn != t->running->id)
+                return;
+
+        switch (event->kind) {
+        case EVENT_STARTED:
+                if (t->running->is_hidden) {
+                        t->activity = ACTIVITY_LISTENING;
+                        turns_show_running(t);
+                }
+                t->running->is_hidden = false;
+                turns_tell(t, &started);
+                break;
+        case EVENT_END_OF_SPEECH:
+                t->activity = ACTIVITY_THINKING;
+                break;
+        case EVENT_HEARD:
+                t->activity = ACTIVITY_ANSWERING;
+                on_heard(t, event);
+                break;
+        case EVENT_TOKEN:
+                t->activity = ACTIVITY_ANSWERING;
+                on_token(t, event->text, event->text_size);
+                break;
+        case EVENT_CALL:
+                t->activity = ACTIVITY_ANSWERING;
+                on_call(t, event);
+                break;
+        case EVENT_DONE:
+                on_done(t, &event->done);
+                break;
+        case EVENT_LOADED:
+        case EVENT_LOAD_FAILED:
+        case EVENT_TRANSCRIPT:
+                break;
+        }
+}

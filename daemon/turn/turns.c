@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/turn/turns.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/turn/turns-internal.h"
+
+size_t turns_max_text(const struct turns *t) {
+        return (size_t) t->config.config->max_text_kib * 1024;
+}
+
+static void settle_later(struct turns *t) {
+        (void) sd_event_source_set_enabled(t->settle, SD_EVENT_ONESHOT);
+}
+
+void turns_tell(struct turns *t, const struct news *news) {
+        struct news complete = *news;
+
+        if (news->turn)
+                complete.id = news->turn->id;
+        t->config.notify(&complete, t->config.userdata);
+}
+
+int turns_record(const struct turns *t,
+                 const struct turn *turn,
+                 struct record *ret,
+                 char **ret_calls_json) {
+        char *calls;
+
+        calls = json_dumps(turn->calls, JSON_COMPACT);
+        if (!calls)
+                return -ENOMEM;
+
+        *ret = (struct record){
+                .id = turn->id,
+                .session = t->config.store ? store_session(t->config.store) : 0,
+                .began_us = turn->began_us,
+                .origin = turn->origin,
+                .outcome = turn->outcome,
+                .heard = text_data(&turn->heard),
+                .heard_size = turn->heard.size,
+                .answered = text_data(&turn->answered),
+                .answered_size = turn->answered.size,
+                .calls_json = calls,
+                .error = turn->why.text[0] ? turn->why.text : NULL,
+                .is_cut = turn->is_cut,
+                .model = t->loaded.model,
+                .timings = turn->timings,
+        };
+        *ret_calls_json = calls;
+        return 0;
+}
+
+/* A store that fails is said once, and again when it has worked in between. */
+void turns_note_store(struct turns *t, int r, const struct why *why) {
+        if (r < 0 && !t->has_store_failed)
+                log_warning("The history can not be written (%s), going on without it", why->text);
+        t->has_store_failed = r < 0;
+}
+
+static void store_turn(struct turns *t, const struct turn *turn) {
+        _cleanup_(freep) char *calls = NULL;
+        struct record record;
+        struct why why = {};
+        int r;
+
+        if (!t->config.store)
+                return;
+
+        r = turns_record(t, turn, &record, &calls);
+        if (r >= 0)
+                r = store_append(t->config.store, &record, &why);
+        else
+                (void) because(&why, r, "%s", strerror(-r));
+        turns_note_store(t, r, &why);
+}
+
+static void log_turn(const struct turn *turn) {
+        const struct timings *times = &turn->timings;
+
+        log_info("Turn %llu: %s by %s after %.0f ms, %u frames%s, %u tokens%s%s",
+                 (unsigned long long) turn->id, outcome_name(turn->outcome),
+                 origin_name(turn->origin), times->done, times->n_frames,
+                 turn->is_cut ? " and cut there" : "", times->n_tokens,
+                 turn->why.text[0] ? ": " : "", turn->why.text);
+        log_debug("Turn %llu: heard \"%s\", answered \"%s\"", (unsigned long long) turn->id,
+                  text_data(&turn->heard), text_data(&turn->answered));
+}
+
+/* The end of every turn.  Written down before anybody is told, so that what was told is there after
+ * a crash.  A turn that never ran is no history. */
+static void finish(struct turns *t, struct turn *turn) {
+        struct news news = { .kind = NEWS_DONE, .turn = turn };
+
+        if (turn->is_hidden && turn->fault != FAULT_MODEL) {
+                log_debug("Turn %llu: speech that does not count, %u frames",
+                          (unsigned long long) turn->id, turn->timings.n_frames);
+                turn_free(turn);
+                return;
+        }
+        handsfree_on_done(&t->handsfree, turn);
+        if (turn->has_run)
+                store_turn(t, turn);
+        log_turn(turn);
+        t->n_done++;
+        turns_tell(t, &news);
+        turn_free(turn);
+}
+
+void turns_finish_running(struct turns *t) {
+        struct turn *turn = TAKE_PTR(t->running);
+
+        t->activity = ACTIVITY_IDLE;
+        pipeline_set_answering(t->config.pipeline, false);
+        pipeline_end_turn(t->config.pipeline, turn->id);
+        finish(t, turn);
+        settle_later(t);
+}
+
+/* A turn that ends without the model: cancelled while it waited, or never begun. */
+static void
+finish_waiting(struct turns *t, struct turn *turn, enum outcome outcome, enum fault fault) {
+        turn->outcome = outcome;
+        turn->fault = fault;
+        turn->timings.done = clock_ms(clock_now_ns() - turn->asked_ns);
+        finish(t, turn);
+}
+
+/* Takes out the first waiting turn, or the first that is cancelled. */
+static struct turn *take_waiting(struct turns *t, bool cancelled) {
+        for (struct turn **at = &t->waiting; *at; at = &(*at)->next) {
+                struct turn *turn = *at;
+
+                if (cancelled && !turn->is_cancelled)
+                        continue;
+                *at = turn->next;
+                turn->next = NULL;
+                return turn;
+        }
+        return NULL;
+}
+
+static int send_request(struct turns *t, const struct turn *turn) {
+        _cleanup_(freep) char *text = NULL;
+        struct request request = {
+                .turn = turn->id,
+                .origin = turn->origin,
+                .text_size = turn->heard.size,
+                .is_uncalled = turn->is_uncalled,
+                .needs_phrase = turn->needs_phrase,
+                .needs_words = turn->needs_words,
+                .thinking = turn->thinking,
+                .max_tokens = turn->max_tokens,
+                .asked_ns = turn->asked_ns,
+        };
+        int r;
+
+        if (turn->origin == ORIGIN_TEXT) {
+                text = malloc(turn->heard.size + 1);
+                if (!text)
+                        return -ENOMEM;
+                memcpy(text, text_data(&turn->heard), turn->heard.size + 1);
+        }
+        request.text = text;
+        r = inference_ask(t->config.inference, &request);
+        if (r < 0)
+                return r;
+
+        text = NULL;
+        return 0;
+}
+
+static int begin(struct turns *t, struct turn *turn) {
+        const struct config *config = t->config.config;
+        struct pipeline_job job = {
+                .turn = turn->id,
+                .fd = turn->audio_fd,
+                .realtime = turn->realtime,
+                .is_held = turn->is_held,
+                .is_uncalled = turn->is_uncalled,
+                .max_frames = turn->max_frames,
+                .max_seconds = config->max_seconds,
+                .stall_seconds = config->stall_seconds,
+                .linger_seconds = config->linger_seconds,
+        };
+        int r;
+
+        if (turn->origin != ORIGIN_TEXT) {
+                r = pipeline_play(t->config.pipeline, &job);
+                if (r < 0)
+                        return r;
+                turn->audio_fd = -1;
+                if (turn->is_finished)
+                        pipeline_finish(t->config.pipeline, turn->id);
+        }
+        return send_request(t, turn);
+}
+
+/* The next one in the queue, or else what was said without being called for. */
+static struct turn *take_next(struct turns *t) {
+        struct turn *turn = take_waiting(t, false);
+        struct ask ask;
+
+        if (turn || !handsfree_take(&t->handsfree, &ask))
+                return turn;
+        if (turn_new(&turn, &ask, turns_max_text(t)) < 0)
+                return NULL;
+        turn->id = ++t->last_id;
+        return turn;
+}
+
+/* What was typed or played is answered to its end, whoever calls in the room. */
+void turns_show_running(struct turns *t) {
+        pipeline_set_answering(t->config.pipeline, t->running->origin == ORIGIN_MICROPHONE);
+}
+
+/* Gives the model to the next one. */
+static void begin_next(struct turns *t) {
+        struct turn *turn;
+        int r;
+
+        if (t->activity == ACTIVITY_LOADING || t->running || t->is_stopping)
+                return;
+        turn = take_next(t);
+        if (!turn)
+                return;
+
+        r = begin(t, turn);
+        if (r < 0) {
+                (void) because(&turn->why, r, "the turn could not be begun: %s", strerror(-r));
+                pipeline_end_turn(t->config.pipeline, turn->id);
+                finish_waiting(t, turn, OUTCOME_FAILED, FAULT_MODEL);
+                settle_later(t);
+                return;
+        }
+        t->running = turn;
+        turn->has_run = true;
+        if (turn->is_hidden)
+                return;
+        turns_show_running(t);
+        t->activity = turn->origin == ORIGIN_TEXT ? ACTIVITY_THINKING : ACTIVITY_LISTENING;
+}
+
+static int on_settle(sd_event_source *source, void *userdata) {
+        struct turns *t = userdata;
+        struct turn *turn;
+
+        (void) source;
+        while ((turn = take_waiting(t, true)))
+                finish_waiting(t, turn, OUTCOME_CANCELLED, FAULT_NONE);
+        begin_next(t);
+        return 0;
+}
+
+int turns_new(struct turns **ret, const struct turns_config *config) {
+        _cleanup_(turns_freep) struct turns *t = NULL;
+        struct why why = {};
+        int r;
+
+        t = calloc(1, sizeof(*t));
+        if (!t)
+                return -ENOMEM;
+        t->config = *config;
+        t->handsfree = (struct handsfree){ .config = config->config };
+
+        if (config->store) {
+                r = store_last_number(config->store, &t->last_id, &why);
+                turns_note_store(t, r, &why);
+        }
+        r = sd_event_add_defer(config->loop, &t->settle, on_settle, t);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(t->settle, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(t->settle, "settle-turns");
+
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+struct turns *turns_free(struct turns *t) {
+        if (!t)
+                return NULL;
+
+        while (t->waiting)
+                turn_free(take_waiting(t, false));
+        turn_free(t->running);
+        text_done(&t->transcript);
+        sd_event_source_disable_unref(t->settle);
+        free(t);
+        return NULL;
+}
+
+void turns_set_loaded(struct turns *t, const struct event *event) {
+        t->loaded = event->loaded;
+        t->position = event->position;
+        t->activity = ACTIVITY_IDLE;
+        settle_later(t);
+}
+
+static void cancel(struct turns *t, struct turn *turn) {
+        turn->is_cancelled = true;
+        if (turn != t->running) {
+                settle_later(t);
+                return;
+        }
+        pipeline_end_turn(t->config.pipeline, turn->id);
+        inference_end_turn(t->config.inference, turn->id);
+}
+
+static bool is_hidden(const struct turn *turn) {
+        return turn && turn->is_hidden;
+}
+
+int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
+        struct turn **end = &t->waiting;
+        struct turn *turn;
+        unsigned limit = t->config.config->max_queued_turns;
+        int r;
+
+        if (t->is_stopping)
+                return -ESHUTDOWN;
+
+        /* The one that is about to run does not count as waiting. */
+        if ((!t->running || is_hidden(t->running)) && t->activity != ACTIVITY_LOADING)
+                limit++;
+        if (turns_n_waiting(t) >= limit)
+                return -EBUSY;
+
+        r = turn_new(&turn, ask, turns_max_text(t));
+        if (r < 0)
+                return r;
+        turn->id = ++t->last_id;
+        turn->audio_fd = turn->origin == ORIGIN_AUDIO ? ask->audio_fd : -1;
+        while (*end)
+                end = &(*end)->next;
+        *end = turn;
+        settle_later(t);
+
+        /* Who calls does not wait for what may be the television. */
+        if (is_hidden(t->running))
+                cancel(t, t->running);
+
+        *ret = turn;
+        return 0;
+}
+
+bool turns_cancel(struct turns *t, uint64_t id) {
+        if (t->running && !is_hidden(t->running) && (id == 0 || id == t->running->id)) {
+                cancel(t, t->running);
+                return true;
+        }
+        for (struct turn *turn = t->waiting; id != 0 && turn; turn = turn->next) {
+                if (turn->id != id || turn->is_cancelled)
+                        continue;
+                cancel(t, turn);
+                return true;
+        }
+        return false;
+}
+
+bool turns_finish(struct turns *t) {
+        struct turn *turn = t->running;
+
+        if (turn && turn->origin == ORIGIN_MICROPHONE && t->activity == ACTIVITY_LISTENING) {
+                pipeline_finish(t->config.pipeline, turn->id);
+                return true;
+        }
+        for (turn = t->waiting; turn; turn = turn->next) {
+                if (turn->origin != ORIGIN_MICROPHONE || turn->is_finished || turn->is_cancelled)
+                        continue;
+                turn->is_finished = true;
+                return true;
+        }
+        return false;
+}
+
+void turns_cancel_live(struct turns *t) {
+        struct turn *turn = t->running;
+
+        t->handsfree.is_waiting = false;
+        if (turn && turn->origin == ORIGIN_MICROPHONE &&
+            (t->activity == ACTIVITY_LISTENING || turn->is_hidden))
+                cancel(t, turn);
+        for (turn = t->waiting; turn; turn = turn->next)
+                if (turn->origin == ORIGIN_MICROPHONE && !turn->is_cancelled)
+                        cancel(t, turn);
+}
+
+void turns_set_mode(struct turns *t, enum mode mode) {
+        if (mode == t->handsfree.mode)
+                return;
+        t->handsfree.mode = mode;
+        t->handsfree.follow_until_ns = 0;
+        t->handsfree.is_waiting = false;
+        if (is_hidden(t->running))
+                cancel(t, t->running);
+}
+
+void turns_on_speech(struct turns *t) {
+        handsfree_on_speech(&t->handsfree, t->running && !is_hidden(t->running),
+                            is_hidden(t->running));
+        settle_later(t);
+}
+
+void turns_on_called(struct turns *t) {
+        if (t->handsfree.is_waiting && t->running && !is_hidden(t->running) &&
+            t->running->origin == ORIGIN_MICROPHONE)
+                cancel(t, t->running);
+}
+
+void turns_on_not_called(struct turns *t) {
+        if (handsfree_drop(&t->handsfree))
+                pipeline_drop_speech(t->config.pipeline);
+}
+
+void turns_disown(struct turns *t, struct turn *turn) {
+        turn->owner = NULL;
+        cancel(t, turn);
+}
+
+void turns_stop(struct turns *t) {
+        struct turn *turn;
+
+        t->is_stopping = true;
+        if (t->running) {
+                turn = t->running;
+                cancel(t, turn);
+                turn->outcome = OUTCOME_CANCELLED;
+                turn->fault = FAULT_NONE;
+                turn->timings.done = clock_ms(clock_now_ns() - turn->asked_ns);
+                turns_finish_running(t);
+        }
+        while ((turn = take_waiting(t, false)))
+                finish_waiting(t, turn, OUTCOME_CANCELLED, FAULT_STOPPING);
+}
+
+enum activity turns_activity(const struct turns *t) {
+        return t->activity;
+}
+
+enum mode turns_mode(const struct turns *t) {
+        return t->handsfree.mode;
+}
+
+uint64_t turns_n_ignored(const struct turns *t) {
+        return t->handsfree.n_ignored;
+}
+
+unsigned turns_n_waiting(const struct turns *t) {
+        unsigned n = 0;
+
+        for (const struct turn *turn = t->waiting; turn; turn = turn->next)
+                n++;
+        return n;
+}
+
+uint64_t turns_n_done(const struct turns *t) {
+        return t->n_done;
+}
+
+uint64_t turns_n_cut(const struct turns *t) {
+        return t->n_cut;
+}
+
+unsigned turns_position(const struct turns *t) {
+        return t->position;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_TURN_TURNS_H
+#define DAEMON_TURN_TURNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "base/cleanup.h"
+#include "daemon/common/config.h"
+#include "daemon/common/record.h"
+#include "daemon/hear/pipeline.h"
+#include "daemon/store/store.h"
+#include "daemon/think/event.h"
+#include "daemon/think/inference.h"
+#include "daemon/turn/turn.h"
+
+/* The turns of the assistant: those that wait, in order, and the one that runs.  Belongs to the main
+ * thread.  Nothing here calls notify() for a turn from within the function that asked or cancelled:
+ * what follows from it happens in a later round of the loop. */
+struct turns;
+
+enum news_kind {
+        NEWS_STARTED,
+        NEWS_HEARD,
+        NEWS_TOKEN,
+        NEWS_CALL,
+        NEWS_DONE,       /* the turn is freed afterwards */
+        NEWS_TRANSCRIPT, /* what was heard, found out when the turn was over and freed */
+};
+
+/* What happens in a turn, for those who listen.  Valid in the call only. */
+struct news {
+        enum news_kind kind;
+        uint64_t id;
+        const struct turn *turn; /* NULL for a transcript */
+        const char *text;        /* of heard, token and transcript */
+        size_t text_size;
+        json_t *call; /* borrowed */
+};
+
+enum activity {
+        ACTIVITY_LOADING,
+        ACTIVITY_IDLE,
+        ACTIVITY_LISTENING,
+        ACTIVITY_THINKING,
+        ACTIVITY_ANSWERING,
+};
+
+/* Nothing of it is owned. */
+struct turns_config {
+        const struct config *config;
+        sd_event *loop;
+        struct inference *inference;
+        struct pipeline *pipeline;
+        struct store *store; /* NULL: no history */
+        void (*notify)(const struct news *news, void *userdata);
+        void *userdata;
+};
+
+int turns_new(struct turns **ret, const struct turns_config *config);
+struct turns *turns_free(struct turns *t);
+DEFINE_CLEANUP(struct turns *, turns_free)
+
+/* The model is there: waiting turns may run. */
+void turns_set_loaded(struct turns *t, const struct event *event);
+
+/* Queues a turn.  -EBUSY when MaxQueuedTurns wait, -ESHUTDOWN after turns_stop(). */
+int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret);
+
+/* Ends the turn with this id, or for 0 the one that runs.  False when there is none. */
+bool turns_cancel(struct turns *t, uint64_t id);
+
+/* Ends the listening, not the turn, of the one that listens or waits to.  False when none does. */
+bool turns_finish(struct turns *t);
+
+/* Hands free: from now on speech that nobody has called for is a turn, or none; see enum mode. */
+void turns_set_mode(struct turns *t, enum mode mode);
+enum mode turns_mode(const struct turns *t);
+
+/* PIPELINE_CALLED: the answer to what was spoken before is ended.  PIPELINE_NOT_CALLED: what waits is
+ * dropped, if it needs the phrase. */
+void turns_on_called(struct turns *t);
+void turns_on_not_called(struct turns *t);
+
+/* Somebody has begun to speak and nobody listens; PIPELINE_SPEECH. */
+void turns_on_speech(struct turns *t);
+
+/* Segments of speech that were not meant for us. */
+uint64_t turns_n_ignored(const struct turns *t);
+
+/* Cancels all turns that listen or wait to. */
+void turns_cancel_live(struct turns *t);
+
+/* Whoever asked is gone: nobody is to be told, and the turn is cancelled. */
+void turns_disown(struct turns *t, struct turn *turn);
+
+/* One event of the inference thread, other than those about loading. */
+void turns_on_event(struct turns *t, const struct event *event);
+
+/* Ends all turns at once, without waiting for the threads, and takes no more. */
+void turns_stop(struct turns *t);
+
+enum activity turns_activity(const struct turns *t);
+unsigned turns_n_waiting(const struct turns *t);
+uint64_t turns_n_done(const struct turns *t);
+uint64_t turns_n_cut(const struct turns *t); /* of which not all was heard */
+unsigned turns_position(const struct turns *t);
+
+/* The turn as it is now; points into it and to calls_json, which the caller frees. */
+int turns_record(const struct turns *t,
+                 const struct turn *turn,
+                 struct record *ret,
+                 char **ret_calls_json);
+
+#endif
