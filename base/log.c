@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -54,5 +55,5 @@ void log_say(int level, const char *format, ...) {
         if (log_to_journal)
                 (void) fprintf(stderr, "<%d>%s\n", level, line);
         else
-                (void) fprintf(stderr, "gemmad: %s\n", line);
+                (void) fprintf(stderr, "%s: %s\n", program_invocation_short_name, line);
 }

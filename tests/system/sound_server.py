@@ -157,6 +157,45 @@ class SoundServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Speaker(SoundServer):
+    """... and a speaker that is a null sink; recorded() is what was played on it."""
+
+    def __init__(self):
+        self.recorder = None
+        super().__init__()
+
+    def start(self):
+        super().start()
+        assert self.pactl("load-module", "module-null-sink", "sink_name=speaker", f"rate={RATE}",
+                          "channels=2").returncode == 0
+        assert self.pactl("set-default-sink", "speaker").returncode == 0
+        assert self.pactl("set-default-source", "mic").returncode == 0
+
+    def record(self):
+        """From now on, into a file."""
+        self.recording = os.path.join(self.folder, "recording")
+        with open(self.recording, "wb") as out:
+            self.recorder = subprocess.Popen(
+                ["parec", "--device=speaker.monitor", "--format=s16le", f"--rate={RATE}", "--channels=1",
+                 "--latency-msec=20"], env=self.environment, stdout=out, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + PATIENCE
+        while not os.path.getsize(self.recording):
+            assert time.monotonic() < deadline, "a recording of the speaker"
+            time.sleep(0.02)
+
+    def recorded(self):
+        """The samples up to now."""
+        with open(self.recording, "rb") as f:
+            data = f.read()
+        return struct.unpack(f"<{len(data) // 2}h", data[:len(data) // 2 * 2])
+
+    def stop(self):
+        if self.recorder:
+            self.recorder.kill()
+            self.recorder.wait()
+        super().stop()
+
+
 class PipeWire(SoundServer):
     """Three processes and a bus, behind the protocol of PulseAudio; they end together."""
 

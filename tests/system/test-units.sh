@@ -10,6 +10,8 @@ trap 'rm -rf "$units"' EXIT
 # The program need not be installed yet, but has to exist.
 sed -e 's|@bindir[@]/gemmad|/bin/true|' "${SOURCE_DIR:-.}/systemd/gemmad.service.in" \
         >"$units/gemmad.service"
+sed -e 's|@bindir[@]/gemmad-desktop|/bin/true|' "${SOURCE_DIR:-.}/systemd/gemmad-desktop.service.in" \
+        >"$units/gemmad-desktop.service"
 cp "${SOURCE_DIR:-.}/systemd/gemmad.socket" "$units"
 
 verified='the units are understood'
@@ -17,7 +19,8 @@ secured='the service is exposed by no more than 1.5'
 if command -v systemd-analyze >/dev/null; then
         # What is unknown is only printed; the status stays 0.
         XDG_RUNTIME_DIR=$units systemd-analyze --user --man=no verify \
-                "$units/gemmad.service" "$units/gemmad.socket" >"$units/output" 2>&1
+                "$units/gemmad.service" "$units/gemmad.socket" "$units/gemmad-desktop.service" \
+                >"$units/output" 2>&1
         status=$?
         if grep -q 'Failed to initialize manager' "$units/output"; then
                 skip "$verified" "$(tail -n 1 "$units/output")"

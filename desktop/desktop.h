@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DESKTOP_DESKTOP_H
+#define DESKTOP_DESKTOP_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "base/why.h"
+#include "desktop/link.h"
+#include "desktop/sound.h"
+
+/* Everything that the tools share.  One thread, one loop; made by desktop_run(). */
+struct desktop {
+        sd_event *loop;      /* owned reference */
+        struct sound *sound; /* owned */
+        struct link *link;   /* owned */
+};
+
+struct desktop_setup {
+        const char *socket_path; /* NULL: where gemmad listens unless told otherwise */
+};
+
+/* Runs until a signal ends it.  Logs what went wrong. */
+int desktop_run(const struct desktop_setup *setup);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DESKTOP_LINK_H
+#define DESKTOP_LINK_H
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "base/why.h"
+#include "desktop/call.h"
+
+/* The way to gemmad: offers the tools there, receives calls of them and sends back what came of
+ * them.  Connects again for as long as it lives.  Owned by the main thread.
+ *
+ * Three connections, since one that waits for calls, and one that watches, can send nothing else. */
+struct link;
+
+struct link_config {
+        sd_event *loop;
+        const char *path; /* of the socket */
+        json_t *tools;    /* as Provide takes them; borrowed */
+
+        /* A call to carry out; the call is borrowed. */
+        void (*call)(struct call *call, void *userdata);
+
+        /* What happens in the turns of gemmad: an event as Watch tells it, borrowed. */
+        void (*event)(json_t *event, void *userdata);
+
+        /* Whether gemmad has taken the tools. */
+        void (*connected)(bool is_connected, void *userdata);
+        void *userdata;
+};
+
+int link_new(struct link **ret, const struct link_config *config, struct why *why);
+struct link *link_free(struct link *l);
+DEFINE_CLEANUP(struct link *, link_free)
+
+/* Other tools from now on.  0 or -ENOMEM. */
+int link_set_tools(struct link *l, json_t *tools);
+
+/* A call of gemmad's own methods, without waiting for what comes of it.  method has no interface in
+ * front, parameters is taken over.  -ENOTCONN: gemmad is not there. */
+int link_tell(struct link *l, const char *method, json_t *parameters);
+
+#endif

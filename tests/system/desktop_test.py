@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gemmad-desktop in a world of its own, and a gemmad that is played to it."""
+import contextlib
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+
+from gemmad_test import ASSISTANT, BUILD, PATIENCE, NotifySocket
+
+GEMMAD_DESKTOP = os.path.join(BUILD, "gemmad-desktop")
+
+
+class FakeGemmad:
+    """Takes tools, calls them, hears what came of it, and tells events."""
+
+    def __init__(self, path):
+        self.path = path
+        self.lock = threading.Lock()
+        self.provided = queue.Queue()   # the tools of each Provide
+        self.answers = {}               # id → queue of the parameters of Respond
+        self.told = queue.Queue()       # (method, parameters) of everything else
+        self.provider = self.watcher = None
+        self.n_calls = 0
+        self.connections = []
+        self.open()
+
+    def open(self):
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.bind(self.path)
+        self.socket.listen()
+        threading.Thread(target=self.accept, args=(self.socket,), daemon=True).start()
+
+    def accept(self, listening):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with self.lock:
+                    self.connections.append(connection)
+                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        buffer = b""
+        with contextlib.suppress(OSError):
+            while data := connection.recv(65536):
+                buffer += data
+                while b"\0" in buffer:
+                    message, buffer = buffer.split(b"\0", 1)
+                    self.take(connection, json.loads(message))
+
+    @staticmethod
+    def reply(connection, parameters, **flags):
+        connection.sendall(json.dumps({"parameters": parameters, **flags}).encode() + b"\0")
+
+    def take(self, connection, message):
+        method, parameters = message["method"].removeprefix(ASSISTANT), message.get("parameters", {})
+        if method == "Provide":
+            assert message["more"]
+            self.reply(connection, {}, continues=True)
+            self.provider = connection
+            self.provided.put(parameters["tools"])
+        elif method == "Watch":
+            self.watcher = connection
+        else:
+            if method == "Respond":
+                with self.lock:
+                    answers = self.answers.setdefault(parameters["id"], queue.Queue())
+                answers.put(parameters)
+            else:
+                self.told.put((method, parameters))
+            self.reply(connection, {})
+
+    def begin(self, name, begun="typed", **arguments):
+        with self.lock:
+            self.n_calls += 1
+            number = self.n_calls
+            self.answers.setdefault(number, queue.Queue())
+        call = {"id": number, "name": name, "arguments": arguments, "turn": number, "begun": begun}
+        self.reply(self.provider, {"call": call}, continues=True)
+        return number
+
+    def answer(self, number):
+        return self.answers[number].get(timeout=PATIENCE)
+
+    def call(self, name, begun="typed", **arguments):
+        return self.answer(self.begin(name, begun, **arguments))
+
+    def say(self, name, begun="typed", **arguments):
+        """The sentence that a call is answered with."""
+        answer = self.call(name, begun, **arguments)
+        assert "text" in answer and not answer.get("error"), answer
+        return answer["text"]
+
+    def refusal(self, name, begun="typed", **arguments):
+        answer = self.call(name, begun, **arguments)
+        assert answer.get("error") and "text" not in answer, answer
+        return answer["error"]
+
+    def tell(self, **event):
+        self.reply(self.watcher, {"event": event}, continues=True)
+
+    def close(self):
+        self.socket.close()
+        with self.lock:
+            for connection in self.connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                connection.close()
+            self.connections = []
+
+
+class Desktop:
+    """gemmad-desktop in folders of its own, without buses and sound unless it is given some."""
+
+    def __init__(self, environment=None, start=True, gemmad=True):
+        self.folder = tempfile.mkdtemp(prefix="gemmad-desktop-")
+        for name in ("run", "state", "config", "data", "home", "cache"):
+            os.mkdir(os.path.join(self.folder, name), 0o700)
+        nowhere = "unix:path=" + os.path.join(self.folder, "nowhere")
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "PULSE_SINK",
+                                                                "XDG_CURRENT_DESKTOP")},
+            "HOME": self.at("home"),
+            "XDG_RUNTIME_DIR": self.at("run"),
+            "XDG_STATE_HOME": self.at("state"),
+            "XDG_CONFIG_HOME": self.at("config"),
+            "XDG_DATA_HOME": self.at("data"),
+            "XDG_CACHE_HOME": self.at("cache"),
+            "DBUS_SESSION_BUS_ADDRESS": nowhere,
+            "DBUS_SYSTEM_BUS_ADDRESS": nowhere,
+            "PULSE_SERVER": "unix:" + self.at("nowhere"),
+            "NO_AT_BRIDGE": "1",
+            **(environment or {}),
+        }
+        self.process = None
+        self.log = open(self.at("log"), "ab")
+        self.notify = NotifySocket(self.at("notify"))
+        self.gemmad = FakeGemmad(self.at("run/gemmad/io.gemmad.Assistant")) if gemmad else None
+        if start:
+            self.start()
+
+    def at(self, name):
+        return os.path.join(self.folder, name)
+
+    def start(self):
+        self.process = subprocess.Popen([GEMMAD_DESKTOP, "--verbose"], stderr=self.log, stdin=subprocess.DEVNULL,
+                                        env={**self.environment, "NOTIFY_SOCKET": self.notify.path})
+        self.notify.wait_for("READY=1")
+        if self.gemmad:
+            self.tools = self.gemmad.provided.get(timeout=PATIENCE)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE) if self.process else None
+
+    def said(self):
+        with open(self.at("log"), errors="replace") as f:
+            return f.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        with contextlib.suppress(Exception):
+            self.stop()
+        if self.process and self.process.poll() is None:
+            self.kill()
+        if any(error) or "ERROR: " in self.said() or "runtime error:" in self.said():
+            print("# " + self.said().replace("\n", "\n# "))
+        if self.gemmad:
+            self.gemmad.close()
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""gemmad-desktop on the socket: it offers its tools, answers calls, and comes back."""
+import os
+import subprocess
+
+from desktop_test import GEMMAD_DESKTOP, Desktop
+from gemmad_test import PATIENCE, Tap, wait_until
+
+tap = Tap()
+
+
+def offers():
+    with Desktop() as d:
+        names = [tool["name"] for tool in d.tools]
+        assert len(names) == len(set(names)) and "set_volume" in names, names
+        for tool in d.tools:
+            assert tool["description"] and tool["parameters"]["type"] == "object", tool
+            for name in tool["parameters"].get("required", ()):
+                assert name in tool["parameters"]["properties"], tool
+
+
+def unknown():
+    with Desktop() as d:
+        assert "no tool 'make_coffee'" in d.gemmad.refusal("make_coffee")
+
+
+def without_sound():
+    """One sentence that says what is missing."""
+    with Desktop() as d:
+        assert d.gemmad.refusal("set_volume", percent=40) == "There is no sound server."
+        assert "from 0 to 100" in d.gemmad.refusal("set_volume", percent=140)
+        assert "from 0 to 100" in d.gemmad.refusal("set_volume", percent="loud")
+
+
+def comes_back():
+    """It connects again after gemmad was gone, and answers nothing to the new one of what the old one asked."""
+    with Desktop() as d:
+        d.gemmad.close()
+        wait_until(lambda: "trying again" in d.said(), "a line about the loss")
+        d.gemmad.open()
+        assert d.gemmad.provided.get(timeout=PATIENCE) == d.tools
+        assert d.gemmad.refusal("make_coffee")
+
+
+def waits():
+    """It starts before gemmad, and says once that it waits."""
+    with Desktop(gemmad=False) as d:
+        wait_until(lambda: "trying again" in d.said(), "a line about waiting")
+        assert d.stop() == 0
+        assert d.said().count("trying again") == 1
+
+
+def nonsense():
+    """What is no message of gemmad's ends the connection and not the program."""
+    with Desktop() as d:
+        for junk in (b"junk\0", b'{"parameters":{"call":{"id":-1}},"continues":true}\0'):
+            d.gemmad.provider.sendall(junk)
+            assert d.gemmad.provided.get(timeout=PATIENCE)
+        assert d.gemmad.refusal("make_coffee")
+
+
+def command_line():
+    run = lambda *a: subprocess.run([GEMMAD_DESKTOP, *a], capture_output=True, text=True, timeout=PATIENCE,  # noqa: E731
+                                    env={k: v for k, v in os.environ.items() if k != "XDG_RUNTIME_DIR"})
+    assert run("--version").stdout.startswith("gemmad-desktop ")
+    assert "--socket" in run("--help").stdout
+    assert run("--nonsense").returncode == 2 and run("nonsense").returncode == 2
+    done = run()
+    assert done.returncode == 1 and "XDG_RUNTIME_DIR" in done.stderr, done
+
+
+tap.rule("it offers its tools", offers)
+tap.rule("a tool that there is not is said", unknown)
+tap.rule("what is missing is said in a sentence", without_sound)
+tap.rule("it connects again", comes_back)
+tap.rule("it waits for gemmad", waits)
+tap.rule("nonsense from the socket", nonsense)
+tap.rule("the command line", command_line)
+tap.done()
