@@ -96,6 +96,13 @@ def _room(rng):
     return response.astype(np.float32)
 
 
+def in_room(samples, rng):
+    """Heard through a room; no longer than before."""
+    room = _room(rng)
+    size = fft.next_fast_len(len(samples) + len(room), real=True)
+    return fft.irfft(fft.rfft(samples, size) * fft.rfft(room, size), size)[:len(samples)].astype(np.float32)
+
+
 def noise(length, rng):
     """Hiss, rumble, hum or something between; mean power 1."""
     shape = rng.choice(4)
@@ -121,11 +128,31 @@ def add_noise(samples, decibel, rng):
     return samples + noise(len(samples), rng) * np.float32(power * 10 ** (-decibel / 20))
 
 
-def add_talk(samples, talk, decibel, rng):
-    """Somebody else talks all the while, further away; the talk begins and ends anywhere."""
-    talk = np.roll(np.resize(talk, len(samples)), rng.integers(len(samples)))
-    power = np.sqrt(np.mean(samples ** 2) / (np.mean(talk ** 2) + 1e-12))
+def add_talk(samples, talk, power, decibel, rng):
+    """Somebody else talks all the while, decibel below a voice of this power, further away or in a
+    television; the talk begins and ends anywhere."""
+    talk = np.resize(np.pad(talk, (0, int(rng.uniform(0, 0.5) * RATE))), len(samples))
+    talk = np.roll(talk, rng.integers(len(samples)))
+    if rng.random() < 0.5:
+        talk = change_spectrum(talk, rng)
+    if rng.random() < 0.5:
+        talk = in_room(talk, rng)
+    power = np.sqrt(power / (np.mean(talk ** 2) + 1e-12))
     return samples + talk * np.float32(power * 10 ** (-decibel / 20))
+
+
+def amid(samples, talk, rng):
+    """Talk before and after what is meant for us: "... wait, hey gemma, lock the screen, as I said".
+    Of both a piece that begins or ends anywhere, somewhat fainter, with a short silence between."""
+    parts = [samples]
+    for is_before in (True, False):
+        if rng.random() < 0.3:
+            continue
+        piece = talk[:int(rng.uniform(0.3, 1.5) * RATE)] if is_before else talk[-int(rng.uniform(0.3, 1.5) * RATE):]
+        piece = piece * np.float32(10 ** -rng.uniform(0, 0.7))
+        gap = np.zeros(int(rng.uniform(0.08, 0.6) * RATE), np.float32)
+        parts = [piece, gap, *parts] if is_before else [*parts, gap, piece]
+    return np.concatenate(parts)
 
 
 def surround(samples, rng, longest):
@@ -137,22 +164,35 @@ def surround(samples, rng, longest):
     return np.pad(samples, (before, after))
 
 
-def recording(clip, rng, hardness=1.0, talk=None):
+def longest_margin(rng, hardness):
+    """Seconds that there may be before and after a clip. Whoever records presses the key early and
+    lets go of it late; and what has ears of its own may have been woken by something else."""
+    kind = rng.random()
+    if kind < 0.06 * hardness:
+        return 6.0
+    return 1.5 if kind < 0.3 * hardness else 0.2 + 0.2 * hardness
+
+
+def recording(clip, rng, hardness=1.0, talk=None, rooms=None):
     """A training example: the clip as it might arrive from some microphone. Hardness grows
     from 0 (clean) to 1: first learn to listen, then to listen in a noisy room. talk: a clip of
-    somebody else, heard in the background; it does not change what is to be answered."""
+    somebody else, heard in the background; it does not change what is to be answered. rooms: a
+    rooms.Rooms, whose noise is heard in most examples then."""
     samples = change_speed(clip, rng)
     if rng.random() < 0.7:
         samples = change_tract(samples, rng)
     if rng.random() < 0.8 * hardness:
         samples = change_spectrum(samples, rng)
-    # Whoever records presses the key early and lets go of it late.
-    samples = surround(samples, rng, 1.5 if rng.random() < 0.25 * hardness else 0.2 + 0.2 * hardness)
+    power = np.mean(samples ** 2) + 1e-12
+    samples = surround(samples, rng, longest_margin(rng, hardness))
     if talk is not None:
-        samples = add_talk(samples, talk, rng.uniform(30 - 20 * hardness, 35), rng)
+        samples = add_talk(samples, talk, power, rng.uniform(35 - 30 * hardness, 38), rng)
+    if rooms is not None and rng.random() < 0.65 * hardness:
+        decibel = rng.triangular(40 - 43 * hardness, 40 - 27 * hardness, 40)
+        samples = samples + rooms.scene(len(samples), rng) * np.float32(np.sqrt(power) * 10 ** (-decibel / 20))
     if rng.random() < 0.9:
         # Even what seems silent is heard: every frame is brought to the same power.
-        loudest, faintest = (45, 70) if rng.random() < 0.25 else (45 - rng.uniform(37, 45) * hardness, 45)
+        loudest, faintest = (45, 70) if rng.random() < 0.4 else (45 - rng.uniform(37, 45) * hardness, 45)
         samples = add_noise(samples, rng.uniform(loudest, faintest), rng)
     return _volume(samples, rng)
 
@@ -165,9 +205,11 @@ def _volume(samples, rng):
     return samples.astype(np.float32)
 
 
-def no_speech(rng):
-    """Silence, noise, tones, chords, clicks: nothing to answer to."""
+def no_speech(rng, rooms=None):
+    """Silence, noise, tones, chords, clicks, a room: nothing to answer to."""
     length = int(rng.uniform(0.4, 3.0) * RATE)
+    if rooms is not None and rng.random() < 0.6:
+        return _volume(rooms.scene(length, rng), rng)
     kind = rng.choice(5)
     if kind == 0:
         return (noise(length, rng) * 10 ** rng.uniform(-6, -2)).astype(np.float32)

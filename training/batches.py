@@ -13,13 +13,18 @@ import numpy as np
 
 import augment
 import corpus
+import rooms
 from vocabulary import TURN
 
 IGNORE = -100
+NOTHING = "<turn|>"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"      # letter n is class n + 1, 0 is CTC's blank
-NO_SPEECH = 0.0125                          # this part of the examples is noise or music
+NO_SPEECH = 0.025                           # this part of the examples is noise or music
 GROUP = 768                                 # examples that are sorted together
-TALK = 0.1                                  # this part has somebody else in the background
+TALK = 0.12                                 # this part has somebody else in the background
+AMID = 0.15                                 # this part of what is addressed to us stands amid other talk
+PERSON_TIMES = 6                            # so often in a pass is a command that a person says
+PERSON_ANSWERS = 0.35                       # this part of the people who do not mean us teaches "nothing"
 CALL_WEIGHT = 0.3                           # the call follows from the transcript
 NOTHING_WEIGHT = 2.0                        # of the one token of "not for me"; a sentence has many
 
@@ -54,7 +59,7 @@ class Maker:
         self.call = vocabulary.ids["<|tool_call>"]
 
     def _answers(self, answers):
-        encoded = [self.vocabulary.encode(answer) for answer in answers]
+        encoded = [self.vocabulary.encode(answer or NOTHING) for answer in answers]
         longest = max(map(len, encoded))
         targets = np.full((len(encoded), longest), IGNORE, np.int64)
         weights = np.zeros((len(encoded), longest), np.float32)
@@ -65,6 +70,8 @@ class Maker:
                 weights[row, ids.index(self.call) + 1:len(ids)] = CALL_WEIGHT
             elif len(ids) == 1:
                 weights[row, 0] = NOTHING_WEIGHT
+            if answers[row] is None:             # of this one nobody says what is to be answered
+                weights[row] = 0
         return targets, weights
 
     def _rows(self, prompts, targets):
@@ -134,27 +141,43 @@ def _text_batch(maker, drawer, rng, size):
                       [line["answer"] for line in lines])
 
 
-def _example(data, number, rng, hardness):
-    """(frames, answer, what is said) of a clip as some microphone might hear it."""
-    if rng.random() < NO_SPEECH:
-        return augment.to_frames(augment.no_speech(rng)), "<turn|>", ""
-    lines, audio, offsets = data
+class Examples:
+    """The clips of a corpus as some microphone might hear them."""
 
-    def clip(number):
-        return audio[offsets[number]:offsets[number + 1]].astype(np.float32) / 32768
+    def __init__(self, data, phrases, rooms):
+        """data: of corpus.load(); phrases: with which a command is addressed to us; rooms: a rooms.Rooms."""
+        self.lines, self.audio, self.offsets = data
+        self.phrases, self.rooms = tuple(phrase + " " for phrase in phrases), rooms
+        self.others = [number for number, line in enumerate(self.lines) if not line["intent"]]
+        self.numbers = [number for number, line in enumerate(self.lines)
+                        for _ in range(PERSON_TIMES if line.get("person") and line["intent"] else 1)]
 
-    talk = clip(rng.integers(len(lines))) if rng.random() < TALK else None
-    frames = augment.to_frames(augment.recording(clip(number), rng, hardness, talk))
-    return frames, lines[number]["answer"], lines[number]["text"] or None
+    def clip(self, number):
+        return self.audio[self.offsets[number]:self.offsets[number + 1]].astype(np.float32) / 32768
+
+    def example(self, number, rng, hardness):
+        """(frames, answer, what is said); the answer is None where it is not to be learned."""
+        if rng.random() < NO_SPEECH:
+            return augment.to_frames(augment.no_speech(rng, self.rooms)), NOTHING, ""
+        line, clip = self.lines[number], self.clip(number)
+        said, answer = line["text"] or None, line["answer"]
+        if self.phrases and self.others and line["text"].startswith(self.phrases) and rng.random() < AMID * hardness:
+            clip, said = augment.amid(clip, self.clip(rng.choice(self.others)), rng), None
+        # Else a model could learn that people never mean it.
+        if line.get("person") and not line["intent"] and rng.random() > PERSON_ANSWERS:
+            answer = None
+        talk = self.clip(rng.integers(len(self.lines))) if rng.random() < TALK else None
+        heard = augment.recording(clip, rng, hardness, talk, self.rooms)
+        return augment.to_frames(heard), answer, said
 
 
-def _audio_batches(maker, data, size, rng, hardness):
+def _audio_batches(maker, examples, size, rng, hardness):
     """One pass over the corpus in random order. Examples are made in groups and sorted by
     their final length, so that little of a batch is padding."""
-    shuffled = rng.permutation(len(data[0]))
+    shuffled = rng.permutation(examples.numbers)
     together = max(1, GROUP // size) * size
     for at in range(0, len(shuffled), together):
-        group = [_example(data, number, rng, hardness.value)
+        group = [examples.example(number, rng, hardness.value)
                  for number in shuffled[at:at + together]]
         group.sort(key=lambda example: len(example[0]))
         batches = [group[i:i + size] for i in range(0, len(group) - size + 1, size)]
@@ -163,11 +186,11 @@ def _audio_batches(maker, data, size, rng, hardness):
             yield maker.audio(*map(list, zip(*batch)))
 
 
-def _produce(queue, hardness, maker, drawer, data, size, seed, text_share):
+def _produce(queue, hardness, maker, drawer, examples, size, seed, text_share):
     rng, plain_rng = np.random.default_rng(seed), random.Random(seed)
     try:
         while True:                              # one round is one pass over the corpus
-            for batch in _audio_batches(maker, data, size, rng, hardness):
+            for batch in _audio_batches(maker, examples, size, rng, hardness):
                 if plain_rng.random() < text_share:
                     queue.put(_text_batch(maker, drawer, plain_rng, size))
                 queue.put(batch)
@@ -178,16 +201,18 @@ def _produce(queue, hardness, maker, drawer, data, size, seed, text_share):
 class Source:
     """Batches without end, made by other processes (daemons: they end with us)."""
 
-    def __init__(self, maker, context, folder, size, seed, text_share=0.1, producers=1):
+    def __init__(self, maker, context, folder, size, seed, text_share=0.1, producers=1, noise=None):
+        """noise: a folder of recordings of rooms."""
         fork = multiprocessing.get_context("fork")           # the corpus is in memory once
-        data = corpus.load(folder, "train")
+        drawer, data = corpus.Drawer(context), corpus.load(folder, "train")
         if len(data[0]) < size:
             raise SystemExit(f"{folder}: {len(data[0])} clips are fewer than a batch of {size}")
+        examples = Examples(data, drawer.phrases, rooms.Rooms(noise))
         self.hardness = fork.Value("d", 0.0)     # how spoilt the recordings are to be, 0 to 1
         self._queue = fork.Queue(maxsize=6 * producers)
         for number in range(producers):
             fork.Process(target=_produce, daemon=True,
-                         args=(self._queue, self.hardness, maker, corpus.Drawer(context), data,
+                         args=(self._queue, self.hardness, maker, drawer, examples,
                                size, seed + 1000 * number, text_share)).start()
 
     def get(self):

@@ -1,20 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the corpus: every engine speaks sentences of the context and some that are none.
 
-    python corpus.py contexts/desktop.yaml OUT [--scale 1.0] [--workers 2]
+    python corpus.py contexts/desktop.yaml OUT [--scale 1.0] [--workers 2] [--kokoro-voices DIR]
+        [--engines NAME ...] [--recordings DIR ...]
+
+A folder of recordings has a transcripts.tsv: a line that names the columns, of which `file` and `text`
+must be there, and `speaker` and `part` (train or test) may be; then a line for each recording, in
+lower case and without punctuation. What is no command of the context teaches what people sound like,
+and that it is not to be obeyed. An empty text is of speech that nobody wrote down.
+
+What is to be answered follows from the context that the folder was last made for, so when its sentences
+have changed, the same command brings the corpus up to date.
 
 The work is cut into shards; a shard that is already on disk is not made again, so the
 command may be interrupted and repeated. Everything follows from --seed.
 """
 import argparse
+import csv
 import glob
 import json
 import os
 import random
+import re
 import time
 from multiprocessing import Pool
 
 import numpy as np
+import soundfile
 
 import context as contexts
 import grammar
@@ -22,17 +34,23 @@ import other_speech
 from voices import ENGINES, RATE, finish, warp
 
 # Shards of each engine and clips spoken per shard, for training and for held-out voices.
-# Kokoro speaks slowly, so each of its training clips is reshaped into two more speakers.
-TRAIN = {"espeak-ng": (24, 200), "kokoro": (12, 28), "flite": (9, 200), "piper-joe": (6, 200),
+# Kokoro speaks slowly, so each of its training clips is reshaped into another speaker.
+TRAIN = {"espeak-ng": (16, 200), "kokoro": (60, 40), "flite": (9, 200), "piper-joe": (6, 200),
          "hibari": (10, 200), "festival": (6, 150)}
-VALID = {"espeak-ng": (1, 80), "flite": (1, 60), "festival": (1, 60), "kokoro": (1, 60)}
+VALID = {"espeak-ng": (1, 80), "flite": (1, 60), "festival": (1, 60), "kokoro": (2, 80)}
 SCRAMBLED = {"espeak-ng": (4, 150), "flite": (2, 150), "piper-joe": (1, 120), "hibari": (2, 150),
              "festival": (2, 100)}
 OTHERS = {"espeak-ng": (1, 60), "flite": (1, 40), "festival": (1, 40)}    # no commands at all
+NOTHING = "<turn|>"
 CONTEXT = "context.yaml"     # the context of the corpus, in its folder
 MOST_DRAWS = 1000            # for a sentence that means one thing only
 OTHER_SHARE = 0.22           # part of the clips that are not commands
-RESHAPED = {"kokoro": 2}
+RESHAPED = {"kokoro": 1}
+PEOPLE = "people"            # the split of held-out recordings
+SHARD = 300                  # recordings in a shard
+LONGEST = 9.0                # seconds of a recording
+EVERY = 5                    # of a speaker's recordings of no part one of so many is held out
+SHORT_SHARE = 0.25           # part of the commands that are the shortest of a few that were drawn
 
 
 def plan(scale):
@@ -50,7 +68,7 @@ def plan(scale):
 
 
 def not_for_me(text):
-    return {"text": text, "intent": None, "answer": "<turn|>"}
+    return {"text": text, "intent": None, "answer": NOTHING}
 
 
 class Drawer:
@@ -71,11 +89,33 @@ class Drawer:
         return {"text": sentence.text, "intent": sentence.intent,
                 "answer": contexts.answer(self.context, sentence)}
 
+    def answer_to(self, text):
+        """(intent, answer) of these words; None if they mean two things."""
+        for words in (text.split(), re.sub(r"\bi\b", "I", text).split()):
+            if self.commands.is_doubtful(words):
+                return None
+            if self.commands.say(words):
+                return self._call(words)
+        return None, NOTHING
+
+    def _call(self, words):
+        state, said = self.commands.start, {}
+        for word in words:
+            writes, state = self.commands.edges[state][word]
+            said.update(writes)
+        writes, intent, names = self.commands.ends[state]
+        said.update(writes)
+        call = "".join(part if isinstance(part, str) else said[part.name]
+                       for part in contexts.call_parts(self.context, intent, names))
+        return intent, f"{' '.join(words)}<|tool_call>{call}<tool_call|><|tool_response>"
+
     def _command(self, rng):
         """Of two readings of a sentence only the first counts, and which one it is is not known
         here; so what has two is not said."""
+        is_short = rng.random() < SHORT_SHARE
         for _ in range(MOST_DRAWS):
-            sentence = self.sampler.draw(rng)
+            drawn = [self.sampler.draw(rng) for _ in range(3 if is_short else 1)]
+            sentence = min(drawn, key=lambda each: len(each.text.split()))
             if not self.commands.is_doubtful(sentence.text.split()):
                 return sentence
         raise SystemExit("hardly a sentence of the context means one thing only; see grammar.py")
@@ -119,19 +159,19 @@ def make_shard(job):
 
 
 def keep_context(folder, source):
-    """Writes down of which context the corpus is; refuses a folder with the corpus of another."""
+    """Writes down for which context the corpus is."""
     path = os.path.join(folder, CONTEXT)
-    check_context(folder, source)
     with open(path + ".part", "w", encoding="utf-8") as file:
         file.write(source)
     os.replace(path + ".part", path)
 
 
 def check_context(folder, source):
-    """Ends the program if the corpus was made for a context that says something else."""
+    """Ends the program if the corpus is for a context that says something else."""
     path = os.path.join(folder, CONTEXT)
     if os.path.exists(path) and contexts.load(path) != contexts.parse(source):
-        raise SystemExit(f"{folder} is the corpus of another context ({path}); use another folder")
+        raise SystemExit(f"{folder} is the corpus of another context ({path}): use another folder, or let "
+                         "corpus.py bring this one up to date")
 
 
 def save(path, lines, clips):
@@ -146,17 +186,86 @@ def save(path, lines, clips):
 def load(folder, split):
     """All clips of a split that are on disk: (lines, one int16 array, offsets). Ends the program
     if there are none."""
-    lines, audio, offsets = [], [], [np.zeros(1, np.int64)]
+    lines, audio = [], []
     for path in sorted(glob.glob(os.path.join(folder, f"{split}-*.npz"))):
         if path.endswith(".part.npz"):
             continue
         with np.load(path) as shard:
             lines += json.loads(str(shard["lines"]))
-            audio.append(shard["audio"])
-            offsets.append(shard["offsets"][1:] + offsets[-1][-1])
+            audio += np.split(shard["audio"], shard["offsets"][1:-1])
     if not lines:
         raise SystemExit(f"{folder}: there is no {split}-*.npz; corpus.py makes it")
-    return lines, np.concatenate(audio), np.concatenate(offsets)
+    kept = answered(folder, lines)
+    lines, audio = [line for line in kept if line], [clip for line, clip in zip(kept, audio) if line]
+    return lines, np.concatenate(audio), np.cumsum([0] + [len(clip) for clip in audio])
+
+
+def answered(folder, lines):
+    """The lines with the answers of the folder's context; None for what means two things."""
+    path = os.path.join(folder, CONTEXT)
+    if not os.path.exists(path):
+        return lines
+    drawer, kept = Drawer(contexts.load(path)), []
+    for line in lines:
+        found = drawer.answer_to(line["text"]) if line["text"] else (None, NOTHING)
+        kept.append({**line, "intent": found[0], "answer": found[1]} if found else None)
+    return kept
+
+
+# ---- people --------------------------------------------------------------------------
+
+def transcripts(folder):
+    """The table of a folder of recordings, a dict for each. Ends the program if it can not be read."""
+    path = os.path.join(folder, "transcripts.tsv")
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            table = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{path}: {error}") from None
+    for number, row in enumerate(table, 2):
+        if not row.get("file") or row.get("text") is None or None in row:
+            raise SystemExit(f"{path}: line {number} has no file and text, or too many columns")
+    return table
+
+
+def parts(table):
+    """{part: rows}, "train" and "test". Where no part is given, some of each speaker's are held out."""
+    found, seen = {"train": [], "test": []}, {}
+    for row in table:
+        speaker = row.get("speaker") or ""
+        seen[speaker] = seen.get(speaker, 0) + 1
+        by_turn = "test" if seen[speaker] % EVERY == 0 else "train"
+        part = row.get("part") or by_turn
+        if part not in found:
+            raise SystemExit(f"{row['file']}: the part {part!r} is neither train nor test")
+        found[part].append(row)
+    return found
+
+
+def spoken_words(text):
+    """As the context writes them."""
+    return " ".join(re.sub(r"[^a-z' ]", " ", text.lower()).split())
+
+
+def record_shards(out, folder):
+    """Shards of a folder of recordings, made anew each time; how many recordings of each part."""
+    name = os.path.basename(os.path.abspath(folder))
+    counts = {}
+    for part, rows in parts(transcripts(folder)).items():
+        split = {"train": "train-recorded", "test": PEOPLE}[part]
+        for old in glob.glob(os.path.join(out, f"{split}-{name}-[0-9]*.npz")):
+            os.unlink(old)
+        lines, clips = [], []
+        for row in rows:
+            samples, rate = soundfile.read(os.path.join(folder, row["file"]), dtype="float32")
+            clip = finish(samples, rate) if len(samples) <= LONGEST * rate else None
+            lines.append({**not_for_me(spoken_words(row["text"])), "engine": f"people {name}",
+                          "voice": row.get("speaker") or name, "person": True})
+            clips.append(clip)
+        for at in range(0, len(lines), SHARD):
+            save(os.path.join(out, f"{split}-{name}-{at // SHARD:03}.npz"), lines[at:at + SHARD], clips[at:at + SHARD])
+        counts[part] = sum(clip is not None for clip in clips)
+    return counts
 
 
 def main():
@@ -165,17 +274,24 @@ def main():
     options.add_argument("out")
     options.add_argument("--scale", type=float, default=1.0)
     options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--engines", nargs="*", choices=ENGINES, default=list(ENGINES), help="only these speak")
+    options.add_argument("--kokoro-voices", metavar="DIR", help="more of Kokoro's voices: a folder of NAME.bin")
+    options.add_argument("--recordings", metavar="DIR", nargs="+", default=[],
+                         help="people, with transcripts.tsv")
     options.add_argument("--seed", type=int, default=1)
     args = options.parse_args()
     os.makedirs(args.out, exist_ok=True)
     context = contexts.load(args.context)
     grammar.check(context)
+    ENGINES["kokoro"].folder = args.kokoro_voices
     keep_context(args.out, context.source)
+    for folder in args.recordings:
+        print(f"{folder}:", record_shards(args.out, folder), flush=True)
     jobs = [(os.path.join(args.out, f"{split}-{engine}-{number:03}.npz"), args.context,
              args.seed, split, engine, number, count)
-            for split, engine, number, count in plan(args.scale)]
+            for split, engine, number, count in plan(args.scale) if engine in args.engines]
     started = time.time()
-    with Pool(args.workers) as pool:
+    with Pool(args.workers) as pool:                 # --engines alone: only recordings are taken in
         for done, (path, seconds) in enumerate(pool.imap_unordered(make_shard, jobs), 1):
             left = (time.time() - started) * (len(jobs) - done) / done
             print(f"{done}/{len(jobs)} {os.path.basename(path)} {seconds:.0f} s, "

