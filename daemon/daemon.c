@@ -23,8 +23,8 @@
 #include "daemon/serve/control.h"
 #include "daemon/serve/logind.h"
 #include "daemon/serve/replies.h"
-#include "daemon/store/retention.h"
 #include "daemon/store/store.h"
+#include "daemon/store/upkeep.h"
 #include "daemon/think/inference.h"
 #include "daemon/turn/turns.h"
 #include "ipc/server.h"
@@ -46,7 +46,7 @@ struct daemon {
         struct inference *inference; /* owned */
         struct store *store;         /* owned; NULL: no history */
         struct why store_missing;    /* ... because of this */
-        struct retention *retention; /* owned; NULL: turns are kept */
+        struct upkeep *upkeep;       /* owned; NULL without a history */
         struct bus *bus;             /* owned; NULL: no D-Bus */
         struct logind *logind;       /* owned; NULL: no system bus */
         char *own_socket;            /* owned; NULL: it is systemd's */
@@ -173,19 +173,26 @@ static void on_forgotten(void *userdata) {
         inference_forget(d->inference);
 }
 
-static void open_retention(struct daemon *d) {
-        const struct retention_config config = {
+static void on_settled(void *userdata) {
+        struct daemon *d = userdata;
+
+        control_changed(d->control);
+}
+
+static void open_upkeep(struct daemon *d) {
+        const struct upkeep_config config = {
                 .loop = d->loop,
                 .store = d->store,
                 .keep_days = d->config->keep_days,
                 .forgotten = on_forgotten,
+                .settled = on_settled,
                 .userdata = d,
         };
         int r;
 
-        if (!d->store || d->config->keep_days == 0)
+        if (!d->store)
                 return;
-        r = retention_new(&d->retention, &config);
+        r = upkeep_new(&d->upkeep, &config);
         if (r < 0)
                 log_warning("Old turns can not be forgotten (%s), going on without that",
                             strerror(-r));
@@ -204,10 +211,8 @@ static void reload(struct daemon *d) {
         }
         config_adopt(d->config, fresh, &changes);
         control_on_reload(d->control);
-        if (d->config->keep_days != keep_days) {
-                d->retention = retention_free(d->retention);
-                open_retention(d);
-        }
+        if (d->upkeep && d->config->keep_days != keep_days)
+                upkeep_set_keep_days(d->upkeep, d->config->keep_days);
         if (changes.n_left > 0)
                 log_notice("The configuration was read again, %u options changed; for a change of "
                            "%s restart the daemon",
@@ -457,7 +462,7 @@ static int start(struct daemon *d, struct why *why) {
         if (r < 0)
                 return because(why, r, "queues: %s", strerror(-r));
         open_store(d);
-        open_retention(d);
+        open_upkeep(d);
         r = open_control(d, why);
         if (r < 0)
                 return r;
@@ -508,7 +513,7 @@ static bool stop(struct daemon *d) {
         d->control = control_free(d->control);
         d->bus = bus_close(d->bus);
         d->turns = turns_free(d->turns);
-        d->retention = retention_free(d->retention);
+        d->upkeep = upkeep_free(d->upkeep);
         d->store = store_close(d->store);
         d->heartbeat = sd_event_source_disable_unref(d->heartbeat);
         d->events = sd_event_source_disable_unref(d->events);

@@ -85,6 +85,14 @@ static void check_version(struct doctor *d, json_t *status) {
                         "systemctl --user restart gemmad");
 }
 
+static void check_history(struct doctor *d, json_t *status) {
+        const char *error = json_string_value(json_object_get(status, "history_error"));
+
+        if (error && !strstr(error, "is off"))
+                say_ill(d, error,
+                        "look for free disk space and for programs that hold the history open");
+}
+
 static void check_model(struct doctor *d, json_t *status) {
         if (strcmp(field_string(status, "state"), "loading") == 0)
                 say_ill(d, "the model is still being loaded",
@@ -113,6 +121,7 @@ static bool check_status(struct doctor *d, const struct varlink_reply *reply, bo
         }
         check_version(d, reply->parameters);
         check_model(d, reply->parameters);
+        check_history(d, reply->parameters);
         *ret_muted = !check_muted(d, reply->parameters);
         return true;
 }

@@ -51,6 +51,7 @@ struct record {
         const char *calls_json; /* an array of {name, arguments} */
         const char *error;      /* NULL unless it failed */
         bool is_cut;
+        bool is_unkept; /* of a turn that has just ended: it is not in the history (yet) */
         const char *model;
         struct timings timings;
 };

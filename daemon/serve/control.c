@@ -255,6 +255,24 @@ static int on_level(struct call *call, json_t *parameters, void *userdata) {
         return live_on_level(&c->live, call);
 }
 
+/* What is wrong with the history, in one line; nothing when it is as it should be or switched off. */
+static void add_history_error(const struct control *c, json_t *status) {
+        const struct store *store = c->config.store;
+        char line[sizeof(struct why) + 64];
+
+        if (!store)
+                (void) snprintf(line, sizeof(line), "%s", c->config.store_missing.text);
+        else if (store_n_waiting(store) > 0)
+                (void) snprintf(line, sizeof(line), "%u turns wait to be written: %s",
+                                store_n_waiting(store), store_waiting_for(store));
+        else if (store_owes(store))
+                (void) snprintf(line, sizeof(line),
+                                "what was forgotten is still to be erased from the file");
+        else
+                return;
+        (void) json_object_set_new(status, "history_error", reply_string(line));
+}
+
 /* What Status tells, without the parts that change all the time. */
 static json_t *status_of(struct control *c) {
         struct server_counters counters = server_counters(c->server);
@@ -277,8 +295,10 @@ static json_t *status_of(struct control *c) {
                  "refused_frames", (json_int_t) spsc_refused(&c->config.sounds->queue),
                  "cut_turns", (json_int_t) turns_n_cut(c->turns));
         /* clang-format on */
-        if (status)
-                live_add_status(&c->live, status);
+        if (!status)
+                return NULL;
+        live_add_status(&c->live, status);
+        add_history_error(c, status);
         return status;
 }
 

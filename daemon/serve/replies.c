@@ -85,6 +85,8 @@ json_t *reply_turn(const struct record *turn) {
                 (void) json_object_set_new(object, "error", reply_string(turn->error));
         if (object && turn->is_cut)
                 (void) json_object_set_new(object, "cut", json_true());
+        if (object && turn->is_unkept)
+                (void) json_object_set_new(object, "unkept", json_true());
         return object;
 }
 

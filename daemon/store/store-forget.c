@@ -19,14 +19,19 @@ static int erase(struct store *s, struct why *why) {
         return store_execute(s, "UPDATE duties SET erase = 0", why);
 }
 
-int store_erase_rest(struct store *s, struct why *why) {
+int store_settle(struct store *s, struct why *why) {
         sqlite3_int64 is_due = 0;
         int r;
 
         r = store_query(s, "SELECT erase FROM duties", &is_due, why);
-        if (r < 0)
-                return r;
-        return is_due ? erase(s, why) : 0;
+        if (r >= 0 && is_due)
+                r = erase(s, why);
+        s->owes = r < 0;
+        return r;
+}
+
+bool store_owes(const struct store *s) {
+        return s->owes;
 }
 
 static int delete_turns(struct store *s, const struct store_span *span, struct why *why) {
@@ -58,8 +63,11 @@ static int delete_turns(struct store *s, const struct store_span *span, struct w
 }
 
 int store_forget(struct store *s, const struct store_span *span, uint64_t *ret_n, struct why *why) {
+        unsigned n_waiting;
         int n, r;
 
+        store_drop_aside(s);
+        n_waiting = store_forget_waiting(s, span);
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
                 return r;
@@ -68,9 +76,44 @@ int store_forget(struct store *s, const struct store_span *span, uint64_t *ret_n
         if (r < 0)
                 return r;
 
-        r = store_erase_rest(s, why);
+        r = store_settle(s, why);
         if (r < 0)
                 return r;
-        *ret_n = (uint64_t) n;
+        *ret_n = (uint64_t) n + n_waiting;
         return 0;
+}
+
+int store_note_day(struct store *s, uint64_t day, struct why *why) {
+        int r;
+
+        (void) sqlite3_bind_int64(s->prepared[STATEMENT_NOTE_DAY], 1, (sqlite3_int64) day);
+        r = store_run(s, STATEMENT_NOTE_DAY, why);
+        return r < 0 ? r : sqlite3_changes(s->db) > 0;
+}
+
+/* The largest number of a turn that is older than so many days; 0: none is. */
+static int last_old(struct store *s, unsigned keep_days, uint64_t *ret, struct why *why) {
+        sqlite3_stmt *statement = s->prepared[STATEMENT_LAST_OLD];
+        int result, r = 0;
+
+        *ret = 0;
+        (void) sqlite3_bind_int64(statement, 1, keep_days);
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW)
+                *ret = (uint64_t) sqlite3_column_int64(statement, 0);
+        else if (result != SQLITE_DONE)
+                r = store_failed(s, why);
+        (void) sqlite3_reset(statement);
+        return r;
+}
+
+int store_forget_old(struct store *s, unsigned keep_days, uint64_t *ret_n, struct why *why) {
+        struct store_span span = STORE_SPAN_ALL;
+        int r;
+
+        *ret_n = 0;
+        r = last_old(s, keep_days, &span.last_id, why);
+        if (r < 0 || span.last_id == 0)
+                return r;
+        return store_forget(s, &span, ret_n, why);
 }

@@ -13,8 +13,6 @@
 #include "base/log.h"
 #include "daemon/store/store-internal.h"
 
-#define STORE_BUSY_MS 250
-
 /* Row i brings a store from version i to version i + 1.  Rows are only ever added. */
 static const char *const migrations[] = {
         "CREATE TABLE sessions ("
@@ -65,16 +63,26 @@ static const char *const migrations[] = {
         " last_turn INTEGER NOT NULL"
         ") STRICT;"
         "INSERT INTO numbers VALUES (0);",
+
+        /* The days on which gemmad ran, in the order in which they came, each with the largest number
+         * of a turn before it.  The age of a turn is counted in these. */
+        "CREATE TABLE days ("
+        " id INTEGER PRIMARY KEY,"
+        " day INTEGER NOT NULL UNIQUE,"
+        " last_turn INTEGER NOT NULL"
+        ") STRICT;"
+        "INSERT INTO days (day, last_turn)"
+        " SELECT began / 86400000000, min(id) - 1 FROM turns GROUP BY 1 ORDER BY 2;",
 };
 
 #define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
 
-#define COLUMNS                                                                                    \
+#define COLUMNS_ONLY                                                                               \
         "turns.id, session, turns.began, source, turns.heard, turns.answered, calls, outcome,"     \
         " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"        \
         " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens, largest_backlog,"     \
-        " cut, model"                                                                              \
-        " FROM turns JOIN sessions ON sessions.id = turns.session"
+        " cut, model"
+#define COLUMNS COLUMNS_ONLY " FROM turns JOIN sessions ON sessions.id = turns.session"
 
 /* Times stand in the order of struct timings in both statements that name them. */
 static const char *const statements[] = {
@@ -94,9 +102,18 @@ static const char *const statements[] = {
         [STATEMENT_HISTORY] =
                 "SELECT " COLUMNS " WHERE turns.id < ? ORDER BY turns.id DESC LIMIT ?",
         [STATEMENT_SHOW] = "SELECT " COLUMNS " WHERE turns.id = ?",
-        [STATEMENT_SEARCH] = "SELECT " COLUMNS " JOIN words ON words.rowid = turns.id"
-                             " WHERE words MATCH ? ORDER BY turns.id DESC LIMIT ?",
+        /* The index of the words gives its rows newest first by itself: in this order of the tables
+         * none is read but those that are shown. */
+        [STATEMENT_SEARCH] = "SELECT " COLUMNS_ONLY " FROM words"
+                             " CROSS JOIN turns ON turns.id = words.rowid"
+                             " CROSS JOIN sessions ON sessions.id = turns.session"
+                             " WHERE words MATCH ? ORDER BY words.rowid DESC LIMIT ?",
         [STATEMENT_FORGET] = "DELETE FROM turns WHERE id BETWEEN ? AND ? AND began BETWEEN ? AND ?",
+        [STATEMENT_NOTE_DAY] =
+                "INSERT INTO days (day, last_turn)"
+                " SELECT ?, max(last_turn, (SELECT coalesce(max(id), 0) FROM turns)) FROM numbers"
+                " WHERE true ON CONFLICT DO NOTHING",
+        [STATEMENT_LAST_OLD] = "SELECT last_turn FROM days ORDER BY id DESC LIMIT 1 OFFSET ?",
         [STATEMENT_FORGET_SESSIONS] =
                 "DELETE FROM sessions WHERE id <> ? AND id NOT IN (SELECT session FROM turns)",
 };
@@ -127,10 +144,11 @@ static int errno_from_sqlite(int result) {
         }
 }
 
-int store_failed(const struct store *s, struct why *why) {
-        int result = sqlite3_extended_errcode(s->db);
+int store_failed(struct store *s, struct why *why) {
+        int r = errno_from_sqlite(sqlite3_extended_errcode(s->db));
 
-        return because(why, errno_from_sqlite(result), "%s: %s", STORE_FILE, sqlite3_errmsg(s->db));
+        s->is_damaged = s->is_damaged || r == -EBADMSG;
+        return because(why, r, "%s: %s", STORE_FILE, sqlite3_errmsg(s->db));
 }
 
 int store_execute(struct store *s, const char *sql, struct why *why) {
@@ -164,6 +182,10 @@ int store_query(struct store *s, const char *sql, sqlite3_int64 *ret, struct why
         return r;
 }
 
+const char *store_statement(enum statement which) {
+        return statements[which];
+}
+
 int store_end(struct store *s, int r, struct why *why) {
         if (r >= 0)
                 r = store_execute(s, "COMMIT", why);
@@ -194,6 +216,21 @@ static int make_directories(const char *path) {
         return 0;
 }
 
+/* What was said is nobody else's to read: a mode that lets others in is taken back, and told. */
+static int make_private(int fd, mode_t mode, const char *path, struct why *why) {
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return because(why, -errno, "%s: %s", path, strerror(errno));
+        if (!(st.st_mode & 077))
+                return 0;
+        if (fchmod(fd, mode) < 0)
+                return because(why, -errno, "%s: open to others, and %s", path, strerror(errno));
+        log_warning("%s was open to others (mode %03o), and is not any more", path,
+                    (unsigned) (st.st_mode & 0777));
+        return 0;
+}
+
 static int open_directory(struct store *s, const char *path, struct why *why) {
         int r;
 
@@ -206,7 +243,7 @@ static int open_directory(struct store *s, const char *path, struct why *why) {
                 return because(why, -errno, "%s: %s", path, strerror(errno));
         if (flock(s->directory_fd, LOCK_EX | LOCK_NB) < 0)
                 return because(why, -EBUSY, "%s: in use by another gemmad", path);
-        return 0;
+        return make_private(s->directory_fd, 0700, path, why);
 }
 
 /* Creates the file by hand, because SQLite would leave its mode to the umask, and gives the mode
@@ -214,13 +251,20 @@ static int open_directory(struct store *s, const char *path, struct why *why) {
 static int open_file(struct store *s, const char *directory, struct why *why) {
         _cleanup_(closep) int fd = -1;
         char path[PATH_MAX];
+        int r;
 
         if (snprintf(path, sizeof(path), "%s/%s", directory, STORE_FILE) >= (int) sizeof(path))
                 return because(why, -ENAMETOOLONG, "%s: the path is too long", directory);
 
-        fd = openat(s->directory_fd, STORE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+        fd = openat(s->directory_fd, STORE_FILE,
+                    O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0600);
         if (fd < 0)
-                return because(why, -errno, "%s: %s", path, strerror(errno));
+                return because(why, -errno, "%s: %s", path,
+                               errno == ELOOP ? "a symbolic link, which is not followed"
+                                              : strerror(errno));
+        r = make_private(fd, 0600, path, why);
+        if (r < 0)
+                return r;
 
         if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
             SQLITE_OK) {
@@ -276,7 +320,8 @@ static int prepare(struct store *s, struct why *why) {
         return 0;
 }
 
-int store_open(struct store **ret, const char *directory, struct why *why) {
+/* From the name in the directory to statements that can be run. */
+static int open_database(struct store *s, struct why *why) {
         /* NORMAL loses no commit to a killed process, only to a power cut, and then whole turns
          * from the end.  secure_delete overwrites what was deleted; temp_store keeps copies out of
          * files that are not ours. */
@@ -285,6 +330,46 @@ int store_open(struct store **ret, const char *directory, struct why *why) {
                 "PRAGMA secure_delete = ON",   "PRAGMA foreign_keys = ON",
                 "PRAGMA trusted_schema = OFF", "PRAGMA temp_store = MEMORY",
         };
+        int r;
+
+        r = open_file(s, s->directory, why);
+        for (unsigned i = 0; r >= 0 && i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
+                r = store_execute(s, pragmas[i], why);
+        if (r >= 0)
+                r = migrate(s, why);
+        return r >= 0 ? prepare(s, why) : r;
+}
+
+static void close_database(struct store *s) {
+        for (unsigned i = 0; i < N_STATEMENTS; i++) {
+                (void) sqlite3_finalize(s->prepared[i]);
+                s->prepared[i] = NULL;
+        }
+        (void) sqlite3_close(s->db);
+        s->db = NULL;
+        s->session = 0;
+}
+
+int store_replace(struct store *s, struct why *why) {
+        char aside[64];
+        int r;
+
+        close_database(s);
+        r = store_put_aside(s->directory_fd, aside, sizeof(aside), why);
+        if (r < 0)
+                return r;
+        s->is_damaged = false;
+        r = open_database(s, why);
+        if (r < 0)
+                return r;
+        log_warning(
+                "The history was damaged and has been begun anew with %u turns that could be read; "
+                "the old file is %s/%s until something is forgotten",
+                store_salvage(s, aside), s->directory, aside);
+        return 0;
+}
+
+int store_open(struct store **ret, const char *directory, struct why *why) {
         _cleanup_(store_closep) struct store *s = NULL;
         struct why rest = {};
         int r;
@@ -293,20 +378,20 @@ int store_open(struct store **ret, const char *directory, struct why *why) {
         if (!s)
                 return because(why, -ENOMEM, "out of memory");
         s->directory_fd = -1;
+        s->directory = strdup(directory);
+        if (!s->directory)
+                return because(why, -ENOMEM, "out of memory");
 
         r = open_directory(s, directory, why);
-        if (r >= 0)
-                r = open_file(s, directory, why);
-        for (unsigned i = 0; r >= 0 && i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
-                r = store_execute(s, pragmas[i], why);
-        if (r >= 0)
-                r = migrate(s, why);
-        if (r >= 0)
-                r = prepare(s, why);
+        if (r < 0)
+                return r;
+        r = open_database(s, why);
+        if (r < 0 && s->is_damaged)
+                r = store_replace(s, why);
         if (r < 0)
                 return r;
         /* The duty stays, and new turns can be kept all the same. */
-        if (store_erase_rest(s, &rest) < 0)
+        if (store_settle(s, &rest) < 0)
                 log_warning("What was forgotten may still be on the disk: %s", rest.text);
 
         *ret = TAKE_PTR(s);
@@ -314,13 +399,17 @@ int store_open(struct store **ret, const char *directory, struct why *why) {
 }
 
 struct store *store_close(struct store *s) {
+        struct why why = {};
+
         if (!s)
                 return NULL;
 
-        for (unsigned i = 0; i < N_STATEMENTS; i++)
-                (void) sqlite3_finalize(s->prepared[i]);
-        (void) sqlite3_close(s->db);
+        if (store_write_waiting(s, &why) < 0)
+                log_error("%u turns are lost to the history: %s", s->n_waiting, why.text);
+        (void) store_forget_waiting(s, &STORE_SPAN_ALL);
+        close_database(s);
         closep(&s->directory_fd);
+        free(s->directory);
         free(s->version);
         free(s->model);
         free(s);
@@ -440,6 +529,13 @@ static int run_about(struct store *s, enum statement which, uint64_t id, struct 
         return store_run(s, which, why);
 }
 
+int store_append_row(struct store *s, const struct record *turn, struct why *why) {
+        int r;
+
+        r = append_turn(s, turn, why);
+        return r >= 0 ? run_about(s, STATEMENT_APPEND_WORDS, turn->id, why) : r;
+}
+
 int store_append(struct store *s, const struct record *turn, struct why *why) {
         int r;
 
@@ -452,10 +548,7 @@ int store_append(struct store *s, const struct record *turn, struct why *why) {
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
                 return r;
-        r = append_turn(s, turn, why);
-        if (r >= 0)
-                r = run_about(s, STATEMENT_APPEND_WORDS, turn->id, why);
-        return store_end(s, r, why);
+        return store_end(s, store_append_row(s, turn, why), why);
 }
 
 static int set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
@@ -476,6 +569,8 @@ static int set_heard(struct store *s, uint64_t id, const char *text, size_t size
 int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
         int r;
 
+        if (store_set_waiting_heard(s, id, text, size) == 0)
+                return 0;
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
                 return r;

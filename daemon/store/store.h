@@ -2,6 +2,7 @@
 #ifndef DAEMON_STORE_STORE_H
 #define DAEMON_STORE_STORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -12,9 +13,10 @@
  * function has written when it returns 0 outlives the process, however it ends. */
 struct store;
 
-/* Opens or creates directory/history.sqlite and brings its tables up to date.
- * -EBUSY: another daemon has it; -ENOTSUP: written by a newer gemmad; -EBADMSG: damaged; else what
- * the system says; each with a reason. */
+/* Opens or creates directory/history.sqlite and brings its tables up to date.  A damaged file is put
+ * aside (history.damaged-TIME.sqlite, until something is forgotten), and what can be read of it is in
+ * the new one.  -EBUSY: another daemon has it; -ENOTSUP: written by a newer gemmad; else what the
+ * system says; each with a reason. */
 int store_open(struct store **ret, const char *directory, struct why *why);
 struct store *store_close(struct store *s);
 DEFINE_CLEANUP(struct store *, store_close)
@@ -37,6 +39,16 @@ int store_last_number(struct store *s, uint64_t *ret, struct why *why);
 
 /* One turn in one transaction; its session and model are filled in from the session. */
 int store_append(struct store *s, const struct record *turn, struct why *why);
+
+/* The same; where the turn can not be written now (a full disk, another program's lock), 1, and it
+ * waits in memory with those before it, for why.  -ENOBUFS: too many wait, and it is lost.  A database
+ * that turns out to be damaged is replaced as by store_open(). */
+int store_keep(struct store *s, const struct record *turn, struct why *why);
+
+/* How many turns wait, and for what; writing them.  0 also when there is none. */
+unsigned store_n_waiting(const struct store *s);
+const char *store_waiting_for(const struct store *s);
+int store_write_waiting(struct store *s, struct why *why);
 
 /* A transcript that came after the turn was over.  -ENOENT when there is no such turn. */
 int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why);
@@ -81,7 +93,18 @@ struct store_span {
 /* Deletes turns, and sessions that have none any more, and writes the file anew, so that what they
  * held is in no file of the directory when this returns 0.  Takes as long as copying the history.
  * After an error in the second part (a full disk, another reader: -EBUSY) the turns are gone from
- * the tables; the rest is made up for by the next forgetting or opening. */
+ * the tables, and the rest is owed: see store_settle(). */
 int store_forget(struct store *s, const struct store_span *span, uint64_t *ret_n, struct why *why);
+
+/* Whether a forgetting has left something undone, and doing it.  0 also when there is nothing. */
+bool store_owes(const struct store *s);
+int store_settle(struct store *s, struct why *why);
+
+/* It runs on this day, a number that grows by one a day.  1: for the first time, 0: known. */
+int store_note_day(struct store *s, uint64_t day, struct why *why);
+
+/* Forgets the turns that are older than keep_days of the days noted.  Days that it did not run on do
+ * not count, so that a clock that was wrong for a while costs nothing. */
+int store_forget_old(struct store *s, unsigned keep_days, uint64_t *ret_n, struct why *why);
 
 #endif

@@ -42,7 +42,8 @@ struct turn {
         enum fault fault;
         struct why why; /* empty unless it failed */
         struct timings timings;
-        bool is_cut; /* the sound was longer than what was heard of it */
+        bool is_cut;    /* the sound was longer than what was heard of it */
+        bool is_unkept; /* the history, which there is, could not be written */
 
         bool has_run;
         bool is_cancelled;

@@ -47,6 +47,7 @@ int turns_record(const struct turns *t,
                 .calls_json = calls,
                 .error = turn->why.text[0] ? turn->why.text : NULL,
                 .is_cut = turn->is_cut,
+                .is_unkept = turn->is_unkept,
                 .model = t->loaded.model,
                 .timings = turn->timings,
         };
@@ -57,11 +58,11 @@ int turns_record(const struct turns *t,
 /* A store that fails is said once, and again when it has worked in between. */
 void turns_note_store(struct turns *t, int r, const struct why *why) {
         if (r < 0 && !t->has_store_failed)
-                log_warning("The history can not be written (%s), going on without it", why->text);
+                log_warning("The history can not be written (%s), trying again later", why->text);
         t->has_store_failed = r < 0;
 }
 
-static void store_turn(struct turns *t, const struct turn *turn) {
+static void store_turn(struct turns *t, struct turn *turn) {
         _cleanup_(freep) char *calls = NULL;
         struct record record;
         struct why why = {};
@@ -72,10 +73,11 @@ static void store_turn(struct turns *t, const struct turn *turn) {
 
         r = turns_record(t, turn, &record, &calls);
         if (r >= 0)
-                r = store_append(t->config.store, &record, &why);
+                r = store_keep(t->config.store, &record, &why);
         else
                 (void) because(&why, r, "%s", strerror(-r));
-        turns_note_store(t, r, &why);
+        turn->is_unkept = r != 0;
+        turns_note_store(t, r > 0 ? -EAGAIN : r, &why);
 }
 
 static void log_turn(const struct turn *turn) {

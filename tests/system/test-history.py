@@ -127,15 +127,26 @@ def ctl():
 
 
 def keep_days():
+    """The days on which it ran count; one start with a clock that is far ahead costs nothing."""
     with Daemon(config="[Store]\nKeepDays=30\n", start=False) as d:
         d.start()
         with contextlib.closing(d.client()) as c:
             old = c.ask(text="an old persimmon")["id"]
-            new = c.ask(text="a new tamarind")["id"]
         d.stop()
         path = os.path.join(d.folder, "state/gemmad/history.sqlite")
         with contextlib.closing(sqlite3.connect(path)) as db:
-            db.execute("UPDATE turns SET began = began - 31 * 86400000000 WHERE id = ?", (old,))
+            db.execute("UPDATE days SET day = day - 400")
+            db.commit()
+        d.start()
+        with contextlib.closing(d.client()) as c:
+            assert ids(c.call(ASSISTANT + "History")) == [old]
+            new = c.ask(text="a new tamarind")["id"]
+        d.stop()
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            today = db.execute("SELECT max(day) FROM days").fetchone()[0]
+            db.execute("DELETE FROM days WHERE day = ?", (today,))
+            db.executemany("INSERT INTO days (day, last_turn) VALUES (?, ?)",
+                           [(today - 31 + i, old) for i in range(31)])
             db.commit()
         d.start()
         with contextlib.closing(d.client()) as c:
@@ -159,22 +170,57 @@ def nothing_stored():
         assert not bytes_on_disk("loganberry", d)
 
 
-def damaged():
+def unopened():
     """A history that can not be opened is not an empty one: nobody is told that it forgot."""
     with Daemon(start=False) as d:
         folder = os.path.join(d.folder, "state/gemmad")
         os.makedirs(folder, mode=0o700)
         path = os.path.join(folder, "history.sqlite")
-        with open(path, "w") as f:
-            f.write("a loganberry, and no database " * 100)
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.executescript("CREATE TABLE later (word TEXT); INSERT INTO later VALUES ('loganberry');"
+                             "PRAGMA user_version = 999")
         d.start()
         with contextlib.closing(d.client()) as c:
             assert c.ask(text="what time is it")["outcome"] == "answered"
             refused(c, "the history can not be opened")
+            assert "version 999" in c.call(ASSISTANT + "Status")["parameters"]["history_error"]
         done = d.ctl("forget", "--all")
         assert done.returncode == 1 and "can not be opened" in done.stderr, done
-        with open(path) as f:
-            assert f.read(12) == "a loganberry"
+        assert bytes_on_disk("loganberry", d)
+
+
+def damaged():
+    """A damaged history is put aside and begun anew; what is left of it goes with what is forgotten."""
+    with Daemon(start=False) as d:
+        folder = os.path.join(d.folder, "state/gemmad")
+        os.makedirs(folder, mode=0o700)
+        with open(os.path.join(folder, "history.sqlite"), "w") as f:
+            f.write("a loganberry, and no database " * 100)
+        d.start()
+        with contextlib.closing(d.client()) as c:
+            kept = c.ask(text="what time is it")
+            assert ids(c.call(ASSISTANT + "History")) == [kept["id"]]
+            assert "history_error" not in c.call(ASSISTANT + "Status")["parameters"]
+        assert "damaged" in d.said() and bytes_on_disk("loganberry", d)
+        assert d.ctl("forget", "--all").returncode == 0
+        assert not bytes_on_disk("loganberry", d)
+
+
+def locked():
+    """What can not be written at once is told, and written when the other program has done."""
+    with Daemon() as d, contextlib.closing(d.client()) as c:
+        path = os.path.join(d.folder, "state/gemmad/history.sqlite")
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            turn = c.ask(text="a gooseberry")
+            assert turn["unkept"] is True, turn
+            assert ids(c.call(ASSISTANT + "History")) == []
+            assert "1 turns wait" in c.call(ASSISTANT + "Status")["parameters"]["history_error"]
+            assert "1 turns wait" in d.ctl("doctor").stdout
+        second = c.ask(text="a gooseberry again")
+        assert "unkept" not in second
+        assert ids(c.call(ASSISTANT + "Search", {"words": "gooseberry"})) == [second["id"], turn["id"]]
+        assert "history_error" not in c.call(ASSISTANT + "Status")["parameters"]
 
 
 def no_core():
@@ -190,7 +236,9 @@ with daemon:
     tap.rule("forgetting while a turn runs", forget_while_running)
     tap.rule("gemmactl search, show and forget", ctl)
     tap.rule("turns older than KeepDays are forgotten at the start", keep_days)
-    tap.rule("a history that can not be opened is not an empty one", damaged)
+    tap.rule("a history that can not be opened is not an empty one", unopened)
+    tap.rule("a damaged history is begun anew", damaged)
+    tap.rule("what can not be written at once is written later", locked)
     tap.rule("no core file is left", no_core)
     tap.rule("without a history there is nothing to find or forget", nothing_stored)
 tap.done()
