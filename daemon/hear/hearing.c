@@ -19,6 +19,11 @@
 #define ABOVE_ROOM    4.0f
 #define BELOW_LOUDEST 0.03f
 
+/* A voice whose loudest frame is below this is made louder, but not without end: where a frame's power
+ * comes near the smallest number of the model's first norm (1e-6), it is not what it was taught with. */
+#define FAINT_POWER  1e-4f /* -40 dB */
+#define LOUDEST_GAIN 100.0f
+
 /* Room for the backlog and for what may have to be looked back on. */
 #define CAPACITY 1024
 static_assert(HEARING_DOUBT_MS / FRAME_MS < HEARING_BACKLOG, "a doubt would be cut");
@@ -35,6 +40,8 @@ struct hearing {
         uint64_t next;  /* to be taken */
         uint64_t ready; /* may be taken up to this one */
         uint64_t head;
+        uint64_t amplified; /* up to this one the gain is in them */
+        float gain;         /* of this turn */
 
         bool is_listening, is_held, is_patient, has_begun, has_ended, is_speaking;
         bool has_counted;    /* frames of the turn may be or were taken */
@@ -102,6 +109,7 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
         h->n_paused = 0;
         h->is_pause_taken = false;
         h->next = h->ready = h->head;
+        h->gain = 1;
         if (is_held) {
                 h->next = h->ready = back(h, h->head, frames_of(h->config.preroll_ms));
                 h->limit.n_frames = (unsigned) (h->head - h->next);
@@ -124,15 +132,6 @@ void hearing_set_limit(struct hearing *h, unsigned max_frames) {
         h->limit.max_frames = max_frames;
 }
 
-static void end(struct hearing *h) {
-        /* What was said while the key was held is not lost on a deaf ear. */
-        if (h->is_held && !h->limit.has_spoken)
-                h->ready = h->head;
-        h->has_ended = true;
-        h->is_speaking = false;
-        endpoint_abandon(h->endpoint);
-}
-
 /* The power of a frame that waits. */
 static float power_of(const struct hearing *h, uint64_t i) {
         const float *samples = h->ring[i % CAPACITY].samples;
@@ -141,6 +140,43 @@ static float power_of(const struct hearing *h, uint64_t i) {
         for (unsigned k = 0; k < FRAME_SAMPLES; k++)
                 sum += samples[k] * samples[k];
         return sum / FRAME_SAMPLES;
+}
+
+/* How much louder a voice is made of which these frames wait.  It is as loud as it is from then on: a
+ * gain that followed it would say something. */
+static float gain_for(const struct hearing *h) {
+        float loudest = 0;
+
+        for (uint64_t i = h->next; i < h->head; i++)
+                loudest = fmaxf(loudest, power_of(h, i));
+        if (loudest >= FAINT_POWER || loudest <= 0)
+                return 1;
+        return fminf(sqrtf(FAINT_POWER / loudest), LOUDEST_GAIN);
+}
+
+static void amplify(struct frame *frame, float gain) {
+        for (unsigned i = 0; i < FRAME_SAMPLES; i++)
+                frame->samples[i] = fmaxf(-1, fminf(1, frame->samples[i] * gain));
+}
+
+/* All frames up to the newest may be taken. */
+static void release(struct hearing *h) {
+        if (!h->has_counted)
+                h->gain = gain_for(h);
+        if (h->gain > 1)
+                for (uint64_t i = h->amplified > h->next ? h->amplified : h->next; i < h->head; i++)
+                        amplify(&h->ring[i % CAPACITY], h->gain);
+        h->amplified = h->ready = h->head;
+        h->has_counted = true;
+}
+
+static void end(struct hearing *h) {
+        /* What was said while the key was held is not lost on a deaf ear. */
+        if (h->is_held && !h->limit.has_spoken)
+                release(h);
+        h->has_ended = true;
+        h->is_speaking = false;
+        endpoint_abandon(h->endpoint);
 }
 
 /* Where the first word of a held turn begins, which is certain to have begun at the given frame.
@@ -170,7 +206,7 @@ static void begin_speech(struct hearing *h) {
         } else {
                 h->next = back(h, h->head - 1, onset > preroll ? onset : preroll);
         }
-        h->ready = h->head;
+        release(h);
         h->has_begun = true;
         h->limit.n_frames = (unsigned) (h->head - h->next) - 1;
 }
@@ -216,10 +252,8 @@ static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         }
         if (verdict == ENDPOINT_START && !h->has_counted)
                 begin_speech(h);
-        if (h->has_begun && counts(h, verdict)) {
-                h->ready = h->head;
-                h->has_counted = true;
-        }
+        if (h->has_begun && counts(h, verdict))
+                release(h);
 
         if (h->has_begun ? is_full(h, verdict)
                          : !h->is_patient && h->n_listened >= frames_of(h->config.patience_ms))
@@ -257,7 +291,7 @@ void hearing_finish(struct hearing *h) {
         /* Also what was kept back as a pause, because a word may just have begun in it.  Who holds
          * the key lets go of it after the last word. */
         if (h->has_begun && !h->is_held)
-                h->ready = h->head;
+                release(h);
         end(h);
 }
 
