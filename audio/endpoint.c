@@ -23,7 +23,7 @@
 #define SMOOTHING     0.7f  /* of the energy whose minimum is sought, per block */
 #define MINIMUM_BIAS  2.2f  /* 1.5 from that minimum to the mean; the rest for noise that swells */
 #define PRIORI_MEMORY 0.9f  /* how much of the expected SNR comes from the block before */
-#define POWER_FLOOR   1e-9f /* -90 dB per band; digital silence is no quieter than that */
+#define POWER_FLOOR   1e-11f /* -110 dB per band; digital silence is no quieter than that */
 #define START_POWER   1e-5f /* no room is louder than that before it was heard for a while */
 #define LIKELY_ON     1.2f  /* of the mean log likelihood ratio: to begin, and to go on */
 #define LIKELY_OFF    0.6f

@@ -151,7 +151,7 @@ size_t input_read(struct input *in, void *buffer, size_t size) {
                 ssize_t n;
 
                 if (in->is_file)
-                        n = pread(in->fd, to, size - done, in->offset);
+                        n = pread(in->fd, to, size - done, in->begin + in->offset);
                 else if (in->offset < (int64_t) in->n_head)
                         n = (ssize_t) read_head(in, to, size - done);
                 else
@@ -192,10 +192,14 @@ int64_t input_seek(struct input *in, int64_t offset, int whence) {
 }
 
 void input_restart(struct input *in, int64_t size) {
+        if (in->is_file) {
+                in->begin += in->offset;
+                in->size -= in->offset;
+        }
         in->offset = 0;
         in->n_consumed = 0;
         in->n_head = 0;
-        in->size = size;
+        in->size = size < in->size ? size : in->size;
 }
 
 static int keep(int to, const char *data, size_t size, struct why *why) {

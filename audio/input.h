@@ -33,6 +33,7 @@ struct input {
         int fd; /* owned */
         bool is_file, is_socket;
         int64_t size, offset;       /* size of a pipe: INT64_MAX */
+        int64_t begin;              /* where in a file offset 0 is */
         int64_t n_consumed;         /* of a pipe */
         uint64_t waited_ns;         /* for a pipe, in all */
         int error;                  /* errno of the first read that failed; stays */
@@ -55,7 +56,8 @@ size_t input_peek(struct input *in, char head[static INPUT_HEAD_SIZE]);
  * nothing moves, but reading anywhere else than where it stands fails. */
 int64_t input_seek(struct input *in, int64_t offset, int whence);
 
-/* What has been read of a pipe was its head: here is offset 0 from now on, and the end at size. */
+/* What has been read was a head: here is offset 0 from now on, and the end at size, or where it is if
+ * that comes before. */
 void input_restart(struct input *in, int64_t size);
 
 /* A pipe becomes a file: what it brings up to its end, at most so many bytes, is copied into

@@ -10,18 +10,23 @@
 #include <sndfile.h>
 
 #include "audio/framer.h"
+#include "audio/highpass.h"
+#include "audio/mix.h"
 #include "audio/resample.h"
 #include "audio/wavhead.h"
 #include "base/cleanup.h"
 
-#define CHANNELS_MAX  64
+#define CHANNELS_MAX  MIX_CHANNELS_MAX
 #define BLOCK_SAMPLES 8192 /* of all channels together */
 
 struct source {
         struct input input;        /* owned */
         SNDFILE *file;             /* owned */
         struct resample *resample; /* owned */
+        struct mix mix;
+        struct highpass highpass;
         unsigned rate, channels;
+        bool is_24_in_32;
         sf_count_t n_block; /* samples per channel in one read */
         uint64_t n_read;    /* samples per channel */
         bool is_drained;    /* the file has no more samples */
@@ -67,24 +72,36 @@ static float sane(float x) {
 }
 
 static void mix(struct source *s, size_t n) {
-        const float *in = s->block;
-
-        for (size_t i = 0; i < n; i++) {
-                float sum = 0;
-
-                for (unsigned c = 0; c < s->channels; c++)
-                        sum += sane(*in++);
-                s->mono[i] = sum / (float) s->channels;
-        }
+        for (size_t i = 0; i < n * s->channels; i++)
+                s->block[i] = sane(s->block[i]);
+        mix_apply(&s->mix, s->block, s->mono, n);
         s->mono_next = s->mono;
         s->n_mono = n;
+}
+
+/* The next block of the file; how many samples of each channel. */
+static sf_count_t read_block(struct source *s) {
+        _Static_assert(sizeof(int) == sizeof(float), "one block is read as the other");
+        int *whole = (int *) (void *) s->block;
+        sf_count_t n;
+
+        if (!s->is_24_in_32)
+                return sf_readf_float(s->file, s->block, s->n_block);
+        n = sf_readf_int(s->file, whole, s->n_block);
+        for (sf_count_t i = 0; i < n * (sf_count_t) s->channels; i++) {
+                int value;
+
+                memcpy(&value, &s->block[i], sizeof(value));
+                s->block[i] = (float) (int) ((unsigned) value << 8) / 2147483648.0f;
+        }
+        return n;
 }
 
 /* The next block of the file into mono.  1, 0 at the end, -errno. */
 static int refill_mono(struct source *s, struct why *why) {
         sf_count_t n;
 
-        n = sf_readf_float(s->file, s->block, s->n_block);
+        n = read_block(s);
         if (s->input.error != 0)
                 return input_because(&s->input, why);
         if (n <= 0) {
@@ -109,6 +126,7 @@ static int refill_narrow(struct source *s, struct why *why) {
                                   &s->n_narrow);
                 if (r < 0)
                         return because(why, r, "cannot convert from %u Hz", s->rate);
+                highpass_apply(&s->highpass, s->narrow, s->n_narrow);
                 if (s->n_narrow > 0)
                         return 1;
 
@@ -121,10 +139,11 @@ static int refill_narrow(struct source *s, struct why *why) {
         r = resample_finish(s->resample, s->narrow, FRAME_SAMPLES, &s->n_narrow);
         if (r < 0)
                 return because(why, r, "cannot convert from %u Hz", s->rate);
+        highpass_apply(&s->highpass, s->narrow, s->n_narrow);
         return s->n_narrow > 0;
 }
 
-/* The filter overshoots at a full-scale edge. */
+/* The filters overshoot at a full-scale edge. */
 static void clamp(struct frame *f) {
         for (size_t i = 0; i < FRAME_SAMPLES; i++)
                 f->samples[i] = sane(f->samples[i]);
@@ -207,30 +226,50 @@ static int check_magic(struct source *s, bool *ret_is_wav, struct why *why) {
         return because(why, -EBADMSG, "not a sound file that can be read (WAV, FLAC, OGG, AIFF)");
 }
 
-/* A pipe has its head read here; to libsndfile its samples are a file without a head. */
-static int read_head(struct source *s, SF_INFO *ret, struct why *why) {
+/* The samples behind a head that was read here are a file without one to libsndfile. */
+static int use_head(struct source *s, const struct wavhead *head, SF_INFO *ret, struct why *why) {
         /* clang-format off */
         static const int formats[] = {
                 [WAV_PCM_8]    = SF_FORMAT_PCM_U8, [WAV_PCM_16]   = SF_FORMAT_PCM_16,
                 [WAV_PCM_24]   = SF_FORMAT_PCM_24, [WAV_PCM_32]   = SF_FORMAT_PCM_32,
+                [WAV_PCM_24_IN_32] = SF_FORMAT_PCM_32,
                 [WAV_FLOAT_32] = SF_FORMAT_FLOAT,  [WAV_FLOAT_64] = SF_FORMAT_DOUBLE,
                 [WAV_ALAW]     = SF_FORMAT_ALAW,   [WAV_ULAW]     = SF_FORMAT_ULAW,
         };
         /* clang-format on */
+
+        *ret = (SF_INFO){
+                .samplerate = head->rate <= INT_MAX ? (int) head->rate : INT_MAX,
+                .channels = head->channels,
+                .format = SF_FORMAT_RAW | SF_ENDIAN_LITTLE | formats[head->encoding],
+        };
+        s->is_24_in_32 = head->encoding == WAV_PCM_24_IN_32;
+        input_restart(&s->input, head->n_bytes);
+        return check_info(s, ret, why);
+}
+
+static int read_head(struct source *s, SF_INFO *ret, struct why *why) {
         struct wavhead head;
         int r;
 
         r = wavhead_read(&head, &s->input, why);
-        if (r < 0)
-                return r;
+        return r < 0 ? r : use_head(s, &head, ret, why);
+}
 
-        *ret = (SF_INFO){
-                .samplerate = head.rate <= INT_MAX ? (int) head.rate : INT_MAX,
-                .channels = head.channels,
-                .format = SF_FORMAT_RAW | SF_ENDIAN_LITTLE | formats[head.encoding],
-        };
-        input_restart(&s->input, head.n_bytes);
-        return check_info(s, ret, why);
+/* Of WAV files libsndfile reads the head, and more kinds of them than we do, but not as the recorder
+ * left it that was killed, or that puts 24 bits into 32. */
+static int read_odd_head(struct source *s, SF_INFO *ret, struct why *why) {
+        struct wavhead head;
+        int r;
+
+        r = wavhead_read(&head, &s->input, NULL);
+        if (s->input.error != 0)
+                return input_because(&s->input, why);
+        if (r >= 0 && ((head.n_bytes == INT64_MAX && head.offset < s->input.size) ||
+                       head.encoding == WAV_PCM_24_IN_32))
+                return use_head(s, &head, ret, why);
+        (void) input_seek(&s->input, 0, SEEK_SET);
+        return 0;
 }
 
 static int open_file(struct source *s, size_t max_spooled, struct why *why) {
@@ -247,8 +286,10 @@ static int open_file(struct source *s, size_t max_spooled, struct why *why) {
         r = check_magic(s, &is_wav, why);
         if (r < 0)
                 return r;
-        if (!s->input.is_file)
-                r = is_wav ? read_head(s, &info, why) : input_spool(&s->input, max_spooled, why);
+        if (is_wav)
+                r = s->input.is_file ? read_odd_head(s, &info, why) : read_head(s, &info, why);
+        else if (!s->input.is_file)
+                r = input_spool(&s->input, max_spooled, why);
         if (r < 0)
                 return r;
 
@@ -292,6 +333,7 @@ int source_open(struct source **ret, int fd, const struct source_config *config,
         r = open_file(s, config->max_spooled, why);
         if (r < 0)
                 return r;
+        mix_init(&s->mix, s->channels, s->rate);
         r = resample_new(&s->resample, s->rate);
         if (r < 0)
                 return because(why, r, "cannot convert from %u Hz", s->rate);

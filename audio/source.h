@@ -11,7 +11,7 @@
 #include "base/why.h"
 
 /* A sound file as a stream of frames, through the same stages as the microphone: decode
- * (libsndfile) -> mix to mono -> 16 kHz (libsamplerate, SINC_MEDIUM) -> 640-sample frames.  WAV,
+ * (libsndfile) -> mix to mono -> 16 kHz (libsamplerate, SINC_MEDIUM) -> high-pass -> 640-sample frames.  WAV,
  * FLAC, OGG (Vorbis, Opus) and AIFF, told by their content; any rate from 1 kHz to 384 kHz, any
  * channel count up to 64.  n samples at rate Hz are ceil(ceil(n * 16000 / rate) / 640) frames,
  * exactly.  Owned by one thread; memory does not grow with the length of the sound. */
@@ -25,7 +25,7 @@ struct source_config {
 /* The descriptor stays the caller's and may be closed at once.  A file is read from its beginning,
  * wherever its offset stands, and without moving it.  WAV from a pipe, socket or device comes frame
  * by frame as its writer gives it; of the other kinds such a writer is first heard out, into
- * memory.  A WAV head that says 0 bytes, or nearly 2 or 4 GiB, means the end of the pipe.
+ * memory.  A WAV head that says 0 bytes, or nearly 2 or 4 GiB, means the end of the pipe, or of the file.
  *
  * -EBADMSG: not a sound file, or damaged; -ENODATA: no samples; -EISDIR; -ETIMEDOUT: a pipe that
  * brought nothing; -ECANCELED; or what the system says; each with a reason.  Of a file that was cut

@@ -18,17 +18,18 @@
 
 /* clang-format off */
 static const struct {
-        uint16_t tag, bits;
+        uint16_t tag, bits, bytes;
         enum wav_encoding encoding;
 } encodings[] = {
-        { 1,  8, WAV_PCM_8 },
-        { 1, 16, WAV_PCM_16 },
-        { 1, 24, WAV_PCM_24 },
-        { 1, 32, WAV_PCM_32 },
-        { 3, 32, WAV_FLOAT_32 },
-        { 3, 64, WAV_FLOAT_64 },
-        { 6,  8, WAV_ALAW },
-        { 7,  8, WAV_ULAW },
+        { 1,  8, 1, WAV_PCM_8 },
+        { 1, 16, 2, WAV_PCM_16 },
+        { 1, 24, 3, WAV_PCM_24 },
+        { 1, 24, 4, WAV_PCM_24_IN_32 },
+        { 1, 32, 4, WAV_PCM_32 },
+        { 3, 32, 4, WAV_FLOAT_32 },
+        { 3, 64, 8, WAV_FLOAT_64 },
+        { 6,  8, 1, WAV_ALAW },
+        { 7,  8, 1, WAV_ULAW },
 };
 /* clang-format on */
 
@@ -79,19 +80,22 @@ static int real_tag(const uint8_t *fmt, uint32_t size) {
 static int parse_fmt(struct wavhead *ret, const uint8_t *fmt, uint32_t size, struct why *why) {
         unsigned channels = le16(fmt + 2), align = le16(fmt + 12), bits = le16(fmt + 14);
         int tag = real_tag(fmt, size);
+        bool is_known = false;
 
         for (size_t i = 0; i < sizeof(encodings) / sizeof(encodings[0]); i++) {
                 if (encodings[i].tag != tag || encodings[i].bits != bits)
                         continue;
-                if (channels == 0 || align != channels * bits / 8)
-                        return because(why, -EBADMSG,
-                                       "a WAV head with %u channels of %u bits in %u bytes",
-                                       channels, bits, align);
+                is_known = true;
+                if (channels == 0 || align != channels * encodings[i].bytes)
+                        continue;
                 ret->encoding = encodings[i].encoding;
                 ret->channels = (uint16_t) channels;
                 ret->rate = le32(fmt + 4);
                 return 0;
         }
+        if (is_known)
+                return because(why, -EBADMSG, "a WAV head with %u channels of %u bits in %u bytes",
+                               channels, bits, align);
         return because(why, -EBADMSG,
                        "WAV of format %#x with %u bits, which cannot be read from a pipe",
                        tag < 0 ? TAG_EXTENSIBLE : (unsigned) tag, bits);
@@ -149,6 +153,7 @@ int wavhead_read(struct wavhead *ret, struct input *in, struct why *why) {
                         if (!has_fmt)
                                 return because(why, -EBADMSG, "a WAV stream without a format");
                         head.n_bytes = size == 0 || size >= SIZE_UNKNOWN ? INT64_MAX : size;
+                        head.offset = in->offset;
                         *ret = head;
                         return 0;
                 }

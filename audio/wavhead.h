@@ -15,6 +15,7 @@ enum wav_encoding {
         WAV_PCM_8, /* unsigned, as WAV has it */
         WAV_PCM_16,
         WAV_PCM_24,
+        WAV_PCM_24_IN_32, /* in the lower three bytes; what the fourth is does not matter */
         WAV_PCM_32,
         WAV_FLOAT_32,
         WAV_FLOAT_64,
@@ -27,6 +28,7 @@ struct wavhead {
         uint32_t rate;
         uint16_t channels; /* not 0 */
         int64_t n_bytes;   /* of samples; INT64_MAX when the writer did not know */
+        int64_t offset;    /* of the first of them */
 };
 
 /* Reads up to the first sample.  -EBADMSG with a reason, -ENODATA when nothing came at all, or the
