@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/wipe.h"
+
 static unsigned char *slot(const struct spsc *q, size_t index) {
         return q->slots + (index & q->mask) * q->elem_size;
 }
@@ -54,6 +56,11 @@ size_t spsc_push(struct spsc *q, const void *elems, size_t n) {
         return n;
 }
 
+static void move_out(void *to, unsigned char *from, size_t size) {
+        memcpy(to, from, size);
+        wipe(from, size);
+}
+
 size_t spsc_pop(struct spsc *q, void *elems, size_t n) {
         size_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
         size_t head = atomic_load_explicit(&q->head, memory_order_acquire);
@@ -63,9 +70,9 @@ size_t spsc_pop(struct spsc *q, void *elems, size_t n) {
                 n = head - tail;
 
         first = before_wrap(q, tail, n);
-        memcpy(elems, slot(q, tail), first * q->elem_size);
-        memcpy((unsigned char *) elems + first * q->elem_size, q->slots,
-               (n - first) * q->elem_size);
+        move_out(elems, slot(q, tail), first * q->elem_size);
+        move_out((unsigned char *) elems + first * q->elem_size, q->slots,
+                 (n - first) * q->elem_size);
         atomic_store_explicit(&q->tail, tail + n, memory_order_release);
         return n;
 }

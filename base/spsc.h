@@ -29,7 +29,8 @@ void spsc_done(struct spsc *q);
  * and counted. */
 size_t spsc_push(struct spsc *q, const void *elems, size_t n);
 
-/* Consumer.  Copies up to n elements out, oldest first, and returns how many there were. */
+/* Consumer.  Moves up to n elements out, oldest first, and returns how many there were.  Their places
+ * in the queue are wiped. */
 size_t spsc_pop(struct spsc *q, void *elems, size_t n);
 
 /* How many elements are waiting.  Exact on either side for its own index, a lower bound for the

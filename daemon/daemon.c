@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wake.h"
+#include "base/wipe.h"
 #include "daemon/hear/pipeline.h"
 #include "daemon/hear/sound.h"
 #include "daemon/paths.h"
@@ -171,6 +172,7 @@ static void on_forgotten(void *userdata) {
 
         bus_forget(d->bus);
         inference_forget(d->inference);
+        wipe_stack();
 }
 
 static void on_settled(void *userdata) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -154,7 +155,8 @@ struct files {
 };
 
 static int find_files(struct files *ret, const struct arguments *a, struct why *why) {
-        const char *first = a->config_file ? a->config_file : GEMMAD_SYSCONFDIR "/gemmad/gemmad.conf";
+        const char *first =
+                a->config_file ? a->config_file : GEMMAD_SYSCONFDIR "/gemmad/gemmad.conf";
         int r;
 
         ret->are_optional = !a->config_file;
@@ -196,7 +198,8 @@ static int show_config(const struct config *config, const struct arguments *a, s
                 (void) printf("# %s%s\n", files.paths[i],
                               access(files.paths[i], F_OK) == 0 ? "" : " (there is none)");
         for (unsigned i = 0; i < a->n_settings; i++)
-                (void) printf("# command line: %s.%s\n", a->settings[i].section, a->settings[i].key);
+                (void) printf("# command line: %s.%s\n", a->settings[i].section,
+                              a->settings[i].key);
         (void) putchar('\n');
         config_write(config, stdout);
         return fflush(stdout) == 0 ? 0 : because(why, -EIO, "the configuration can not be written");
@@ -294,11 +297,12 @@ static int run(struct arguments *a) {
         return r;
 }
 
-/* What was said is in memory, and what is forgotten may not stay behind in a core file. */
-static void keep_no_core(void) {
+/* What was said is in memory: it stays in no core file, and no other program of the user reads it. */
+static void keep_memory_private(void) {
         const struct rlimit none = { 0, 0 };
 
         (void) setrlimit(RLIMIT_CORE, &none);
+        (void) prctl(PR_SET_DUMPABLE, GEMMAD_DUMPABLE, 0, 0, 0);
 }
 
 int main(int argc, char **argv) {
@@ -306,7 +310,7 @@ int main(int argc, char **argv) {
 
         take_signals();
         (void) umask(077);
-        keep_no_core();
+        keep_memory_private();
         if (read_arguments(&a, argc, argv) < 0)
                 return EXIT_USAGE;
         if (a.shows_help) {

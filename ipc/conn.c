@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/wipe.h"
 
 #define FIRST_CAPACITY 4096
 
@@ -56,8 +57,10 @@ static int buffer_reserve(struct buffer *b, size_t more, size_t limit) {
 
         if (more > limit || b->size > limit - more)
                 return -ENOBUFS;
-        if (b->start > 0 && b->size > 0)
+        if (b->start > 0 && b->size > 0) {
                 memmove(b->data, b->data + b->start, b->size);
+                wipe(b->data + b->size, b->start);
+        }
         b->start = 0;
         if (b->size + more <= b->capacity)
                 return 0;
@@ -75,7 +78,9 @@ static int buffer_reserve(struct buffer *b, size_t more, size_t limit) {
         return 0;
 }
 
+/* Messages hold what was said, so that what has been read or sent does not stay. */
 static void buffer_consume(struct buffer *b, size_t n) {
+        wipe(b->data + b->start, n);
         b->start += n;
         b->size -= n;
         if (b->size == 0)
@@ -315,8 +320,7 @@ static struct conn_fds conn_take_fds(struct conn *c, uint64_t end) {
 static int conn_on_deliver(sd_event_source *source, void *userdata) {
         struct conn *c = userdata;
         _cleanup_(conn_fds_close) struct conn_fds fds = { .n_fds = 0 };
-        _cleanup_(freep) char *emptied = NULL;
-        const char *text;
+        _cleanup_(freep) char *text = NULL;
         size_t size;
 
         (void) source;
@@ -325,16 +329,18 @@ static int conn_on_deliver(sd_event_source *source, void *userdata) {
         if (!conn_find_message(c, &size))
                 return conn_end(c, conn_is_full(c) ? -EMSGSIZE : 0);
 
-        text = c->in.data + c->in.start;
+        /* A copy, since the handler may end the connection, and the buffer is wiped already. */
+        text = malloc(size + 1);
+        if (!text)
+                return conn_end(c, -ENOMEM);
+        memcpy(text, c->in.data + c->in.start, size + 1);
         fds = conn_take_fds(c, c->position + size);
         buffer_consume(&c->in, size + 1);
         c->position += size + 1;
         c->scanned = 0;
         /* A client that once sent something long does not hold that much for ever. */
-        if (c->in.size == 0 && c->in.capacity > KEPT_CAPACITY) {
-                emptied = c->in.data;
-                c->in = (struct buffer){ 0 };
-        }
+        if (c->in.size == 0 && c->in.capacity > KEPT_CAPACITY)
+                buffer_release(&c->in);
         conn_update(c);
         c->handler->message(c, text, size, &fds, c->userdata);
         return 0;

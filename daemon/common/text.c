@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/wipe.h"
+
 static bool is_space(char c) {
         return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
@@ -16,9 +18,9 @@ void text_done(struct text *t) {
 }
 
 void text_clear(struct text *t) {
-        t->size = 0;
         if (t->data)
-                t->data[0] = '\0';
+                wipe(t->data, t->capacity);
+        t->size = 0;
 }
 
 int text_append(struct text *t, const char *data, size_t size, size_t max_size) {
@@ -55,7 +57,7 @@ void text_trim(struct text *t) {
 
         memmove(t->data, t->data + start, t->size - start);
         t->size -= start;
-        t->data[t->size] = '\0';
+        wipe(t->data + t->size, t->capacity - t->size);
 }
 
 const char *text_data(const struct text *t) {

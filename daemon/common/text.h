@@ -14,7 +14,7 @@ struct text {
 
 void text_done(struct text *t);
 
-/* Forgets the content, keeps the memory. */
+/* Wipes the content, keeps the memory. */
 void text_clear(struct text *t);
 
 /* 0; -EFBIG when it would be longer than max_size, -ENOMEM; then nothing was appended. */

@@ -6,9 +6,14 @@
  * writing all of it anew leaves nothing behind: first the index, then the file, and then the journal
  * is cut to nothing. */
 static int erase(struct store *s, struct why *why) {
+        static const char overwrite_last_word[] =
+                "SELECT rowid FROM words WHERE words MATCH hex(zeroblob(2048))";
         int r;
 
-        r = store_execute(s, "INSERT INTO words (words) VALUES ('rebuild')", why);
+        /* The tokenizer of the index keeps the last word that it has seen in memory. */
+        r = store_execute(s, overwrite_last_word, why);
+        if (r >= 0)
+                r = store_execute(s, "INSERT INTO words (words) VALUES ('rebuild')", why);
         if (r >= 0)
                 r = store_execute(s, "VACUUM", why);
         if (r < 0)

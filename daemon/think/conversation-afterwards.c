@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "base/wipe.h"
 #include "daemon/think/conversation-internal.h"
 
 #define CONVERSATION_MAX_TRANSCRIPT 256
@@ -76,6 +77,7 @@ bool conversation_forget_past(struct conversation *c) {
                 return false;
         c->forgotten = forgotten;
         dialogue_forget(c->dialogue);
+        wipe_stack();
         return true;
 }
 

@@ -39,6 +39,9 @@ int conversation_announce(struct conversation *c);
 /* Keeps a frame of the turn, for a transcriber that may have to hear it again. */
 int conversation_keep_frame(struct conversation *c, unsigned index, const float *samples);
 
+/* Wipes the sound of the turn. */
+void conversation_wipe_frames(struct conversation *c);
+
 /* What a transcriber answers to the sound that is in the cache, or was. */
 int conversation_vote(struct conversation *c, struct ballot *ret);
 

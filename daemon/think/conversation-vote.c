@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/wipe.h"
 #include "daemon/think/conversation-internal.h"
 
 /* A small model hears a word better or worse as the borders of its frames fall, which nobody can
@@ -39,6 +40,14 @@ int conversation_keep_frame(struct conversation *c, unsigned index, const float 
         memcpy(frames_of(c) + (size_t) index * FRAME_SAMPLES, samples,
                FRAME_SAMPLES * sizeof(float));
         return 0;
+}
+
+void conversation_wipe_frames(struct conversation *c) {
+        unsigned n = c->timings.n_frames < MAX_FRAMES ? c->timings.n_frames : MAX_FRAMES;
+
+        if (c->kept)
+                wipe(frames_of(c), (size_t) n * FRAME_SAMPLES * sizeof(float));
+        wipe(c->samples, (size_t) c->config->batch_frames * FRAME_SAMPLES * sizeof(float));
 }
 
 static int read_answer(struct conversation *c, struct hearing_answer *ret) {

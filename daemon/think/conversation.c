@@ -402,6 +402,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         if (r == 0)
                 r = speak(c);
         end_turn(c, r);
+        conversation_wipe_frames(c);
 
         free(c->request.text);
         c->request.text = NULL;

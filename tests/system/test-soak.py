@@ -7,7 +7,7 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import (ASSISTANT, SPEECH, Daemon, Tap, is_sanitized, skip_all,  # noqa: E402
+from gemmad_test import (ASSISTANT, SPEECH, Daemon, Tap, is_sanitized, n_descriptors, skip_all,  # noqa: E402
                          speech, wait_until)
 
 ROUNDS = 100  # of the ten kinds below
@@ -81,7 +81,7 @@ def settled(d, c):
     wait_until(is_idle, "idle")
     with open(f"/proc/{d.process.pid}/status") as f:
         status = dict(line.split(":", 1) for line in f.read().splitlines())
-    n_fds = len(os.listdir(f"/proc/{d.process.pid}/fd"))
+    n_fds = n_descriptors(d.process.pid)
     return int(status["RssAnon"].split()[0]), n_fds, int(status["Threads"])
 
 

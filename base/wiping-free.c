@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* free() and realloc() of a program that links this file, its libraries included (SQLite's pages, JSON,
+ * decoded sound): what is given back is wiped first.  Blocks from this size on are mappings of their
+ * own, and what was in those goes back to the kernel. */
+#define MAPPED_SIZE (1 << 20)
+
+void __libc_free(void *p);
+
+static __attribute__((constructor)) void map_large_blocks(void) {
+        (void) mallopt(M_MMAP_THRESHOLD, MAPPED_SIZE);
+}
+
+void free(void *p) {
+        size_t size;
+
+        if (!p)
+                return;
+        size = malloc_usable_size(p);
+        if (size < MAPPED_SIZE)
+                explicit_bzero(p, size);
+        __libc_free(p);
+}
+
+/* Never in place: what a block loses when it shrinks, and what it was before it moved, is wiped. */
+void *realloc(void *p, size_t size) {
+        size_t old;
+        void *moved;
+
+        if (!p)
+                return malloc(size);
+        if (size == 0) {
+                free(p);
+                return NULL;
+        }
+        old = malloc_usable_size(p);
+        if (size <= old && size > old / 2)
+                return p;
+        moved = malloc(size);
+        if (!moved)
+                return NULL;
+        memcpy(moved, p, old < size ? old : size);
+        free(p);
+        return moved;
+}
