@@ -188,6 +188,10 @@ bool engine_has_grammar(const struct engine *e) {
         return e->grammar;
 }
 
+const struct grammar *engine_grammar(const struct engine *e) {
+        return e->grammar;
+}
+
 float engine_least_log_probability(const struct engine *e) {
         return e->least_log_probability;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/why.h"
+#include "model/grammar.h"
 #include "model/tokenizer.h"
 
 /* A loaded model: mapped weights, the tokenizer, the kernels for this processor and the worker
@@ -38,6 +39,9 @@ bool engine_answers_with_transcript(const struct engine *e);
 /* Whether the file has a grammar of the answers that the model can give: see
  * session_constrain(). */
 bool engine_has_grammar(const struct engine *e);
+
+/* The grammar itself, as long as the engine lives; NULL: the file has none. */
+const struct grammar *engine_grammar(const struct engine *e);
 
 /* The least session_log_probability() of an answer that is to be believed, as calibrated when the
  * model was made; -infinity when the file says nothing. */

@@ -279,6 +279,21 @@ grammar_choose(const struct grammar *g, const struct grammar_place *place, const
         return choice;
 }
 
+size_t grammar_n_options(const struct grammar *g, const struct grammar_place *place) {
+        uint32_t n;
+
+        if (spelled(g, place, &n))
+                return place->spelled < n;
+        return g->first[place->state + 1] - g->first[place->state];
+}
+
+int32_t grammar_option(const struct grammar *g, const struct grammar_place *place, size_t i) {
+        uint32_t n;
+        const int32_t *value = spelled(g, place, &n);
+
+        return value ? value[place->spelled] : g->edges[g->first[place->state] + i].token;
+}
+
 static int compare_edges(const void *a, const void *b) {
         int32_t x = ((const struct edge *) a)->token, y = ((const struct edge *) b)->token;
 

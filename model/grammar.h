@@ -52,6 +52,11 @@ size_t grammar_n_states(const struct grammar *g);
 int32_t
 grammar_choose(const struct grammar *g, const struct grammar_place *place, const float *logits);
 
+/* How many tokens can follow, and the i-th of them, rising.  Where a register is spelled that is one,
+ * or none if it was not written; nothing can follow as well where an answer is over. */
+size_t grammar_n_options(const struct grammar *g, const struct grammar_place *place);
+int32_t grammar_option(const struct grammar *g, const struct grammar_place *place, size_t i);
+
 /* Follows a token.  0 and *place, or -ENOENT when it can not follow. */
 int grammar_follow(const struct grammar *g, struct grammar_place *place, int32_t token);
 

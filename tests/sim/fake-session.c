@@ -193,6 +193,11 @@ bool engine_answers_with_transcript(const struct engine *e) {
         return is_kind(e, "transcript");
 }
 
+const struct grammar *engine_grammar(const struct engine *e) {
+        (void) e;
+        return NULL;
+}
+
 uint32_t engine_max_positions(const struct engine *e) {
         return is_kind(e, "small") ? 200 : 8192;
 }
@@ -223,6 +228,11 @@ struct gguf_string tokenizer_piece(const struct tokenizer *t, int32_t id) {
         if (id < 256 || id >= FAKE_N_TOKENS)
                 return (struct gguf_string){ "", 0 };
         return (struct gguf_string){ fake_names[id - 256], strlen(fake_names[id - 256]) };
+}
+
+bool tokenizer_is_control(const struct tokenizer *t, int32_t id) {
+        (void) t;
+        return id >= FAKE_BOS;
 }
 
 size_t tokenizer_longest_piece(const struct tokenizer *t) {

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_THINK_TYPED_INTERNAL_H
+#define DAEMON_THINK_TYPED_INTERNAL_H
+
+#include "daemon/think/typed.h"
+
+/* What typed.c (one sentence), typed-text.c (what several of them, corrections and withdrawals make)
+ * and typed-nearest.c (which sentence was probably meant) share. */
+#define TYPED_MAX_WORD 32
+
+/* A word of the grammar with its tokens at the beginning of a sentence and within one; -1: none. */
+struct typed_word {
+        char *text; /* owned */
+        int32_t first, later;
+};
+
+struct typed {
+        const struct grammar *grammar;     /* not owned */
+        const struct tokenizer *tokenizer; /* not owned */
+        struct typed_word *words;          /* owned, sorted */
+        size_t n_words;
+};
+
+const struct typed_word *typed_find(const struct typed *t, const char *text, size_t size);
+
+/* Whether two words differ by one slip of the finger. */
+bool typed_is_slip(const char *a, const char *b);
+
+struct typed_text {
+        const struct typed *typed;
+        const struct wording *wording;
+        unsigned n_slips; /* of the finger, that are put right in a sentence */
+};
+
+/* Whether these words, in this order, are a sentence; and which command it is. */
+bool typed_sentence_in(const struct typed_text *text,
+                       const unsigned *order,
+                       unsigned n,
+                       struct typed_command *ret);
+
+/* Whether a command is a call of that name. */
+bool typed_calls(const struct typed *t, const struct typed_command *command, const char *name);
+
+enum typed_verdict typed_text_parse(const struct typed_text *text, struct typed_result *ret);
+
+/* Whether a part of it, between two of what divides commands, is a command by itself. */
+bool typed_text_has_command(const struct typed_text *text);
+
+#endif

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/think/typed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/think/contrast.h"
+#include "daemon/think/typed-internal.h"
+
+/* So many words of a sentence may be mistyped, those that are long enough. */
+#define MAX_SLIPS    2
+#define LEAST_LETTERS 4
+
+/* Steps of one search; no sentence of a context needs a tenth of it. */
+#define MAX_STEPS 50000
+
+static const char space[] = "\xe2\x96\x81"; /* as the vocabulary writes it */
+
+static int compare_words(const void *a, const void *b) {
+        const struct typed_word *x = a, *y = b;
+
+        return strcmp(x->text, y->text);
+}
+
+const struct typed_word *typed_find(const struct typed *t, const char *text, size_t size) {
+        char word[TYPED_MAX_WORD];
+        const struct typed_word key = { .text = word };
+
+        if (size >= sizeof(word))
+                return NULL;
+        memcpy(word, text, size);
+        word[size] = '\0';
+        return bsearch(&key, t->words, t->n_words, sizeof(key), compare_words);
+}
+
+/* The word that a token stands for, and whether it is the first of a sentence; NULL: none. */
+static char *word_of(const struct typed *t, int32_t token, bool *ret_is_first) {
+        struct gguf_string piece = tokenizer_piece(t->tokenizer, token);
+
+        *ret_is_first = piece.size < sizeof(space) - 1 ||
+                        memcmp(piece.text, space, sizeof(space) - 1) != 0;
+        if (!*ret_is_first) {
+                piece.text += sizeof(space) - 1;
+                piece.size -= sizeof(space) - 1;
+        }
+        if (piece.size == 0 || piece.size >= TYPED_MAX_WORD)
+                return NULL;
+        for (size_t i = 0; i < piece.size; i++)
+                if (strchr("<>|{}:,", piece.text[i]))
+                        return NULL;
+        return strndup(piece.text, piece.size);
+}
+
+static int add_token(struct typed *t, int32_t token) {
+        struct typed_word *grown;
+        bool is_first;
+        char *text;
+
+        if (tokenizer_is_control(t->tokenizer, token))
+                return 0;
+        text = word_of(t, token, &is_first);
+        if (!text)
+                return 0;
+        grown = reallocarray(t->words, t->n_words + 1, sizeof(*grown));
+        if (!grown) {
+                free(text);
+                return -ENOMEM;
+        }
+        t->words = grown;
+        t->words[t->n_words++] = (struct typed_word){
+                .text = text,
+                .first = is_first ? token : -1,
+                .later = is_first ? -1 : token,
+        };
+        return 0;
+}
+
+/* The two tokens of a word become one row. */
+static void join_words(struct typed *t) {
+        size_t n = 0;
+
+        qsort(t->words, t->n_words, sizeof(*t->words), compare_words);
+        for (size_t i = 0; i < t->n_words; i++) {
+                struct typed_word *word = &t->words[i];
+
+                if (n > 0 && strcmp(t->words[n - 1].text, word->text) == 0) {
+                        struct typed_word *kept = &t->words[n - 1];
+
+                        kept->first = kept->first >= 0 ? kept->first : word->first;
+                        kept->later = kept->later >= 0 ? kept->later : word->later;
+                        free(word->text);
+                } else {
+                        t->words[n++] = *word;
+                }
+        }
+        t->n_words = n;
+}
+
+/* Every token that some state of the grammar has an edge for. */
+static int collect_words(struct typed *t) {
+        size_t n_tokens = tokenizer_n_tokens(t->tokenizer);
+        _cleanup_(freep) bool *is_used = calloc(n_tokens, sizeof(bool));
+        int r = 0;
+
+        if (!is_used)
+                return -ENOMEM;
+        for (uint32_t state = 0; state < grammar_n_states(t->grammar); state++) {
+                const struct grammar_place place = { .state = state };
+                size_t n = grammar_n_options(t->grammar, &place);
+
+                for (size_t i = 0; i < n; i++)
+                        is_used[grammar_option(t->grammar, &place, i)] = true;
+        }
+        for (size_t i = 0; r >= 0 && i < n_tokens; i++)
+                r = is_used[i] ? add_token(t, (int32_t) i) : 0;
+        join_words(t);
+        return r;
+}
+
+int typed_new(struct typed **ret, const struct grammar *g, const struct tokenizer *tokenizer) {
+        _cleanup_(typed_freep) struct typed *t = calloc(1, sizeof(*t));
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        t->grammar = g;
+        t->tokenizer = tokenizer;
+        r = collect_words(t);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+struct typed *typed_free(struct typed *t) {
+        if (!t)
+                return NULL;
+
+        for (size_t i = 0; i < t->n_words; i++)
+                free(t->words[i].text);
+        free(t->words);
+        free(t);
+        return NULL;
+}
+
+size_t typed_sentence(const struct typed *t,
+                      const int32_t *tokens,
+                      unsigned n_tokens,
+                      char *out,
+                      size_t out_size) {
+        const int32_t call_begin = tokenizer_special(t->tokenizer)->call_begin;
+        size_t used = 0;
+
+        out[0] = '\0';
+        for (unsigned i = 0; i < n_tokens && tokens[i] != call_begin; i++) {
+                bool is_first;
+                _cleanup_(freep) char *word = word_of(t, tokens[i], &is_first);
+                int n;
+
+                if (!word)
+                        continue;
+                n = snprintf(out + used, out_size - used, "%s%s", used > 0 ? " " : "", word);
+                if (n < 0 || (size_t) n >= out_size - used)
+                        break;
+                used += (size_t) n;
+        }
+        out[used] = '\0';
+        return used;
+}
+
+bool typed_calls(const struct typed *t, const struct typed_command *command, const char *name) {
+        static const char call[] = "call:";
+        size_t at = 0, n_call = sizeof(call) - 1, n = strlen(name);
+
+        /* Compared as the pieces come: call:NAME and then what is no letter of it. */
+        for (unsigned i = command->call + 1; i < command->n_tokens; i++) {
+                struct gguf_string piece = tokenizer_piece(t->tokenizer, command->tokens[i]);
+
+                for (size_t k = 0; k < piece.size; k++, at++) {
+                        if (at == n_call + n)
+                                return piece.text[k] == '{';
+                        if (piece.text[k] != (at < n_call ? call[at] : name[at - n_call]))
+                                return false;
+                }
+        }
+        return false;
+}
+
+/* ---- one sentence ---------------------------------------------------------------------------- */
+
+/* The words of a text in the order in which they are to be read, and what was found. */
+struct search {
+        const struct typed *typed;
+        const struct wording *wording;
+        const unsigned *order; /* [n] indices of words */
+        unsigned n;
+        unsigned n_steps;
+        unsigned n_slips; /* so many are allowed */
+
+        struct typed_command said;
+        struct typed_command *found; /* [1] */
+        bool has_found, is_ambiguous;
+};
+
+static bool add(struct typed_command *c, int32_t token) {
+        if (c->n_tokens == TYPED_MAX_TOKENS)
+                return false;
+        c->tokens[c->n_tokens++] = token;
+        return true;
+}
+
+static bool has_same_call(const struct typed_command *a, const struct typed_command *b) {
+        unsigned n = a->n_tokens - a->call;
+
+        return n == b->n_tokens - b->call &&
+               memcmp(a->tokens + a->call, b->tokens + b->call, n * sizeof(a->tokens[0])) == 0;
+}
+
+/* The words are over: can the sentence be, and which call is it? */
+static void finish(struct search *s, struct grammar_place place) {
+        const struct grammar *g = s->typed->grammar;
+        const struct special_tokens *special = tokenizer_special(s->typed->tokenizer);
+        struct typed_command command = s->said;
+        int32_t token = special->call_begin;
+
+        command.call = command.n_tokens;
+        while (grammar_follow(g, &place, token) >= 0 && add(&command, token)) {
+                if (token == special->call_end) {
+                        if (s->has_found && !has_same_call(&command, s->found))
+                                s->is_ambiguous = true;
+                        if (!s->has_found)
+                                *s->found = command;
+                        s->has_found = true;
+                        return;
+                }
+                /* A call follows from its sentence: there is never a choice in it. */
+                if (grammar_n_options(g, &place) != 1)
+                        return;
+                token = grammar_option(g, &place, 0);
+        }
+}
+
+static void walk(struct search *s, unsigned at, struct grammar_place place, unsigned n_slips);
+
+/* One word more in the place, if it can follow there. */
+static bool follow(struct search *s, struct grammar_place *place, const char *text, size_t size) {
+        const struct typed_word *word = typed_find(s->typed, text, size);
+        int32_t token;
+
+        if (!word)
+                return false;
+        token = s->said.n_tokens == 0 ? word->first : word->later;
+        return token >= 0 && grammar_follow(s->typed->grammar, place, token) >= 0 &&
+               add(&s->said, token);
+}
+
+/* All words of a reading, and then the rest of the text. */
+static void
+read_on(struct search *s, unsigned next, struct grammar_place place, const char *words, unsigned n_slips) {
+        unsigned n_before = s->said.n_tokens;
+
+        while (*words) {
+                size_t n = strcspn(words, " ");
+
+                if (!follow(s, &place, words, n))
+                        break;
+                words += n + (words[n] == ' ');
+        }
+        if (!*words)
+                walk(s, next, place, n_slips);
+        s->said.n_tokens = n_before;
+}
+
+static bool is_done(struct search *s) {
+        /* Of exact readings the first counts; slips must not lead to two commands. */
+        return s->is_ambiguous || (s->has_found && s->n_slips == 0) || s->n_steps > MAX_STEPS;
+}
+
+/* Words that are written apart or with a hyphen and that the grammar has in one. */
+static void join(struct search *s, unsigned at, struct grammar_place place, unsigned n_slips) {
+        char word[TYPED_MAX_WORD];
+        int n;
+
+        if (at + 1 >= s->n)
+                return;
+        n = snprintf(word, sizeof(word), "%s%s", s->wording->words[s->order[at]].typed,
+                     s->wording->words[s->order[at + 1]].typed);
+        if (n > 0 && (size_t) n < sizeof(word))
+                read_on(s, at + 2, place, word, n_slips);
+}
+
+/* Whether one is the other but for one letter too many, too few, wrong, or two that changed places. */
+bool typed_is_slip(const char *a, const char *b) {
+        size_t n = strlen(a), m = strlen(b), head = 0, tail = 0;
+
+        if (n > m + 1 || m > n + 1)
+                return false;
+        while (head < n && head < m && a[head] == b[head])
+                head++;
+        while (tail < n - head && tail < m - head && a[n - 1 - tail] == b[m - 1 - tail])
+                tail++;
+        n -= head + tail;
+        m -= head + tail;
+        if (n <= 1 && m <= 1)
+                return n + m > 0;
+        return n == 2 && m == 2 && a[head] == b[head + 1] && a[head + 1] == b[head];
+}
+
+/* The words that a mistyped one may be: the first letter is right, as it nearly always is, so that
+ * nothing that begins with "un" loses it. */
+static bool may_be(const char *typed, const char *word) {
+        return typed[0] == word[0] && strlen(word) >= LEAST_LETTERS && typed_is_slip(typed, word);
+}
+
+/* Where one of them is a number or an opposite, all of them have to mean the same. */
+static bool is_safe(const struct typed *t, const char *typed) {
+        bool is_weighty = false, has_others = false;
+        unsigned first = 0, side = 0, n = 0;
+
+        for (size_t i = 0; i < t->n_words; i++) {
+                const char *word = t->words[i].text;
+                bool weighs;
+
+                if (!may_be(typed, word))
+                        continue;
+                weighs = contrast_of(word, strlen(word), &side) != CONTRAST_NONE;
+                has_others |= n++ > 0 && (weighs != is_weighty || (weighs && side != first));
+                is_weighty |= weighs;
+                first = side;
+        }
+        return n > 0 && !(is_weighty && has_others);
+}
+
+static bool is_slip(const struct typed *t, const struct wording_word *word) {
+        return strlen(word->typed) >= LEAST_LETTERS && word->n_readings == 1 &&
+               !strchr(word->readings[0], ' ') && !typed_find(t, word->typed, strlen(word->typed)) &&
+               contrast_of(word->typed, strlen(word->typed), NULL) == CONTRAST_NONE;
+}
+
+static void correct(struct search *s, unsigned at, struct grammar_place place, unsigned n_slips) {
+        const struct wording_word *word = &s->wording->words[s->order[at]];
+        const struct typed *t = s->typed;
+
+        if (n_slips == 0 || !is_slip(t, word) || !is_safe(t, word->typed))
+                return;
+        for (size_t i = 0; i < t->n_words && !is_done(s); i++)
+                if (may_be(word->typed, t->words[i].text))
+                        read_on(s, at + 1, place, t->words[i].text, n_slips - 1);
+}
+
+static void walk(struct search *s, unsigned at, struct grammar_place place, unsigned n_slips) {
+        const struct wording_word *word;
+
+        if (is_done(s))
+                return;
+        s->n_steps++;
+        if (at == s->n) {
+                finish(s, place);
+                return;
+        }
+        word = &s->wording->words[s->order[at]];
+        for (unsigned i = 0; i < word->n_readings && !is_done(s); i++)
+                read_on(s, at + 1, place, word->readings[i], n_slips);
+        if (!is_done(s))
+                join(s, at, place, n_slips);
+        if (!is_done(s))
+                correct(s, at, place, n_slips);
+}
+
+bool typed_sentence_in(const struct typed_text *text,
+                       const unsigned *order,
+                       unsigned n,
+                       struct typed_command *ret) {
+        struct search s = {
+                .typed = text->typed,
+                .wording = text->wording,
+                .order = order,
+                .n = n,
+                .n_slips = text->n_slips,
+                .found = ret,
+        };
+
+        if (n == 0)
+                return false;
+        walk(&s, 0, (struct grammar_place){ 0 }, text->n_slips);
+        return s.has_found && !s.is_ambiguous;
+}
+
+enum typed_verdict
+typed_parse(const struct typed *t, const struct wording *w, struct typed_result *ret) {
+        enum typed_verdict verdict = TYPED_NOTHING;
+
+        ret->n_commands = 0;
+        for (unsigned n_slips = 0; verdict == TYPED_NOTHING && n_slips <= MAX_SLIPS; n_slips++) {
+                const struct typed_text text = { t, w, n_slips };
+
+                verdict = typed_text_parse(&text, ret);
+        }
+        if (verdict == TYPED_NOTHING && typed_text_has_command(&(struct typed_text){ t, w, 0 }))
+                verdict = TYPED_IN_PART;
+        return verdict;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_THINK_TYPED_H
+#define DAEMON_THINK_TYPED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "daemon/think/wording.h"
+#include "model/grammar.h"
+#include "model/tokenizer.h"
+
+/* Typed commands, understood by the grammar of a model's file and not by the model: of a text there is
+ * no doubt what was said.  Exact, but for slips of the finger in words that can only be one other;
+ * what was taken back or corrected in the same breath is; two commands in one text are both
+ * understood or none is.  Immutable after typed_new(): any thread. */
+struct typed;
+
+/* Neither is owned; both have to live as long. */
+int typed_new(struct typed **ret, const struct grammar *g, const struct tokenizer *t);
+struct typed *typed_free(struct typed *t);
+DEFINE_CLEANUP(struct typed *, typed_free)
+
+#define TYPED_MAX_COMMANDS 4
+#define TYPED_MAX_TOKENS   128
+#define TYPED_MAX_SENTENCE 512
+
+/* A sentence and its call as the model would have answered it, up to the end of the call. */
+struct typed_command {
+        int32_t tokens[TYPED_MAX_TOKENS];
+        unsigned n_tokens;
+        unsigned call; /* the first token of the call */
+};
+
+enum typed_verdict {
+        TYPED_NOTHING,   /* no sentence of the grammar */
+        TYPED_TAKEN_BACK, /* a command, and that it is not wanted */
+        TYPED_IN_PART,   /* several commands of which one was not understood */
+        TYPED_COMMANDS,
+};
+
+struct typed_result {
+        struct typed_command commands[TYPED_MAX_COMMANDS]; /* in the order in which they were said */
+        unsigned n_commands;
+};
+
+enum typed_verdict
+typed_parse(const struct typed *t, const struct wording *w, struct typed_result *ret);
+
+/* The sentence of the grammar that is nearest to what was typed, if one is near: its length, or 0.
+ * It has the numbers and the opposites of what was typed. */
+size_t typed_nearest(const struct typed *t, const struct wording *w, char *out, size_t out_size);
+
+/* The sentence of an answer, up to its call, as words with spaces between; its length. */
+size_t typed_sentence(const struct typed *t,
+                      const int32_t *tokens,
+                      unsigned n_tokens,
+                      char *out,
+                      size_t out_size);
+
+#endif

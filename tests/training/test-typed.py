@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What typed texts mean, by the grammar of a model file alone: each row of what people were found to
+write, with the right value. The program that reads the file is the daemon's own code."""
+import os
+import subprocess
+import tempfile
+import unittest
+
+import training_test
+
+import context as contexts
+import grammar_file
+
+PROBE = os.path.join(os.environ.get("BUILD_DIR", os.path.join(os.path.dirname(__file__), "../../build")),
+                     "tests/training/typed-probe")
+
+SMALL = """
+context:
+  expressions:
+    set_timer:
+      - "set a timer for $number:amount $units:unit"
+      - "set a $number:amount $unit:unit timer"
+      - "set a timer for $long:amount $minutes:unit"
+    set_alarm:
+      - "set an alarm for $hour:hour ($daytime:daytime)"
+      - "set an alarm for $hour:hour $past:minute ($daytime:daytime)"
+      - "wake me at $hour:hour ($daytime:daytime)"
+    set_volume:
+      - "set the volume to $percent:percent percent"
+    change_volume:
+      - "turn the volume $updown:direction"
+      - "turn $updown:direction the volume"
+    change_brightness:
+      - "turn $updown:direction the brightness"
+    get_time: ["what is the time"]
+    get_date: ["what is today's date", "what is the date"]
+    open_program: ["([can, could] you) open (my, the) $program:name"]
+    lock_screen: ["lock the screen"]
+    take_screenshot: ["take a screenshot"]
+    media: ["pause (it, the music)"]
+    mute: ["$muting:state (it, the computer)"]
+    stop: ["never mind", "stop (it)"]
+  slots:
+    number: [one, two, three, five, nine, ten, fifteen, sixteen, twenty, twenty five, thirty five, fifty]
+    unit: [second, minute, hour]
+    units: [second, seconds, minute, minutes, hour, hours]
+    long: [half an, one hour and thirty, an hour and a half]
+    minutes: [hour, minutes]
+    hour: [six, seven, eight, nine, ten, fourteen, nineteen]
+    past: [thirty, forty five, oh five]
+    daytime: [a m, p m, in the morning]
+    percent: [zero, four, fifteen, fifty, sixty, one hundred]
+    updown: ["up", "down"]
+    program: [browser, firefox, mail, email]
+    muting: [mute, unmute]
+around: {before: "(please, hey gemma)", after: "(please, now)"}
+calls:
+  set_timer: {amount: number, unit: string}
+  set_alarm: {hour: number, minute: number, daytime: string}
+  set_volume: {percent: number}
+  change_volume: {direction: string}
+  change_brightness: {direction: string}
+  open_program: {name: string}
+  mute: {state: string}
+  get_time: {}
+  get_date: {}
+  lock_screen: {}
+  take_screenshot: {}
+  media: {}
+  stop: {}
+values:
+  number: {one: 1, two: 2, three: 3, five: 5, nine: 9, ten: 10, fifteen: 15, sixteen: 16, twenty: 20,
+           twenty five: 25, thirty five: 35, fifty: 50}
+  units: {seconds: second, minutes: minute, hours: hour}
+  long: {half an: 30, one hour and thirty: 90, an hour and a half: 90}
+  minutes: {hour: minute, minutes: minute}
+  hour: {six: 6, seven: 7, eight: 8, nine: 9, ten: 10, fourteen: 14, nineteen: 19}
+  past: {thirty: 30, forty five: 45, oh five: 5}
+  daytime: {a m: morning, p m: evening, in the morning: morning}
+  percent: {zero: 0, four: 4, fifteen: 15, fifty: 50, sixty: 60, one hundred: 100}
+  program: {firefox: browser, email: mail}
+  muting: {mute: "on", unmute: "off"}
+"""
+
+NOTHING = "nothing"
+
+
+def timer(amount, unit="minute"):
+    return f'set_timer{{"amount":{amount},"unit":"{unit}"}}'
+
+
+def alarm(hour, minute=None, daytime=None):
+    parts = [f'"daytime":"{daytime}"'] if daytime else []
+    parts += [f'"hour":{hour}'] + ([f'"minute":{minute}'] if minute is not None else [])
+    return f"set_alarm{{{','.join(parts)}}}"
+
+
+WRITTEN = [
+    ("set a timer for 5 minutes", timer(5)),
+    ("Set A TIMER for  five   minutes!", timer(5)),
+    ("\tset a timer for twenty-five minutes.", timer(25)),
+    ("set a timer for 25 min", timer(25)),
+    ("set a timer for 10m", timer(10)),
+    ("set a timer for 15s", timer(15, "second")),
+    ("set a timer for 1h", timer(1, "hour")),
+    ("set a timer for 1h30m", timer(90)),
+    ("set a timer for ½ hour", timer(30)),
+    ("set a 5 minute timer", timer(5)),
+    ("set the volume to 100%", 'set_volume{"percent":100}'),
+    ("set the volume to 0 %", 'set_volume{"percent":0}'),
+    ("set an alarm for 7:45", alarm(7, 45)),
+    ("set an alarm for 7.45 p.m.", alarm(7, 45, "evening")),
+    ("set an alarm for 7:05am", alarm(7, 5, "morning")),
+    ("set an alarm for 19:30", alarm(19, 30)),
+    ("set an alarm for 1930", alarm(19, 30)),
+    ("set an alarm for 730 am", alarm(7, 30, "morning")),
+    ("wake me at 7 am", alarm(7, daytime="morning")),
+    ("wake me at 7pm", alarm(7, daytime="evening")),
+    ("wake me at 7 A.M. please", alarm(7, daytime="morning")),
+    ("set an alarm for 8:00", alarm(8)),
+    ("what's the time?", "get_time{}"),
+    ("what’s the time", "get_time{}"),
+    ("whats the time", "get_time{}"),
+    ("what's today's date", "get_date{}"),
+    ("could you open my e-mail", 'open_program{"name":"mail"}'),
+    ("open Firefox", 'open_program{"name":"browser"}'),
+    ("pls lock the screen", "lock_screen{}"),
+    ("take a screen shot", "take_screenshot{}"),
+    ("Hey Gemma, lock the screen!", "lock_screen{}"),
+]
+
+FAULTS = [
+    ("set a timer for half an hour", timer(30)),
+    ("set a timer for one hour and thirty minutes", timer(90)),
+    ("set a timer for sixteen minutes", timer(16)),
+    ("set a timer for 35 minutes", timer(35)),
+    ("set a timer for 50 minutes", timer(50)),
+    ("set the volume to one hundred percent", 'set_volume{"percent":100}'),
+    ("set the volume to fifteen percent", 'set_volume{"percent":15}'),
+    ("set an alarm for fourteen thirty", alarm(14, 30)),
+    ("turn up the volume", 'change_volume{"direction":"up"}'),
+    ("pause it", "media{}"),
+    ("mute the computer", 'mute{"state":"on"}'),
+    ("set an alarm", NOTHING),
+    ("unlock the screen", NOTHING),
+    ("do not lock the screen", NOTHING),
+    ("don't lock the screen", NOTHING),
+    ("don't set an alarm for six", NOTHING),
+    ("resume the timer", NOTHING),
+    ("remove five minutes from the timer", NOTHING),
+    ("turn the volume", NOTHING),
+    ("set the volume to 150%", NOTHING),
+    ("set the volume to -15%", NOTHING),
+]
+
+BREATH = [
+    ("set a timer for five no ten minutes", timer(10)),
+    ("set a timer for five minutes no ten", timer(10)),
+    ("set a timer for five minutes, no wait, ten minutes", timer(10)),
+    ("set a timer for 5 minutes, make that ten", timer(10)),
+    ("set an alarm for six a m no seven", alarm(7, daytime="morning")),
+    ("turn the volume up, no, down", 'change_volume{"direction":"down"}'),
+    ("open firefox, I mean mail", 'open_program{"name":"mail"}'),
+    ("lock the screen, actually what is the time", "get_time{}"),
+    ("set a timer for five no up minutes", NOTHING),
+    ("set a timer for ten minutes never mind", "stop{}"),
+    ("set a timer for ten minutes. Forget it.", "taken back"),
+    ("lock the screen, no don't", "taken back"),
+]
+
+SEVERAL = [
+    ("turn the volume up and lock the screen", 'change_volume{"direction":"up"}; lock_screen{}'),
+    ("Lock the screen. Pause it.", "lock_screen{}; media{}"),
+    ("lock the screen then mute and pause", 'lock_screen{}; mute{"state":"on"}; media{}'),
+    ("set a timer for one hour and thirty minutes and lock the screen", timer(90) + "; lock_screen{}"),
+    ("lock the screen and don't pause the music", "in part"),
+    ("make me a sandwich and lock the screen", "in part"),
+    ("turn the volume up and dance", "in part"),
+    ("lock the screen and pause and mute and take a screenshot and lock the screen", "in part"),
+]
+
+SLIPS = [
+    ("set a timr for 5 minuts", timer(5)),
+    ("trun the volme up", 'change_volume{"direction":"up"}'),
+    ("set a timer for fiften minutes", timer(15)),
+    ("set a timer for fifteem minutes", timer(15)),
+    ("lokc the screen", "lock_screen{}"),
+    ("take a screenshto", "take_screenshot{}"),
+    ("ulock the screen", NOTHING),                   # the first letter is never wrong
+    ("umute it", 'mute{"state":"off"}'),
+    ("loc the scren", NOTHING),                      # too short to tell
+    ("set a timer for sixten minutes", timer(16)),
+    ("set the volume to sixtee percent", NOTHING),   # sixteen and sixty are both near, and are numbers
+    ("trun the volme upp", NOTHING),
+    ("trun the volme up plase now", NOTHING),        # more slips than two
+]
+
+
+class Typed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.small = os.path.join(cls.folder.name, "small.gguf")
+        grammar_file.write(cls.small, contexts.parse(SMALL))
+
+    def read(self, texts):
+        done = subprocess.run([PROBE, self.small], input="".join(text + "\n" for text in texts), text=True,
+                              stdout=subprocess.PIPE, check=True)
+        return done.stdout.splitlines()
+
+    def expect(self, rows):
+        found = self.read([text for text, _ in rows])
+        self.assertEqual(list(zip((text for text, _ in rows),
+                                  (line if "{" in line else line.split(":")[0] for line in found))), rows)
+
+    def test_written(self):
+        """digits, times, units, contractions, capitals and punctuation are what they are said to be"""
+        self.expect(WRITTEN)
+
+    def test_faults(self):
+        """what was misunderstood is understood or nothing, never something else"""
+        self.expect(FAULTS)
+
+    def test_breath(self):
+        """what is corrected in the same breath counts, and what is taken back does not"""
+        self.expect(BREATH)
+
+    def test_several(self):
+        """several commands are all done in their order, or none is"""
+        self.expect(SEVERAL)
+
+    def test_slips(self):
+        """a slip of the finger is put right where only one word can be meant"""
+        self.expect(SLIPS)
+
+    def test_hints(self):
+        """the nearest sentence is named, never one with another number or the opposite"""
+        for text, hint in (
+                ("set the timer for five minutes", "set a timer for five minutes"),
+                ("set timer for 25 minutes", "set a timer for twenty five minutes"),
+                ("please set an alarm for", "please set an alarm for "),
+                ("what is it, the time", "what is the time"),
+                ("unlock the screen", ""), ("do not lock the screen", ""),
+                ("set the volume to 150 percent", ""), ("who wrote the book of love", "")):
+            found = self.read([text])[0]
+            self.assertTrue(found.startswith("nothing"), (text, found))
+            found = found.partition(": ")[2]
+            self.assertTrue(found.startswith(hint) and bool(found) == bool(hint), (text, found))
+
+    def test_long(self):
+        """a text that is longer than any command is none, whatever it is made of"""
+        rows = ["lock the screen and " * 30, "and " * 48, "no " * 48, "5 " * 40, "a" * 3000, "é" * 40, "7:" * 20]
+        for found in self.read(rows):
+            self.assertIn(found.split(":")[0], ("too long", "nothing", "in part", "taken back"))
+
+
+if __name__ == "__main__":
+    training_test.main()

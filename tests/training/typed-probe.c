@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a model file's grammar makes of typed texts, one a line on standard input; only the grammar and
+ * the vocabulary of the file are read, so that it needs no weights:
+ *
+ *     typed-probe FILE      one line each: the calls in JSON, or a word, and the nearest sentence
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "daemon/think/typed.h"
+#include "model/toolcall.h"
+
+DEFINE_CLEANUP(struct gguf *, gguf_close)
+DEFINE_CLEANUP(struct tokenizer *, tokenizer_free)
+DEFINE_CLEANUP(struct grammar *, grammar_free)
+
+static void print_call(const struct tokenizer *tokenizer, const struct typed_command *command) {
+        char text[2048], out[2048], *name;
+        struct text_stream stream = { 0 };
+        json_t *arguments;
+        size_t used = 0;
+
+        for (unsigned i = command->call + 1; i + 1 < command->n_tokens; i++) {
+                struct gguf_string piece = tokenizer_piece(tokenizer, command->tokens[i]);
+                int n;
+
+                if (command->tokens[i] == tokenizer_special(tokenizer)->quote) {
+                        memcpy(text + used, piece.text, piece.size);
+                        used += piece.size;
+                        continue;
+                }
+                n = text_stream_push(&stream, tokenizer, command->tokens[i], out, sizeof(out));
+                if (n < 0 || used + (size_t) n >= sizeof(text))
+                        abort();
+                memcpy(text + used, out, (size_t) n);
+                used += (size_t) n;
+        }
+        if (toolcall_parse(text, used, &name, &arguments, NULL) < 0)
+                abort();
+        {
+                _cleanup_(freep) char *json = json_dumps(arguments, JSON_COMPACT | JSON_SORT_KEYS);
+
+                printf("%s%s", name, json);
+        }
+        json_decref(arguments);
+        free(name);
+}
+
+static void answer(const struct typed *typed, const struct tokenizer *tokenizer, const char *line) {
+        static const char *const words[] = {
+                [TYPED_NOTHING] = "nothing",
+                [TYPED_TAKEN_BACK] = "taken back",
+                [TYPED_IN_PART] = "in part",
+        };
+        char hint[TYPED_MAX_SENTENCE] = "";
+        struct typed_result result;
+        struct wording wording;
+        enum typed_verdict verdict;
+
+        if (wording_read(&wording, line, strlen(line)) < 0) {
+                puts("too long");
+                return;
+        }
+        verdict = typed_parse(typed, &wording, &result);
+        if (verdict == TYPED_COMMANDS) {
+                for (unsigned i = 0; i < result.n_commands; i++) {
+                        if (i > 0)
+                                (void) fputs("; ", stdout);
+                        print_call(tokenizer, &result.commands[i]);
+                }
+                (void) putchar('\n');
+                return;
+        }
+        (void) typed_nearest(typed, &wording, hint, sizeof(hint));
+        printf("%s%s%s\n", words[verdict], hint[0] ? ": " : "", hint);
+}
+
+int main(int argc, char **argv) {
+        _cleanup_(gguf_closep) struct gguf *file = NULL;
+        _cleanup_(tokenizer_freep) struct tokenizer *tokenizer = NULL;
+        _cleanup_(grammar_freep) struct grammar *grammar = NULL;
+        _cleanup_(typed_freep) struct typed *typed = NULL;
+        struct why why = {};
+        char line[4096];
+
+        if (argc != 2 || gguf_open(&file, argv[1], &why) < 0 ||
+            tokenizer_new(&tokenizer, file, &why) < 0 ||
+            grammar_read(&grammar, file, tokenizer_n_tokens(tokenizer), &why) < 0 ||
+            typed_new(&typed, grammar, tokenizer) < 0) {
+                (void) fprintf(stderr, "typed-probe: %s\n", argc == 2 ? why.text : "which file?");
+                return 2;
+        }
+        while (fgets(line, sizeof(line), stdin))
+                answer(typed, tokenizer, line);
+        return 0;
+}
