@@ -50,6 +50,7 @@ struct daemon {
         struct upkeep *upkeep;       /* owned; NULL without a history */
         struct bus *bus;             /* owned; NULL: no D-Bus */
         struct logind *logind;       /* owned; NULL: no system bus */
+        struct toolbox *toolbox;     /* owned */
         char *own_socket;            /* owned; NULL: it is systemd's */
         struct control *control;     /* owned */
         struct turns *turns;         /* owned */
@@ -376,6 +377,26 @@ static void on_news(const struct news *news, void *userdata) {
         bus_on_news(d->bus, news);
 }
 
+static void add_tool(const struct tool_info *info, void *userdata) {
+        struct tool tool = { .name = info->name, .description = info->description };
+        _cleanup_(freep) char *parameters = json_dumps(info->parameters, JSON_COMPACT);
+
+        tool.parameters_json = parameters;
+        if (parameters)
+                (void) toolset_add(userdata, &tool);
+}
+
+/* A model that answers freely is told what there is now. */
+static void on_tools_changed(void *userdata) {
+        struct daemon *d = userdata;
+        struct toolset *tools;
+
+        if (toolset_new(&tools) < 0)
+                return;
+        toolbox_list(d->toolbox, add_tool, tools);
+        inference_set_tools(d->inference, tools);
+}
+
 static int open_control(struct daemon *d, struct why *why) {
         struct control_config config = {
                 .config = d->config,
@@ -388,6 +409,7 @@ static int open_control(struct daemon *d, struct why *why) {
                 .changed = on_changed,
                 .userdata = d,
                 .pipeline = d->pipeline,
+                .toolbox = d->toolbox,
         };
         _cleanup_(closep) int fd = -1;
         int r;
@@ -411,6 +433,7 @@ static int open_turns(struct daemon *d) {
                 .inference = d->inference,
                 .pipeline = d->pipeline,
                 .store = d->store,
+                .toolbox = d->toolbox,
                 .notify = on_news,
                 .userdata = d,
         };
@@ -465,6 +488,9 @@ static int start(struct daemon *d, struct why *why) {
                 return because(why, r, "queues: %s", strerror(-r));
         open_store(d);
         open_upkeep(d);
+        r = toolbox_new(&d->toolbox, d->loop, on_tools_changed, d);
+        if (r < 0)
+                return because(why, r, "tools: %s", strerror(-r));
         r = open_control(d, why);
         if (r < 0)
                 return r;
@@ -512,10 +538,13 @@ static bool stop(struct daemon *d) {
         if (d->own_socket)
                 (void) unlink(d->own_socket);
         d->logind = logind_close(d->logind);
+        if (d->toolbox)
+                toolbox_stop(d->toolbox);
         d->control = control_free(d->control);
         d->bus = bus_close(d->bus);
         d->turns = turns_free(d->turns);
         d->upkeep = upkeep_free(d->upkeep);
+        d->toolbox = toolbox_free(d->toolbox);
         d->store = store_close(d->store);
         d->heartbeat = sd_event_source_disable_unref(d->heartbeat);
         d->events = sd_event_source_disable_unref(d->events);

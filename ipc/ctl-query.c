@@ -111,6 +111,9 @@ static void show_watched(const struct ctl *c, json_t *parameters) {
         } else if (strcmp(kind, "call") == 0) {
                 (void) fputs(": ", stdout);
                 print_call(c, json_object_get(event, "call"));
+        } else if (field_string(event, "error")[0]) {
+                (void) fputs(": not done: ", stdout);
+                print_indented(c, 12, field_string(event, "error"));
         } else if (field_string(event, "text")[0]) {
                 (void) fputs(": ", stdout);
                 print_indented(c, 12, field_string(event, "text"));

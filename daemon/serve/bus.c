@@ -389,6 +389,8 @@ void bus_on_news(struct bus *b, const struct news *news) {
         case NEWS_CALL:
                 tell_call(b, news);
                 break;
+        case NEWS_RESULT:
+                break;
         case NEWS_DONE:
                 tell_done(b, news->turn);
                 break;

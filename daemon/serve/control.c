@@ -13,6 +13,7 @@
 #include "daemon/serve/listeners.h"
 #include "daemon/serve/live.h"
 #include "daemon/serve/parameters.h"
+#include "daemon/serve/provide.h"
 #include "daemon/serve/replies.h"
 #include "ipc/assistant.h"
 #include "ipc/server.h"
@@ -440,6 +441,31 @@ static int on_forget(struct call *call, json_t *parameters, void *userdata) {
         return archive_on_forget(&c->archive, call, parameters);
 }
 
+static int on_provide(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        return provide_on_provide(c->config.toolbox, call, parameters);
+}
+
+static int on_respond(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        return provide_on_respond(c->config.toolbox, call, parameters);
+}
+
+static int on_tools(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        (void) parameters;
+        return provide_on_tools(c->config.toolbox, call);
+}
+
+static int on_call(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        return provide_on_call(c->config.toolbox, call, parameters);
+}
+
 /* What went wrong because of the one who asked is an error; all else is how the turn ended. */
 static void answer_asker(struct control *c, const struct turn *turn, json_t *reply) {
         struct asker *a = turn->owner;
@@ -528,6 +554,10 @@ static int open_server(struct control *c, struct why *why) {
                 { ASSISTANT ".Show", on_show },
                 { ASSISTANT ".Forget", on_forget },
                 { ASSISTANT ".SetMode", on_set_mode },
+                { ASSISTANT ".Provide", on_provide },
+                { ASSISTANT ".Respond", on_respond },
+                { ASSISTANT ".Tools", on_tools },
+                { ASSISTANT ".Call", on_call },
                 { NULL, NULL },
         };
         const char *interfaces[] = { assistant_interface(), NULL };

@@ -27,6 +27,7 @@ struct control_config {
         struct why store_missing; /* ... because of this, though one is wanted; or empty */
         const struct sound_queue *sounds;
         struct pipeline *pipeline;
+        struct toolbox *toolbox;
         int listen_fd; /* taken over on success */
 
         /* Past turns have been forgotten; NULL: nobody needs to know. */

@@ -101,9 +101,10 @@ static json_t *reply_done(const struct turns *turns, const struct turn *turn) {
 
 json_t *reply_event(const struct turns *turns, const struct news *news) {
         static const char *const kinds[] = {
-                [NEWS_STARTED] = "started", [NEWS_HEARD] = "heard",
-                [NEWS_TOKEN] = "token",     [NEWS_CALL] = "call",
-                [NEWS_DONE] = "done",       [NEWS_TRANSCRIPT] = "transcript",
+                [NEWS_STARTED] = "started",       [NEWS_HEARD] = "heard",
+                [NEWS_TOKEN] = "token",           [NEWS_CALL] = "call",
+                [NEWS_RESULT] = "result",         [NEWS_DONE] = "done",
+                [NEWS_TRANSCRIPT] = "transcript",
         };
         json_t *event;
 
@@ -121,6 +122,12 @@ json_t *reply_event(const struct turns *turns, const struct news *news) {
                 break;
         case NEWS_CALL:
                 (void) json_object_set(event, "call", news->call);
+                break;
+        case NEWS_RESULT:
+                (void) json_object_set(event, "call", news->call);
+                if (news->text)
+                        (void) json_object_set_new(event, news->is_error ? "error" : "text",
+                                                   reply_text(news->text, news->text_size));
                 break;
         case NEWS_DONE:
                 (void) json_object_set_new(event, "turn", reply_done(turns, news->turn));

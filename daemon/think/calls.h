@@ -7,29 +7,45 @@
 
 #include "daemon/think/dialogue.h"
 
-/* The calls of a model that answers freely, up to where it waits for their results.  When all of
- * them are ours, it gets the results and goes on; otherwise the client has them to carry out.
- * Embedded by value; owned by the inference thread. */
+/* The calls of a model that answers freely, up to where it waits for their results, in their order.
+ * Ours are answered here, all others by whoever provides them: the main thread has them carried out
+ * and sends the results, with which the model goes on.  Embedded by value; owned by the inference
+ * thread. */
 #define CALLS_MAX        8 /* results given at once */
 #define CALLS_MAX_ROUNDS 4 /* ... and how often in a turn: a model may never have enough */
+#define CALLS_MAX_NAME   64
 
 struct calls {
-        const char *own[CALLS_MAX]; /* names from tools_find() */
-        unsigned n_own;
-        bool has_others;
+        struct {
+                char name[CALLS_MAX_NAME + 1];
+                bool is_own;
+        } kept[CALLS_MAX];
+        unsigned n_kept;
+        bool has_others; /* that the model will get no result of */
         unsigned n_rounds;
 };
 
-/* A call in the model's notation.  True: it is one of ours and kept; false: it is for the client. */
-bool calls_keep(struct calls *c, const char *text, size_t size);
+enum calls_kind {
+        CALLS_OWN,     /* ours, and kept: nobody is to be told */
+        CALLS_AWAITED, /* kept, and somebody is to send its result */
+        CALLS_OTHER,   /* nobody waits for what comes of it */
+};
+
+/* A call in the model's notation. */
+enum calls_kind
+calls_keep(struct calls *c, const struct dialogue *d, const char *text, size_t size);
 
 /* Whether what is kept can be answered; else it is for the client as well. */
 bool calls_can_respond(const struct calls *c);
 
-/* Adds the results of what is kept to the model's turn. */
-int calls_respond(struct calls *c, struct dialogue *d, bool thinking);
+/* The result of the call at this index, a JSON object, in the model's turn; NULL for one of ours.  In
+ * the order of the indices. */
+int calls_respond(struct calls *c, struct dialogue *d, unsigned index, const char *result_json);
 
-/* Takes out one of what is kept, in the model's notation; 0: there is none, else its size. */
+/* All have their results: the model's turn goes on. */
+int calls_reopen(struct calls *c, struct dialogue *d, bool thinking);
+
+/* Takes out one of ours, in the model's notation; 0: there is none, else its size. */
 size_t calls_take(struct calls *c, char *out, size_t out_size);
 
 #endif

@@ -93,6 +93,7 @@ bool conversation_work_ahead(struct conversation *c) {
         int r;
 
         conversation_forget_exchanges(c);
+        conversation_take_tools(c);
         switch (c->afterwards) {
         case AFTERWARDS_ASK:
                 r = ask_for_transcript(c);

@@ -49,6 +49,9 @@ int conversation_vote(struct conversation *c, struct ballot *ret);
 int conversation_feed(struct conversation *c);
 int conversation_warm_up(struct conversation *c, bool thinking);
 
+/* Tells the model of other tools from now on, if there are other ones. */
+void conversation_take_tools(struct conversation *c);
+
 /* Sends what was heard, for a turn that is over. */
 int conversation_tell_transcript(struct conversation *c);
 

@@ -214,6 +214,25 @@ static int end_heard(struct conversation *c) {
         return conversation_emit_text(c, EVENT_HEARD, text_data(&c->heard), c->heard.size, true);
 }
 
+static int emit_call(struct conversation *c, const char *text, size_t size, bool is_awaited) {
+        struct event like = event_of(c, EVENT_CALL);
+
+        like.is_last = true;
+        like.is_awaited = is_awaited;
+        return refused(c, event_push_text(c->events, &like, text, size));
+}
+
+static int say_call(struct conversation *c) {
+        const struct text *call = &c->answer.call;
+        enum calls_kind kind = CALLS_OTHER;
+
+        if (dialogue_has_tools(c->dialogue))
+                kind = calls_keep(&c->calls, c->dialogue, text_data(call), call->size);
+        if (kind == CALLS_OWN)
+                return 0;
+        return emit_call(c, text_data(call), call->size, kind == CALLS_AWAITED);
+}
+
 /* What answer_push() or answer_end() returned. */
 static int say(struct conversation *c, int part) {
         int r;
@@ -231,11 +250,7 @@ static int say(struct conversation *c, int part) {
         r = end_heard(c);
         if (r < 0 || c->is_doubted || c->is_ignored)
                 return r;
-        if (dialogue_has_tools(c->dialogue) &&
-            calls_keep(&c->calls, text_data(&c->answer.call), c->answer.call.size))
-                return 0;
-        return conversation_emit_text(c, EVENT_CALL, text_data(&c->answer.call),
-                                      c->answer.call.size, true);
+        return say_call(c);
 }
 
 /* One token.  1: go on, 0: the model has finished. */
@@ -275,23 +290,60 @@ static int separate(struct conversation *c) {
         return say_text(c);
 }
 
+/* The next result for this turn; what is left of turns before is dropped.  The main thread sends one
+ * for every call that is awaited, or ends the turn. */
+static int next_response(struct conversation *c, struct response *ret) {
+        for (;;) {
+                int r = conversation_look_up(c);
+
+                if (r < 0)
+                        return r;
+                if (spsc_pop(c->responses, ret, 1) == 0) {
+                        conversation_wait(c);
+                        continue;
+                }
+                if (ret->turn == c->request.turn)
+                        return 0;
+                free(ret->result_json);
+        }
+}
+
+static int respond_to(struct conversation *c, unsigned index) {
+        struct response response = {};
+        int r;
+
+        r = c->calls.kept[index].is_own ? 0 : next_response(c, &response);
+        if (r >= 0)
+                r = calls_respond(&c->calls, c->dialogue, index, response.result_json);
+        free(response.result_json);
+        return r;
+}
+
+static int respond_to_all(struct conversation *c) {
+        int r = separate(c);
+
+        for (unsigned i = 0; r >= 0 && i < c->calls.n_kept; i++)
+                r = respond_to(c, i);
+        if (r >= 0)
+                r = calls_reopen(&c->calls, c->dialogue, c->request.thinking);
+        if (r >= 0)
+                r = conversation_feed(c);
+        answer_begin(&c->answer, c->request.thinking);
+        return r;
+}
+
 /* 1: the model has got the results that it waited for and goes on. */
 static int respond(struct conversation *c) {
-        char call[64];
+        char call[CALLS_MAX_NAME + 8];
         size_t size;
         int r;
 
         if (calls_can_respond(&c->calls) && c->timings.n_tokens < c->request.max_tokens) {
-                r = separate(c);
-                if (r >= 0)
-                        r = calls_respond(&c->calls, c->dialogue, c->request.thinking);
-                if (r >= 0)
-                        r = conversation_feed(c);
-                answer_begin(&c->answer, c->request.thinking);
+                r = respond_to_all(c);
                 return r < 0 ? r : 1;
         }
         while ((size = calls_take(&c->calls, call, sizeof(call))) > 0) {
-                r = conversation_emit_text(c, EVENT_CALL, call, size, true);
+                r = emit_call(c, call, size, false);
                 if (r < 0)
                         return r;
         }
@@ -379,11 +431,31 @@ static void end_turn(struct conversation *c, int r) {
         event_push_always(c->events, &event);
 }
 
+void conversation_take_tools(struct conversation *c) {
+        struct toolset *tools = atomic_exchange_explicit(c->tools, NULL, memory_order_acquire);
+
+        if (!tools)
+                return;
+        dialogue_set_tools(c->dialogue, tools);
+        if (c->afterwards == AFTERWARDS_REST)
+                c->afterwards = AFTERWARDS_WARM;
+}
+
+/* What came too late for the turn before. */
+static void drop_responses(struct conversation *c) {
+        struct response response;
+
+        while (spsc_pop(c->responses, &response, 1) == 1)
+                free(response.result_json);
+}
+
 void conversation_run(struct conversation *c, const struct request *request) {
         int r;
 
         conversation_forget_exchanges(c);
         conversation_interrupt_work(c);
+        conversation_take_tools(c);
+        drop_responses(c);
         c->request = *request;
         c->timings = timings_none();
         c->fault = FAULT_NONE;

@@ -2,6 +2,7 @@
 #ifndef DAEMON_THINK_CONVERSATION_H
 #define DAEMON_THINK_CONVERSATION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,12 @@ struct request {
         uint64_t asked_ns; /* where the times of the turn start */
 };
 
+/* What came of a call of a turn, for a model that waits for it. */
+struct response {
+        uint64_t turn;
+        char *result_json; /* owned; an object that can be written in the model's notation */
+};
+
 /* In this order; a request ends the first two early. */
 enum afterwards {
         AFTERWARDS_ASK, /* append the question for the transcript */
@@ -56,6 +63,9 @@ struct conversation {
         struct sound_queue *sounds;  /* not owned */
         struct event_queue *events;  /* not owned */
         struct command *command;     /* not owned */
+        struct spsc *responses;      /* not owned; of struct response */
+        struct toolset *_Atomic
+                *tools; /* not owned; owned what it holds: the newest, NULL: taken */
 
         struct dialogue *dialogue; /* owned; NULL before the model is loaded */
         struct gate *gate;         /* owned; NULL before it was needed */

@@ -22,6 +22,10 @@ struct dialogue {
         const struct tokenizer *tokenizer;
         bool is_plain; /* made for single turns, without system text and history */
 
+        struct toolset *provided; /* owned; NULL: none */
+        struct tool *declared;    /* owned, not what is in it; ours, then those provided */
+        size_t n_declared;
+
         struct prompt wanted; /* the whole prefix, as it should be */
         struct prompt held;   /* the part of it that is in the cache, from position 0 */
         struct prompt turn;   /* what the turn has put together */
@@ -65,6 +69,8 @@ static int open_samplers(struct dialogue *d) {
         return sampler_new(&d->exact, &greedy, n_vocab);
 }
 
+static int declare_tools(struct dialogue *d);
+
 static const char *path_or_null(const char *path) {
         return *path ? path : NULL;
 }
@@ -95,6 +101,9 @@ int dialogue_open(struct dialogue **ret, const struct config *config, struct why
         r = open_samplers(d);
         if (r < 0)
                 return because(why, r, "preparing the sampler: %s", strerror(-r));
+        r = declare_tools(d);
+        if (r < 0)
+                return because(why, r, "out of memory");
 
         *ret = TAKE_PTR(d);
         return 0;
@@ -109,6 +118,8 @@ struct dialogue *dialogue_close(struct dialogue *d) {
         prompt_done(&d->turn);
         prompt_done(&d->held);
         prompt_done(&d->wanted);
+        free(d->declared);
+        toolset_free(d->provided);
         if (d->exact)
                 sampler_free(d->exact);
         if (d->sampler)
@@ -156,17 +167,66 @@ bool dialogue_has_tools(const struct dialogue *d) {
                s->response_end >= 0 && s->quote >= 0;
 }
 
-static int build_prefix(struct dialogue *d, bool thinking) {
+/* The system turn, with so many of the declared tools. */
+static int
+build_opening(const struct dialogue *d, struct prompt *p, size_t n_tools, bool thinking) {
         const char *system = d->is_plain ? NULL : path_or_null(d->config->system_text);
-        size_t n_tools;
-        const struct tool *tools = tools_declared(&n_tools);
-        int r;
+
+        prompt_clear(p);
+        return prompt_begin(p, d->tokenizer, system, d->declared, n_tools, thinking && !d->is_plain,
+                            NULL);
+}
+
+/* As many tools as leave half of the context for what it is there for. */
+static size_t n_that_fit(const struct dialogue *d) {
+        _cleanup_(prompt_done) struct prompt p = { 0 };
+        size_t n = d->n_declared;
+
+        while (n > 0 && (build_opening(d, &p, n, true) < 0 ||
+                         p.n_ids > session_max_positions(d->session) / 2))
+                n--;
+        return n;
+}
+
+static int declare_tools(struct dialogue *d) {
+        const struct tool *own;
+        size_t n_own, n_provided = d->provided ? d->provided->n_tools : 0, n = 0;
+        struct tool *declared;
 
         if (!dialogue_has_tools(d))
-                n_tools = 0;
-        prompt_clear(&d->wanted);
-        r = prompt_begin(&d->wanted, d->tokenizer, system, tools, n_tools, thinking && !d->is_plain,
-                         NULL);
+                return 0;
+        own = tools_declared(&n_own);
+        declared = reallocarray(d->declared, n_own + n_provided, sizeof(*declared));
+        if (!declared)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < n_own; i++)
+                if (!toolset_has(d->provided, own[i].name))
+                        declared[n++] = own[i];
+        for (size_t i = 0; i < n_provided; i++)
+                declared[n++] = d->provided->tools[i];
+        d->declared = declared;
+        d->n_declared = n;
+        if (n_provided > 0)
+                d->n_declared = n_that_fit(d);
+        return 0;
+}
+
+void dialogue_set_tools(struct dialogue *d, struct toolset *tools) {
+        toolset_free(d->provided);
+        d->provided = tools;
+        if (declare_tools(d) < 0)
+                d->n_declared = 0;
+}
+
+bool dialogue_owns_tool(const struct dialogue *d, const char *name) {
+        return tools_find(name) && !toolset_has(d->provided, name);
+}
+
+static int build_prefix(struct dialogue *d, bool thinking) {
+        int r;
+
+        r = build_opening(d, &d->wanted, d->n_declared, thinking);
         for (unsigned i = 0; r >= 0 && i < d->n_exchanges; i++)
                 r = append_ids(&d->wanted, d->exchanges[i].ids, d->exchanges[i].n_ids);
         return r;

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/why.h"
 #include "daemon/common/config.h"
+#include "daemon/think/tools.h"
 #include "model/engine.h"
 #include "model/prompt.h"
 #include "model/session.h"
@@ -50,8 +51,13 @@ int dialogue_close_audio(struct dialogue *d);
 /* Ends the user's turn: the model is next. */
 int dialogue_close_user(struct dialogue *d, bool thinking);
 
-/* Whether the model has been told of our tools. */
+/* Whether the model has been told of tools; and whether one of this name is ours, and not a client's. */
 bool dialogue_has_tools(const struct dialogue *d);
+bool dialogue_owns_tool(const struct dialogue *d, const char *name);
+
+/* The tools that clients provide from now on, which the next dialogue_warm() tells the model of.  Taken
+ * over. */
+void dialogue_set_tools(struct dialogue *d, struct toolset *tools);
 
 /* The result of a call, a JSON object, where the model has stopped to wait for it; after the last of
  * them the model's turn goes on, with a thought if it is to think. */

@@ -59,6 +59,7 @@ struct event {
         uint64_t turn;
         unsigned position; /* positions in the cache by then */
         bool is_last;
+        bool is_awaited; /* of a call: the model waits for what comes of it */
         uint16_t text_size;
         union {
                 char text[EVENT_TEXT_SIZE]; /* UTF-8, cut between characters */

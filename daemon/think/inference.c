@@ -7,10 +7,16 @@
 #include "base/wake.h"
 #include "daemon/common/thread.h"
 
+/* Results that may wait: those of one round of calls, and of one that was given up. */
+#define INFERENCE_MAX_RESPONSES (2 * CALLS_MAX)
+
 struct inference {
         struct sound_queue *sounds; /* not owned */
         struct spsc requests;       /* of struct request, main to inference */
-        struct event_queue events;  /* inference to main */
+        struct spsc responses;      /* of struct response, main to inference */
+        struct toolset
+                *_Atomic tools;    /* main to inference: the newest ones, until they are taken */
+        struct event_queue events; /* inference to main */
         struct command command;
         struct thread thread;
         struct conversation conversation; /* the thread's own while it runs */
@@ -69,9 +75,14 @@ int inference_new(struct inference **ret, const struct config *config, struct so
                 .sounds = sounds,
                 .events = &i->events,
                 .command = &i->command,
+                .responses = &i->responses,
+                .tools = &i->tools,
         };
 
         r = spsc_init(&i->requests, 1, sizeof(struct request));
+        if (r < 0)
+                return r;
+        r = spsc_init(&i->responses, INFERENCE_MAX_RESPONSES, sizeof(struct response));
         if (r < 0)
                 return r;
         r = event_queue_init(&i->events);
@@ -87,6 +98,7 @@ int inference_new(struct inference **ret, const struct config *config, struct so
 
 struct inference *inference_free(struct inference *i) {
         struct request request;
+        struct response response;
 
         if (!i)
                 return NULL;
@@ -94,6 +106,10 @@ struct inference *inference_free(struct inference *i) {
         while (i->requests.slots && spsc_pop(&i->requests, &request, 1) == 1)
                 free(request.text);
         spsc_done(&i->requests);
+        while (i->responses.slots && spsc_pop(&i->responses, &response, 1) == 1)
+                free(response.result_json);
+        spsc_done(&i->responses);
+        toolset_free(atomic_load(&i->tools));
         event_queue_done(&i->events);
         conversation_done(&i->conversation);
         free(i);
@@ -119,6 +135,22 @@ int inference_ask(struct inference *i, const struct request *request) {
 
         wake_ring(i->sounds->filled_fd);
         return 0;
+}
+
+int inference_respond(struct inference *i, uint64_t turn, char *result_json) {
+        struct response response = { .turn = turn, .result_json = result_json };
+
+        if (spsc_push(&i->responses, &response, 1) != 1)
+                return -EBUSY;
+
+        wake_ring(i->sounds->filled_fd);
+        return 0;
+}
+
+/* Whoever takes them out of the pointer owns them: nobody else can have them. */
+void inference_set_tools(struct inference *i, struct toolset *tools) {
+        toolset_free(atomic_exchange_explicit(&i->tools, tools, memory_order_acq_rel));
+        wake_ring(i->sounds->filled_fd);
 }
 
 void inference_end_turn(struct inference *i, uint64_t turn) {

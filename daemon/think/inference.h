@@ -33,6 +33,14 @@ bool inference_join(struct inference *i, uint64_t until_ns);
  * over when it was accepted. */
 int inference_ask(struct inference *i, const struct request *request);
 
+/* What came of a call that was awaited (EVENT_CALL), in the order of the calls: the turn waits until
+ * it has the result of each, or is ended.  The text is taken over when it was accepted; -EBUSY when
+ * there are too many that nobody takes. */
+int inference_respond(struct inference *i, uint64_t turn, char *result_json);
+
+/* The tools that clients provide from now on; the model is told before the next turn.  Taken over. */
+void inference_set_tools(struct inference *i, struct toolset *tools);
+
 /* Ends this turn, which still gives its EVENT_DONE. */
 void inference_end_turn(struct inference *i, uint64_t turn);
 

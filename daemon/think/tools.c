@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/think/tools.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define N_TOOLS 2
@@ -45,5 +47,56 @@ bool tools_answer(const char *name, enum tools_form form, time_t now, char *out,
                 return strftime(out, out_size, formats[i][form], &local) > 0;
 #pragma GCC diagnostic pop
         }
+        return false;
+}
+
+int toolset_new(struct toolset **ret) {
+        struct toolset *set = calloc(1, sizeof(*set));
+
+        if (!set)
+                return -ENOMEM;
+        *ret = set;
+        return 0;
+}
+
+static void tool_done(struct tool *tool) {
+        free((char *) tool->name);
+        free((char *) tool->description);
+        free((char *) tool->parameters_json);
+}
+
+struct toolset *toolset_free(struct toolset *set) {
+        if (!set)
+                return NULL;
+
+        for (size_t i = 0; i < set->n_tools; i++)
+                tool_done(&set->tools[i]);
+        free(set->tools);
+        free(set);
+        return NULL;
+}
+
+int toolset_add(struct toolset *set, const struct tool *tool) {
+        struct tool copy = {
+                .name = strdup(tool->name),
+                .description = strdup(tool->description),
+                .parameters_json = strdup(tool->parameters_json),
+        };
+        struct tool *grown = reallocarray(set->tools, set->n_tools + 1, sizeof(*grown));
+
+        if (grown)
+                set->tools = grown;
+        if (!grown || !copy.name || !copy.description || !copy.parameters_json) {
+                tool_done(&copy);
+                return -ENOMEM;
+        }
+        set->tools[set->n_tools++] = copy;
+        return 0;
+}
+
+bool toolset_has(const struct toolset *set, const char *name) {
+        for (size_t i = 0; set && i < set->n_tools; i++)
+                if (strcmp(set->tools[i].name, name) == 0)
+                        return true;
         return false;
 }

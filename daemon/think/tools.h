@@ -6,13 +6,31 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "base/cleanup.h"
 #include "model/prompt.h"
 
-/* Calls that the daemon answers by itself: get_time and get_date.  Every other call is for the
- * client. */
+/* Calls that the daemon answers by itself where nobody else does: get_time and get_date.  Every other
+ * call is for a client that provides it. */
 
 /* As they are declared to a model that answers freely; n of them. */
 const struct tool *tools_declared(size_t *ret_n);
+
+/* The tools that clients provide, as they are declared to such a model.  Handed from the main thread,
+ * which makes it, to the inference thread, which owns it then; nobody changes it in between. */
+struct toolset {
+        struct tool *tools; /* owned, with all strings in it */
+        size_t n_tools;
+};
+
+int toolset_new(struct toolset **ret);
+struct toolset *toolset_free(struct toolset *set);
+DEFINE_CLEANUP(struct toolset *, toolset_free)
+
+/* Adds a copy. */
+int toolset_add(struct toolset *set, const struct tool *tool);
+
+/* Takes NULL for an empty one. */
+bool toolset_has(const struct toolset *set, const char *name);
 
 /* The name of one of ours, for ever; NULL for any other. */
 const char *tools_find(const char *name);

@@ -21,6 +21,7 @@ struct turn *turn_free(struct turn *turn) {
         text_done(&turn->heard);
         text_done(&turn->answered);
         text_done(&turn->call);
+        text_done(&turn->unsaid);
         json_decref(turn->calls);
         free(turn);
         return NULL;

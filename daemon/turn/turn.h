@@ -36,7 +36,13 @@ struct turn {
         bool has_heard;   /* heard is complete */
         struct text call; /* in the model's notation, as it comes */
         size_t calls_size;
-        json_t *calls; /* owned, array of {name, arguments} */
+        json_t *calls;      /* owned, array of {name, arguments} */
+        size_t n_awaited;   /* the first of them, whose results the model waits for */
+        size_t n_carried;   /* the first of them, of which it is known what came of them */
+        uint64_t errand;    /* the next one, which is being carried out; 0: it is not */
+        struct text unsaid; /* what came of those that the model has not spoken after */
+        bool is_model_done; /* only calls are left to be carried out */
+        bool was_kept_up;   /* ... and for some of them it was waited */
 
         enum outcome outcome;
         enum fault fault;

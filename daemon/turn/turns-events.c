@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
-#include "daemon/think/tools.h"
 #include "daemon/turn/turns-internal.h"
 #include "model/toolcall.h"
 
@@ -21,8 +19,7 @@ static void tell_text(struct turns *t, enum news_kind kind, const char *text, si
         turns_tell(t, &news);
 }
 
-/* The first failure is the one that is told. */
-static void spoil(struct turn *turn, const char *reason) {
+void turns_spoil(struct turn *turn, const char *reason) {
         if (turn->fault != FAULT_NONE)
                 return;
 
@@ -34,7 +31,7 @@ static void on_heard(struct turns *t, const struct event *event) {
         struct turn *turn = t->running;
 
         if (text_append(&turn->heard, event->text, event->text_size, turns_max_text(t)) < 0)
-                spoil(turn, "what was heard is longer than MaxTextKiB");
+                turns_spoil(turn, "what was heard is longer than MaxTextKiB");
         if (!event->is_last)
                 return;
 
@@ -43,25 +40,16 @@ static void on_heard(struct turns *t, const struct event *event) {
         tell_text(t, NEWS_HEARD, text_data(&turn->heard), turn->heard.size);
 }
 
-static void on_token(struct turns *t, const char *text, size_t size) {
+void turns_on_token(struct turns *t, const char *text, size_t size) {
         struct turn *turn = t->running;
 
         if (text_append(&turn->answered, text, size, turns_max_text(t)) < 0)
-                spoil(turn, "the answer is longer than MaxTextKiB");
+                turns_spoil(turn, "the answer is longer than MaxTextKiB");
         else
                 tell_text(t, NEWS_TOKEN, text, size);
 }
 
-/* A call that this program can answer is answered in words, if the model said none. */
-static void answer_call(struct turns *t, const char *name) {
-        char sentence[128];
-
-        if (t->running->answered.size == 0 &&
-            tools_answer(name, TOOLS_SENTENCE, time(NULL), sentence, sizeof(sentence)))
-                on_token(t, sentence, strlen(sentence));
-}
-
-static void add_call(struct turns *t) {
+static void add_call(struct turns *t, bool is_awaited) {
         _cleanup_(freep) char *name = NULL;
         struct turn *turn = t->running;
         struct news news = { .kind = NEWS_CALL, .turn = turn };
@@ -71,35 +59,50 @@ static void add_call(struct turns *t) {
 
         turn->calls_size += turn->call.size;
         if (turn->calls_size > turns_max_text(t)) {
-                spoil(turn, "the calls are longer than MaxTextKiB");
+                turns_spoil(turn, "the calls are longer than MaxTextKiB");
                 return;
         }
         r = toolcall_parse(text_data(&turn->call), turn->call.size, &name, &arguments, &why);
         if (r < 0) {
                 (void) because_in(&why, r, "the model wrote a call that can not be read");
-                spoil(turn, why.text);
+                turns_spoil(turn, why.text);
                 return;
         }
 
         news.call = json_pack("{s:s, s:o}", "name", name, "arguments", arguments);
         if (!news.call || json_array_append_new(turn->calls, news.call) < 0) {
-                spoil(turn, "out of memory");
+                turns_spoil(turn, "out of memory");
                 return;
         }
+        turn->n_awaited += is_awaited;
         turns_tell(t, &news);
-        answer_call(t, name);
+        turns_carry_on(t);
 }
 
 static void on_call(struct turns *t, const struct event *event) {
         struct turn *turn = t->running;
 
         if (text_append(&turn->call, event->text, event->text_size, turns_max_text(t)) < 0)
-                spoil(turn, "a call is longer than MaxTextKiB");
+                turns_spoil(turn, "a call is longer than MaxTextKiB");
         if (!event->is_last)
                 return;
 
-        add_call(t);
+        add_call(t, event->is_awaited);
         text_clear(&turn->call);
+}
+
+static bool is_blank(const char *text, size_t size) {
+        for (size_t i = 0; i < size; i++)
+                if (text[i] != ' ' && text[i] != '\n')
+                        return false;
+        return true;
+}
+
+/* What the model says after its calls takes the place of what came of them. */
+static void on_words(struct turns *t, const struct event *event) {
+        if (!is_blank(event->text, event->text_size))
+                text_clear(&t->running->unsaid);
+        turns_on_token(t, event->text, event->text_size);
 }
 
 static void on_done(struct turns *t, const struct event_done *done) {
@@ -113,14 +116,20 @@ static void on_done(struct turns *t, const struct event_done *done) {
         if (done->outcome == OUTCOME_FAILED) {
                 turn->fault = done->fault;
                 turn->why = done->why;
+        } else if (done->outcome == OUTCOME_CANCELLED && turn->fault != FAULT_NONE &&
+                   !turn->is_cancelled) {
+                turn->outcome = OUTCOME_FAILED;
         } else if (done->outcome == OUTCOME_CANCELLED) {
                 turn->fault = FAULT_NONE;
                 turn->why = (struct why){};
-        } else if (turn->fault != FAULT_NONE) {
-                turn->outcome = OUTCOME_FAILED;
         }
         text_trim(&turn->heard);
-        turns_finish_running(t);
+        if (done->outcome != OUTCOME_ANSWERED) {
+                turns_finish_running(t);
+                return;
+        }
+        turn->is_model_done = true;
+        turns_carry_on(t);
 }
 
 /* 0 when the turn is still to be known, in the history if there is one. */
@@ -148,6 +157,12 @@ static void on_transcript(struct turns *t, const struct event *event) {
 
         if (text_append(&t->transcript, event->text, event->text_size, turns_max_text(t)) < 0)
                 return;
+        if (event->is_last && t->running && t->running->id == event->turn) {
+                /* Its calls are still being carried out: it comes with the end of the turn. */
+                (void) text_append(&t->running->heard, text_data(&t->transcript),
+                                   t->transcript.size, turns_max_text(t));
+                return;
+        }
         if (!event->is_last || t->transcript.size == 0 || keep_transcript(t, event->turn) < 0)
                 return;
         news.text = text_data(&t->transcript);
@@ -184,7 +199,7 @@ void turns_on_event(struct turns *t, const struct event *event) {
                 break;
         case EVENT_TOKEN:
                 t->activity = ACTIVITY_ANSWERING;
-                on_token(t, event->text, event->text_size);
+                on_words(t, event);
                 break;
         case EVENT_CALL:
                 t->activity = ACTIVITY_ANSWERING;

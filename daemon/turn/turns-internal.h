@@ -33,6 +33,21 @@ void turns_note_store(struct turns *t, int r, const struct why *why);
 
 void turns_finish_running(struct turns *t);
 
+/* The next piece of the answer of the turn that runs.  The first failure of a turn is the one that is
+ * told. */
+void turns_on_token(struct turns *t, const char *text, size_t size);
+void turns_spoil(struct turn *turn, const char *reason);
+
+/* Carries out what the turn that runs has called and nobody has done yet; ends the turn when the model
+ * is done, too. */
+void turns_carry_on(struct turns *t);
+
+/* Nobody waits any more for what comes of the turn's calls. */
+void turns_give_up_errand(struct turns *t, struct turn *turn);
+
+/* Ends the turn that runs when it is cancelled and only calls are left of it. */
+bool turns_end_cancelled(struct turns *t);
+
 /* The turn that runs is one that clients know of. */
 void turns_show_running(struct turns *t);
 

@@ -116,6 +116,7 @@ void turns_finish_running(struct turns *t) {
         struct turn *turn = TAKE_PTR(t->running);
 
         t->activity = ACTIVITY_IDLE;
+        turns_give_up_errand(t, turn);
         pipeline_set_answering(t->config.pipeline, false);
         pipeline_end_turn(t->config.pipeline, turn->id);
         finish(t, turn);
@@ -253,6 +254,7 @@ static int on_settle(sd_event_source *source, void *userdata) {
         (void) source;
         while ((turn = take_waiting(t, true)))
                 finish_waiting(t, turn, OUTCOME_CANCELLED, FAULT_NONE);
+        (void) turns_end_cancelled(t);
         begin_next(t);
         return 0;
 }
@@ -312,6 +314,9 @@ static void cancel(struct turns *t, struct turn *turn) {
         }
         pipeline_end_turn(t->config.pipeline, turn->id);
         inference_end_turn(t->config.inference, turn->id);
+        turns_give_up_errand(t, turn);
+        if (turn->is_model_done)
+                settle_later(t);
 }
 
 static bool is_hidden(const struct turn *turn) {

@@ -16,6 +16,7 @@
 #include "daemon/store/store.h"
 #include "daemon/think/event.h"
 #include "daemon/think/inference.h"
+#include "daemon/turn/toolbox.h"
 #include "daemon/turn/turn.h"
 
 /* The turns of the assistant: those that wait, in order, and the one that runs.  Belongs to the main
@@ -28,6 +29,7 @@ enum news_kind {
         NEWS_HEARD,
         NEWS_TOKEN,
         NEWS_CALL,
+        NEWS_RESULT,     /* of a call: carried out, or not */
         NEWS_DONE,       /* the turn is freed afterwards */
         NEWS_TRANSCRIPT, /* what was heard, found out when the turn was over and freed */
 };
@@ -37,9 +39,10 @@ struct news {
         enum news_kind kind;
         uint64_t id;
         const struct turn *turn; /* NULL for a transcript */
-        const char *text;        /* of heard, token and transcript */
+        const char *text;        /* of heard, token, result and transcript; of a result NULL, too */
         size_t text_size;
-        json_t *call; /* borrowed */
+        json_t *call;  /* borrowed */
+        bool is_error; /* of a result: it was not carried out, and text says why */
 };
 
 enum activity {
@@ -56,7 +59,8 @@ struct turns_config {
         sd_event *loop;
         struct inference *inference;
         struct pipeline *pipeline;
-        struct store *store; /* NULL: no history */
+        struct store *store;     /* NULL: no history */
+        struct toolbox *toolbox; /* NULL: nobody provides anything */
         void (*notify)(const struct news *news, void *userdata);
         void *userdata;
 };

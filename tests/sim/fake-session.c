@@ -91,6 +91,7 @@ struct session {
 static sem_t fake_gate, fake_arrived, fake_heard;
 static atomic_bool fake_appends_gated;
 static _Atomic(const char *) fake_words;
+static _Atomic(const char *) fake_called;
 static atomic_uint fake_rewound;
 
 __attribute__((constructor)) static void fake_init(void) {
@@ -110,6 +111,7 @@ void fake_reset(void) {
                 ;
         atomic_store(&fake_appends_gated, false);
         atomic_store(&fake_words, NULL);
+        atomic_store(&fake_called, NULL);
         atomic_store(&fake_rewound, 0);
 }
 
@@ -129,6 +131,10 @@ void fake_wait_frames(unsigned n) {
 
 unsigned fake_n_rewound(void) {
         return atomic_load(&fake_rewound);
+}
+
+void fake_call(const char *call) {
+        atomic_store(&fake_called, call);
 }
 
 void fake_say(const char *words) {
@@ -563,6 +569,7 @@ static unsigned last_user_turn(const struct session *s, char *text, size_t size,
 
 static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool asked) {
         const char *words = atomic_load(&fake_words);
+        const char *call = atomic_load(&fake_called);
         char answer[64];
 
         (void) snprintf(answer, sizeof(answer), "%s%u frames", asked ? "words of " : "", n_frames);
@@ -576,8 +583,10 @@ static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool 
                 return;
         }
         script_text(s, words ? words : answer);
-        script_call(s, is_kind(s->engine, "fickle") && n_frames % 2 == 1 ? "call:get_date{}"
-                                                                         : "call:get_time{}");
+        if (!call)
+                call = is_kind(s->engine, "fickle") && n_frames % 2 == 1 ? "call:get_date{}"
+                                                                         : "call:get_time{}";
+        script_call(s, call);
 }
 
 static bool script_simple(struct session *s, const char *text) {

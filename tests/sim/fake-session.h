@@ -39,6 +39,10 @@ unsigned fake_n_rewound(void);
  * live on.  NULL: the number of frames. */
 void fake_say(const char *words);
 
+/* What a transcriber calls after sound that it understands; the string has to live on.  NULL: the time,
+ * or for fickle ones the date. */
+void fake_call(const char *call);
+
 /* Whether appending stops at the gate too. */
 void fake_gate_appends(bool gated);
 

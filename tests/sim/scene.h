@@ -21,6 +21,7 @@ static struct scene {
         struct pipeline *pipeline;
         struct inference *inference;
         struct store *store; /* NULL: none */
+        struct toolbox *toolbox;
         struct turns *turns;
         sd_event *loop;
         sd_event_source *events;
@@ -49,6 +50,23 @@ static int scene_on_events(sd_event_source *source, int fd, uint32_t revents, vo
         return 0;
 }
 
+static void scene_add_tool(const struct tool_info *info, void *userdata) {
+        char *parameters = json_dumps(info->parameters, JSON_COMPACT);
+        struct tool tool = { info->name, info->description, parameters };
+
+        expect(toolset_add(userdata, &tool) == 0);
+        free(parameters);
+}
+
+static void scene_on_tools(void *userdata) {
+        struct toolset *tools;
+
+        (void) userdata;
+        expect(toolset_new(&tools) == 0);
+        toolbox_list(scene.toolbox, scene_add_tool, tools);
+        inference_set_tools(scene.inference, tools);
+}
+
 /* Ends the program after so many seconds; store: a folder for one, or NULL. */
 static void scene_open(unsigned seconds,
                        const char *model,
@@ -74,12 +92,15 @@ static void scene_open(unsigned seconds,
         expect(pipeline_new(&scene.pipeline, scene.config, &scene.sounds) == 0);
         expect(inference_new(&scene.inference, scene.config, &scene.sounds) == 0);
 
+        expect(toolbox_new(&scene.toolbox, scene.loop, scene_on_tools, NULL) == 0);
+
         config = (struct turns_config){
                 .config = scene.config,
                 .loop = scene.loop,
                 .inference = scene.inference,
                 .pipeline = scene.pipeline,
                 .store = scene.store,
+                .toolbox = scene.toolbox,
                 .notify = on_news,
         };
         expect(turns_new(&scene.turns, &config) == 0);
@@ -99,6 +120,7 @@ static void scene_close(void) {
         expect(inference_join(scene.inference, until));
         sd_event_source_disable_unref(scene.events);
         turns_free(scene.turns);
+        toolbox_free(scene.toolbox);
         inference_free(scene.inference);
         pipeline_free(scene.pipeline);
         sound_queue_done(&scene.sounds);

@@ -474,6 +474,12 @@ static void watchers_see_the_turns_of_others(void) {
         expect(says(reply, "parameters.event.call.name", "get_date"));
         json_decref(reply);
         reply = next(watcher);
+        expect(says(reply, "parameters.event.kind", "result"));
+        expect(says(reply, "parameters.event.call.name", "get_date"));
+        expect(strncmp(json_string_value(member(reply, "parameters.event.text")), "It is ", 6) ==
+               0);
+        json_decref(reply);
+        reply = next(watcher);
         expect(says(reply, "parameters.event.kind", "token"));
         expect(strncmp(json_string_value(member(reply, "parameters.event.text")), "It is ", 6) ==
                0);

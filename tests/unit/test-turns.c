@@ -29,6 +29,7 @@ struct owner {
         char answered[4096];
         char heard[1024];
         char calls[1024];
+        char results[1024]; /* of its calls */
         char why[512];
         uint64_t id;
         enum outcome outcome;
@@ -56,7 +57,10 @@ static void add_word(char *story, size_t size, const char *word, const char *tex
 }
 
 static void on_news(const struct news *news, void *userdata) {
-        static const char *const words[] = { "started", "heard:", "token", "call", "done" };
+        static const char *const words[] = {
+                [NEWS_STARTED] = "started", [NEWS_HEARD] = "heard:", [NEWS_TOKEN] = "token",
+                [NEWS_CALL] = "call",       [NEWS_DONE] = "done",
+        };
         struct owner *o;
         char *calls;
 
@@ -70,6 +74,12 @@ static void on_news(const struct news *news, void *userdata) {
         world.n_told_done += news->kind == NEWS_DONE;
         if (!o)
                 o = &world.uncalled;
+        if (news->kind == NEWS_RESULT) {
+                add_word(o->results, sizeof(o->results),
+                         news->is_error ? "not:" : "done:", news->text ? news->text : "",
+                         news->text_size);
+                return;
+        }
         /* A token is part of the answer; its number does not matter. */
         if (news->kind != NEWS_TOKEN)
                 add_word(o->story, sizeof(o->story), words[news->kind],
@@ -469,16 +479,18 @@ static void a_model_that_thinks_goes_on_thinking(void) {
         scene_close();
 }
 
-static void other_calls_are_for_the_client(void) {
+/* A call that nobody provides is told to the client, and its model, in words; so is one of ours, in the
+ * form for models. */
+static void other_calls_are_told(void) {
         open_loaded("fake:tools", "");
         expect(strcmp(answer_to(0, "call call:open{}")->calls,
                       "[{\"name\":\"open\",\"arguments\":{}}]") == 0);
-        expect(strcmp(world.owners[0].answered, "") == 0);
-        /* Along with one of ours, which is told in words then. */
+        expect(strcmp(world.owners[0].answered,
+                      "{\"error\":\"Nothing here can carry out open.\"}") == 0);
         answer_to(1, "call call:get_time{}+call:open{}");
-        expect(strcmp(world.owners[1].calls, "[{\"name\":\"open\",\"arguments\":{}},"
-                                             "{\"name\":\"get_time\",\"arguments\":{}}]") == 0);
-        expect(strncmp(world.owners[1].answered, "It is ", 6) == 0);
+        expect(strcmp(world.owners[1].calls, "[{\"name\":\"open\",\"arguments\":{}}]") == 0);
+        expect(strncmp(world.owners[1].answered, "two: {\"time\":", 13) == 0);
+        expect(strcmp(world.owners[1].results, "not:Nothing here can carry out open.") == 0);
         scene_close();
 }
 
@@ -542,11 +554,256 @@ static void calls_of_others_are_told(void) {
 
         open_loaded("fake:", "");
         o = answer_to(0, "call call:open{name:<|\"|>web browser<|\"|>,n:2}");
-        expect(strcmp(o->story, "started call done") == 0);
+        expect(strcmp(o->story, "started call token done") == 0);
         expect(strcmp(o->calls,
                       "[{\"name\":\"open\",\"arguments\":{\"name\":\"web browser\",\"n\":2}}]") ==
                0);
-        expect(strcmp(o->answered, "") == 0 && o->outcome == OUTCOME_ANSWERED);
+        expect(strcmp(o->answered, "Nothing here can carry out open.") == 0);
+        expect(o->outcome == OUTCOME_ANSWERED);
+        scene_close();
+}
+
+/* One who provides tools, and what he was called for. */
+static struct {
+        struct provider *provider;
+        char story[1024]; /* names and arguments, with spaces between */
+        uint64_t id;      /* of the last call */
+        enum begun begun;
+        unsigned n;
+        bool responds; /* at once, with his name for it as the sentence */
+        bool cancels;  /* ... or has the turn cancelled, before the model says that it is done */
+} hand;
+
+static void respond(const char *text, const char *json, const char *error) {
+        struct result result = { .text = text, .error = error };
+        const char *fault;
+
+        result.value = json ? json_loads(json, 0, NULL) : NULL;
+        expect(toolbox_respond(scene.toolbox, hand.id, &result, &fault) == 0);
+        json_decref(result.value);
+}
+
+static void on_errand(uint64_t id, const struct errand *errand, void *userdata) {
+        char *arguments = json_dumps(errand->arguments, JSON_COMPACT | JSON_SORT_KEYS);
+
+        (void) userdata;
+        hand.id = id;
+        hand.begun = errand->begun;
+        hand.n++;
+        add_word(hand.story, sizeof(hand.story), errand->name, arguments, strlen(arguments));
+        free(arguments);
+        if (hand.responds)
+                respond(errand->name, NULL, NULL);
+        if (hand.cancels)
+                expect(turns_cancel(scene.turns, 0));
+}
+
+/* Provides raise, lock, and danger, which asks before. */
+static void provide(bool responds) {
+        json_t *tools = json_loads(
+                "[{\"name\":\"raise\",\"description\":\"Up.\",\"parameters\":{\"type\":\"object\"}}"
+                ","
+                "{\"name\":\"lock\",\"description\":\"\",\"parameters\":{\"type\":\"object\"}},"
+                "{\"name\":\"danger\",\"description\":\"\",\"parameters\":{\"type\":\"object\"},"
+                "\"confirm\":true}]",
+                0, NULL);
+        struct provider_config config = { .name = "hand", .tools = tools, .carry_out = on_errand };
+
+        memset(&hand, 0, sizeof(hand));
+        hand.responds = responds;
+        expect(toolbox_provide(scene.toolbox, &hand.provider, &config) == 0);
+        json_decref(tools);
+}
+
+static void wait_errand(unsigned n) {
+        while (hand.n < n)
+                if (sd_event_run(scene.loop, UINT64_MAX) < 0)
+                        break;
+}
+
+static void a_provided_call_is_carried_out(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "");
+        provide(true);
+        o = answer_to(0, "call call:raise{by:5}");
+        expect(strcmp(hand.story, "raise{\"by\":5}") == 0 && hand.begun == BEGUN_TYPED);
+        expect(strcmp(o->story, "started call token done") == 0);
+        expect(strcmp(o->answered, "raise") == 0 && strcmp(o->results, "done:raise") == 0);
+        expect(o->outcome == OUTCOME_ANSWERED);
+        /* What the model has said itself stays. */
+        expect(strcmp(answer_to(1, "first call:lock{}")->answered, "Well. lock") == 0);
+        scene_close();
+}
+
+/* The second one waits for what comes of the first. */
+static void several_calls_are_carried_out_in_their_order(void) {
+        struct owner *o = &world.owners[0];
+
+        open_loaded("fake:", "");
+        provide(false);
+        expect(ask_text(0, "call call:raise{}+call:nothing{}+call:lock{}") == 0);
+        wait_errand(1);
+        turn_loop();
+        expect(strcmp(hand.story, "raise{}") == 0 && !o->is_done);
+        respond("Raised.", NULL, NULL);
+        wait_errand(2);
+        expect(strcmp(hand.story, "raise{} lock{}") == 0 && !o->is_done);
+        respond(NULL, NULL, "The lock is broken.");
+        (void) wait_done(0);
+        expect(strcmp(o->answered,
+                      "Raised. Nothing here can carry out nothing. The lock is broken.") == 0);
+        expect(strcmp(o->results, "done:Raised. not:Nothing here can carry out nothing. "
+                                  "not:The lock is broken.") == 0);
+        expect(o->outcome == OUTCOME_ANSWERED);
+        scene_close();
+}
+
+static void a_provider_that_goes_is_told(void) {
+        struct owner *o = &world.owners[0];
+
+        open_loaded("fake:", "");
+        provide(false);
+        expect(ask_text(0, "call call:raise{}+call:lock{}") == 0);
+        wait_errand(1);
+        provider_free(hand.provider);
+        (void) wait_done(0);
+        expect(strcmp(o->answered, "hand did not answer. Nothing here can carry out lock.") == 0);
+        expect(o->outcome == OUTCOME_ANSWERED && hand.n == 1);
+        scene_close();
+}
+
+/* Nor does anything follow the call that was under way. */
+static void a_turn_whose_call_hangs_can_be_cancelled(void) {
+        static const char *const models[] = { "fake:", "fake:tools" };
+
+        for (unsigned i = 0; i < 2; i++) {
+                open_loaded(models[i], "");
+                provide(false);
+                expect(ask_text(0, "call call:raise{}+call:lock{}") == 0);
+                expect(ask_text(1, "say fine") == 0);
+                wait_errand(1);
+                turn_loop();
+                expect(!world.owners[0].is_done && turns_cancel(scene.turns, 0));
+                expect(!world.owners[0].is_done);
+                expect(wait_done(0)->outcome == OUTCOME_CANCELLED);
+                expect(strcmp(wait_done(1)->answered, "fine") == 0 && hand.n == 1);
+                scene_close();
+        }
+}
+
+static void a_turn_can_be_cancelled_by_who_is_called(void) {
+        static const char *const models[] = { "fake:", "fake:tools", "fake:transcript" };
+
+        for (unsigned i = 0; i < 3; i++) {
+                open_loaded(models[i], "");
+                provide(false);
+                hand.cancels = true;
+                expect(ask_text(0, "call call:raise{}+call:lock{}") == 0);
+                expect(wait_done(0)->outcome == OUTCOME_CANCELLED && hand.n == 1);
+                expect(strcmp(world.owners[0].answered, "") == 0);
+                scene_close();
+        }
+}
+
+/* Only to be seen by a sanitizer: the call comes back to nobody. */
+static void the_end_does_not_wait_for_a_call(void) {
+        open_loaded("fake:tools", "");
+        provide(false);
+        expect(ask_text(0, "call call:raise{}") == 0);
+        wait_errand(1);
+        scene_close();
+        expect(world.owners[0].outcome == OUTCOME_CANCELLED);
+}
+
+/* A free model is told of what there is, and of what came of it, and goes on. */
+static void a_free_model_uses_what_is_provided(void) {
+        struct owner *o;
+
+        open_loaded("fake:tools", "");
+        provide(true);
+        expect(strstr(
+                answer_to(0, "context")->answered,
+                "[tool]get_date[/tool][tool]danger[/tool][tool]lock[/tool][tool]raise[/tool]"));
+        o = answer_to(1, "call call:raise{by:5}");
+        expect(strcmp(o->answered, "{\"text\":\"raise\"}") == 0);
+        expect(strcmp(o->results, "done:raise") == 0 &&
+               strcmp(o->story, "started call token done") == 0);
+        provider_free(hand.provider);
+        expect(strstr(answer_to(2, "context")->answered, "[tool]get_date[/tool][turn]"));
+        scene_close();
+}
+
+static void what_a_model_can_not_read_is_given_as_text(void) {
+        static const struct {
+                const char *json, *answered;
+        } rows[] = {
+                { "{\"percent\":40}", "{\"percent\":40}" },
+                { "{\"not a word\":1}", "{\"value\":\"{\\\"not a word\\\":1}\"}" },
+                { "{\"a\":\"<|\\\"|>\"}", "{\"value\":\"{\\\"a\\\":\\\"<|\\\\\\\"|>\\\"}\"}" },
+        };
+
+        open_loaded("fake:tools", "");
+        provide(false);
+        for (unsigned i = 0; i < 3; i++) {
+                expect(ask_text(i, "call call:raise{}") == 0);
+                wait_errand(i + 1);
+                respond("Raised.", rows[i].json, NULL);
+                expect(strcmp(wait_done(i)->answered, rows[i].answered) == 0);
+        }
+        scene_close();
+}
+
+/* It gives no end: four results it gets, and what it calls after that is done, and told in words. */
+static void a_model_that_insists_is_stopped(void) {
+        open_loaded("fake:tools", "");
+        provide(true);
+        answer_to(0, "insist call:raise{}");
+        expect(strcmp(world.owners[0].answered, "raise raise raise raise raise") == 0);
+        expect(hand.n == 5 && world.owners[0].outcome == OUTCOME_ANSWERED);
+        scene_close();
+}
+
+/* What somebody provides is his, even if we could do it, too. */
+static void a_provider_comes_before_us(void) {
+        json_t *tools = json_loads("[{\"name\":\"get_time\",\"description\":\"\",\"parameters\":"
+                                   "{\"type\":\"object\"}}]",
+                                   0, NULL);
+        struct provider_config config = { .name = "clock", .tools = tools, .carry_out = on_errand };
+
+        open_loaded("fake:tools", "");
+        memset(&hand, 0, sizeof(hand));
+        hand.responds = true;
+        expect(toolbox_provide(scene.toolbox, &hand.provider, &config) == 0);
+        json_decref(tools);
+        expect(strcmp(answer_to(0, "call call:get_time{}")->answered, "{\"text\":\"get_time\"}") ==
+               0);
+        scene_close();
+}
+
+static void what_asks_before_is_not_begun_by_anybody(void) {
+        open_loaded("fake:transcript", "");
+        provide(true);
+        fake_call("call:danger{}");
+        set_mode(MODE_OPEN);
+        say("two words");
+        wait_story(&world.uncalled, "done");
+        expect(strcmp(world.uncalled.answered,
+                      "Say the wake phrase before that, or press the key.") == 0);
+        expect(hand.n == 0);
+        set_mode(MODE_WAKE);
+        say("hey gemma danger");
+        wait_story(&world.uncalled, "done");
+        expect(strcmp(world.uncalled.answered, "danger") == 0 && hand.begun == BEGUN_PHRASE);
+        scene_close();
+
+        open_loaded("fake:transcript", "");
+        provide(true);
+        fake_call("call:danger{}");
+        expect(ask_live(2, false) == 0);
+        speak_live(FAKE_VOICE, 40);
+        speak_live(FAKE_ROOM, 25);
+        expect(strcmp(wait_done(2)->answered, "danger") == 0 && hand.begun == BEGUN_PRESSED);
         scene_close();
 }
 
@@ -1359,11 +1616,24 @@ int main(void) {
         rule("what most hearings of a command say counts", what_most_hearings_say_counts);
         rule("our tools are answered to the model", our_tools_are_answered_to_the_model);
         rule("a model that thinks goes on thinking", a_model_that_thinks_goes_on_thinking);
-        rule("other calls are for the client", other_calls_are_for_the_client);
+        rule("other calls are told", other_calls_are_told);
         rule("calls come to an end", calls_come_to_an_end);
         rule("neither our model nor a user who says so is told of tools", who_is_not_told_of_tools);
         rule("what is not for us is heard as nothing", what_is_not_for_us_is_heard_as_nothing);
         rule("calls of others are told", calls_of_others_are_told);
+        rule("a provided call is carried out", a_provided_call_is_carried_out);
+        rule("several calls are carried out in their order",
+             several_calls_are_carried_out_in_their_order);
+        rule("a provider that goes is told", a_provider_that_goes_is_told);
+        rule("a turn whose call hangs can be cancelled", a_turn_whose_call_hangs_can_be_cancelled);
+        rule("a turn can be cancelled by who is called", a_turn_can_be_cancelled_by_who_is_called);
+        rule("the end does not wait for a call", the_end_does_not_wait_for_a_call);
+        rule("a free model uses what is provided", a_free_model_uses_what_is_provided);
+        rule("what a model can not read is given as text",
+             what_a_model_can_not_read_is_given_as_text);
+        rule("a model that insists is stopped", a_model_that_insists_is_stopped);
+        rule("a provider comes before us", a_provider_comes_before_us);
+        rule("what asks before is not begun by anybody", what_asks_before_is_not_begun_by_anybody);
         rule("bad calls fail", bad_calls_fail);
         rule("failures of the model are told", failures_of_the_model_are_told);
         rule("a text longer than the context is refused",
