@@ -33,6 +33,8 @@ static const struct refusal {
           NULL },
         { OURS "NoMicrophone", CTL_EXIT_FAILED,  "no sound from the microphone",         "reason" },
         { OURS "NoSuchTurn", CTL_EXIT_FAILED,    "no such turn",                         NULL },
+        { OURS "NoSuchTool", CTL_EXIT_FAILED,    "nobody provides this; see gemmactl tools", "name" },
+        { OURS "ToolFailed", CTL_EXIT_FAILED,    "it was not done",                      "reason" },
         { OURS "TurnFailed", CTL_EXIT_FAILED,    "the daemon could not do it",           "reason" },
         { VARLINK "InvalidParameter", CTL_EXIT_FAILED,
           "the daemon does not take this value (or is of another version)", "parameter" },

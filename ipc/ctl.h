@@ -58,6 +58,8 @@ enum ctl_exit ctl_show(const struct ctl *c);
 enum ctl_exit ctl_forget(const struct ctl *c);
 enum ctl_exit ctl_cancel(const struct ctl *c);
 enum ctl_exit ctl_trace(const struct ctl *c);
+enum ctl_exit ctl_tools(const struct ctl *c);
+enum ctl_exit ctl_do(const struct ctl *c); /* "call", a name that is taken below */
 
 /* What the commands share.  Each says on standard error what went wrong. */
 

@@ -43,6 +43,8 @@ static const struct command {
         { "cancel", "cancel [ID]", "end the running turn, or this one", "", 1, ctl_cancel },
         { "trace", "trace [ID]", "where the time of the last turn went, or of this one",
           "", 1, ctl_trace },
+        { "tools", "tools", "what can be called, and who carries it out", "", 0, ctl_tools },
+        { "call", "call NAME [KEY=VALUE...]", "have one of them carried out", "", INT_MAX, ctl_do },
         { "mute", "mute", "close the microphone and keep it closed", "", 0, ctl_mute },
         { "unmute", "unmute", "let the microphone be opened again", "", 0, ctl_unmute },
         { "mode", "mode [push|open|wake]", "what the microphone waits for, or from now on", "", 1,
@@ -96,8 +98,8 @@ static void print_help(void) {
         (void) puts("\nBehind -- nothing is an option: gemmactl ask -- what is -5 plus 3");
 }
 
-static int read_number(
-        const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *ret) {
+static int
+read_number(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *ret) {
         if (parse_u64(text, ret) >= 0 && *ret >= least && *ret <= most)
                 return 0;
         print_error("%s: '%s' is not a number from %ju to %ju", option, text, (uintmax_t) least,
