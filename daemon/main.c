@@ -18,6 +18,8 @@
 #include "daemon/daemon.h"
 #include "daemon/paths.h"
 #include "daemon/sandbox.h"
+#include "model/engine.h"
+#include "model/gguf.h"
 
 static const char usage[] =
         "Usage: gemmad [OPTION]...\n"
@@ -28,6 +30,7 @@ static const char usage[] =
         "  --model FILE       the model, in GGUF; without it the one that is built in\n"
         "  --projector FILE   what makes it hear, when that is a file of its own\n"
         "  --threads N        threads for the model, 0: one per core\n"
+        "  --check            see whether --model and --projector can be loaded, and end\n"
         "  --show-config      print the configuration in effect and end\n"
         "  -v, --verbose      log more, also what was said\n"
         "  --version          print the version and end\n"
@@ -44,6 +47,7 @@ enum choice {
         CHOICE_MODEL,
         CHOICE_PROJECTOR,
         CHOICE_THREADS,
+        CHOICE_CHECK,
         CHOICE_SHOW_CONFIG,
         CHOICE_VERSION,
         CHOICE_HELP,
@@ -58,7 +62,7 @@ struct arguments {
         const char *config_file;
         struct setting settings[8];
         unsigned n_settings;
-        bool is_verbose, shows_config, shows_version, shows_help;
+        bool is_verbose, checks, shows_config, shows_version, shows_help;
 };
 
 /* The last of several wins, as in the files. */
@@ -93,6 +97,9 @@ static bool read_option(struct arguments *a, int choice) {
         case CHOICE_THREADS:
                 add_setting(a, "Model", "Threads");
                 return true;
+        case CHOICE_CHECK:
+                a->checks = true;
+                return true;
         case CHOICE_SHOW_CONFIG:
                 a->shows_config = true;
                 return true;
@@ -126,6 +133,7 @@ static int read_arguments(struct arguments *a, int argc, char **argv) {
                 { "model", required_argument, NULL, CHOICE_MODEL },
                 { "projector", required_argument, NULL, CHOICE_PROJECTOR },
                 { "threads", required_argument, NULL, CHOICE_THREADS },
+                { "check", no_argument, NULL, CHOICE_CHECK },
                 { "show-config", no_argument, NULL, CHOICE_SHOW_CONFIG },
                 { "verbose", no_argument, NULL, CHOICE_VERBOSE },
                 { "version", no_argument, NULL, CHOICE_VERSION },
@@ -262,6 +270,49 @@ static int new_config(struct config **ret, void *userdata, struct why *why) {
         return 0;
 }
 
+static const char *setting_of(const struct arguments *a, const char *key) {
+        for (unsigned i = 0; i < a->n_settings; i++)
+                if (strcmp(a->settings[i].key, key) == 0 &&
+                    strcmp(a->settings[i].section, "Model") == 0)
+                        return a->settings[i].value;
+        return NULL;
+}
+
+/* A model as a whole; a projector without one only as the file that it is. */
+static int check_files(const struct arguments *a, struct why *why) {
+        struct engine_config config = {
+                .model_path = setting_of(a, "Path"),
+                .projector_path = setting_of(a, "Projector"),
+                .n_threads = 1,
+        };
+        struct engine *engine;
+        struct gguf *file;
+        int r;
+
+        if (!config.model_path && config.projector_path) {
+                r = gguf_open(&file, config.projector_path, why);
+                if (r >= 0)
+                        (void) gguf_close(file);
+                return r;
+        }
+        r = engine_open(&engine, &config, why);
+        if (r >= 0)
+                (void) engine_close(engine);
+        return r;
+}
+
+static int check(const struct arguments *a) {
+        struct why why = {};
+        int r;
+
+        if (sandbox_enter(&why) < 0)
+                log_warning("%s", why.text);
+        r = check_files(a, &why);
+        if (r < 0)
+                log_error("%s", why.text);
+        return r;
+}
+
 static int run(struct arguments *a) {
         _cleanup_(config_freep) struct config *config = NULL;
         struct daemon_setup setup = {
@@ -323,5 +374,7 @@ int main(int argc, char **argv) {
         }
 
         log_open(a.is_verbose ? LOG_DEBUG : LOG_INFO);
+        if (a.checks)
+                return check(&a) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         return run(&a) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

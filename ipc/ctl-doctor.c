@@ -100,6 +100,9 @@ static void check_model(struct doctor *d, json_t *status) {
         else if (!json_is_true(json_object_get(status, "hears")))
                 say_ill(d, "the model can not hear",
                         "set Projector= in [Model] of gemmad.conf, or another model in Path=");
+        else if (strcmp(field_string(status, "model"), "gemmad pocket") == 0)
+                say(d, "ok", "the model hears: the small built-in one, which knows commands only",
+                    "gemmactl model pull gemma-4-12b-q4_0 fetches one that converses");
         else
                 say_well(d, "the model hears");
 }

@@ -53,6 +53,8 @@ static const struct command {
         { "meter", "meter", "how loud it is at the microphone", "", 0, ctl_meter },
         { "doctor", "doctor", "what keeps the assistant from hearing, and what helps", "", 0,
           ctl_doctor },
+        { "model", "model [VERB [NAME]]", "larger models: list, pull, verify, use, remove", "", 2,
+          ctl_model },
         /* clang-format on */
 };
 

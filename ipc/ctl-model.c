@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "ipc/catalogue.h"
+#include "ipc/ctl-print.h"
+#include "ipc/ctl.h"
+#include "ipc/fetch.h"
+
+/* gemmactl model: fetches the files of a model, keeps them in a folder of the model's name with a
+ * manifest, and tells the daemon to use them. */
+
+#define HUB            "https://huggingface.co"
+#define MANIFEST       "manifest.json"
+#define PROGRESS_NS    UINT64_C(200000000)
+#define URL_SIZE       1024
+#define MAX_MODEL_NAME 100
+
+extern char **environ;
+
+/* ---- where things are ---- */
+
+static bool models_folder(char *ret, size_t size) {
+        const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+        int n;
+
+        if (data && data[0] == '/')
+                n = snprintf(ret, size, "%s/gemmad/models", data);
+        else
+                n = snprintf(ret, size, "%s/.local/share/gemmad/models", home ? home : "");
+        return n > 0 && (size_t) n < size;
+}
+
+/* A name becomes a folder: letters, digits, '.', '_' and '-', and none that begins with a dot. */
+static bool is_name(const char *name) {
+        size_t n =
+                strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+        return n > 0 && n <= MAX_MODEL_NAME && !name[n] && name[0] != '.';
+}
+
+/* FOLDER/NAME, or FOLDER/NAME/FILE. */
+static int model_path(char ret[static PATH_MAX], const char *name, const char *file) {
+        char folder[PATH_MAX];
+        int n = -1;
+
+        if (models_folder(folder, sizeof(folder)))
+                n = snprintf(ret, PATH_MAX, "%s/%s%s%s", folder, name, file ? "/" : "",
+                             file ? file : "");
+        if (n > 0 && n < PATH_MAX)
+                return 0;
+        print_error("the path of the models' folder is too long");
+        return -ENAMETOOLONG;
+}
+
+static json_t *read_manifest(const char *name) {
+        char path[PATH_MAX];
+
+        if (!is_name(name) || model_path(path, name, MANIFEST) < 0)
+                return NULL;
+        return json_load_file(path, 0, NULL);
+}
+
+static int write_manifest(const char *name, json_t *manifest) {
+        char path[PATH_MAX], fresh[PATH_MAX];
+
+        if (model_path(path, name, MANIFEST) < 0 || model_path(fresh, name, MANIFEST ".new") < 0)
+                return -ENAMETOOLONG;
+        if (json_dump_file(manifest, fresh, JSON_INDENT(2)) < 0 || rename(fresh, path) < 0) {
+                print_error("%s: %s", path, strerror(errno));
+                return -EIO;
+        }
+        return 0;
+}
+
+/* ---- progress ---- */
+
+struct pull {
+        const struct ctl *c;
+        const char *file;
+        const char *role; /* of the file: "--model" or "--projector" */
+        uint64_t told_ns, began_ns, began_at;
+        bool is_shown;
+};
+
+static void show_bar(struct pull *p, uint64_t done, uint64_t total, bool is_hashing, uint64_t now) {
+        double seconds = (double) (now - p->began_ns) / 1e9 + 1e-9;
+        double rate = (double) (done - p->began_at) / seconds;
+        double left = total > done && rate > 0 ? (double) (total - done) / rate : 0;
+
+        (void) fprintf(stderr, "\r\033[K%s: %s%5.1f %%  %.2f of %.2f GB", p->file,
+                       is_hashing ? "checking " : "",
+                       total ? 100.0 * (double) done / (double) total : 0.0, (double) done / 1e9,
+                       (double) total / 1e9);
+        if (!is_hashing)
+                (void) fprintf(stderr, "  %.1f MB/s, %.0f:%02.0f left", rate / 1e6,
+                               (double) (uint64_t) (left / 60), (double) ((uint64_t) left % 60));
+        p->is_shown = true;
+}
+
+static void on_progress(uint64_t done, uint64_t total, bool is_hashing, void *userdata) {
+        struct pull *p = userdata;
+        uint64_t now = clock_now_ns();
+
+        if (p->began_ns == 0) {
+                p->began_ns = now;
+                p->began_at = done;
+        }
+        if (now - p->told_ns < PROGRESS_NS)
+                return;
+        p->told_ns = now;
+        if (p->c->as_json) {
+                json_t *line = json_pack("{s:s, s:s, s:I, s:I}", "file", p->file, "step",
+                                         is_hashing ? "checking" : "fetching", "done",
+                                         (json_int_t) done, "total", (json_int_t) total);
+
+                print_json(p->c, line);
+                (void) fflush(stdout);
+                json_decref(line);
+        } else if (isatty(STDERR_FILENO))
+                show_bar(p, done, total, is_hashing, now);
+}
+
+static void end_progress(const struct pull *p) {
+        if (p->is_shown)
+                (void) fputs("\r\033[K", stderr);
+}
+
+/* ---- a file may be what it says ---- */
+
+/* gemmad knows: the same code reads it there, confined, that will run it. */
+static int run_gemmad(const char *const *arguments, char *output, size_t size) {
+        _cleanup_(closep) int from = -1;
+        posix_spawn_file_actions_t actions;
+        int pipe_fds[2], status = -1;
+        ssize_t n, used = 0;
+        pid_t pid;
+        int r;
+
+        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return -errno;
+        from = pipe_fds[0];
+        (void) posix_spawn_file_actions_init(&actions);
+        (void) posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDERR_FILENO);
+        r = posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *) (uintptr_t) arguments,
+                         environ);
+        (void) posix_spawn_file_actions_destroy(&actions);
+        (void) close(pipe_fds[1]);
+        if (r != 0)
+                return -r;
+        while ((n = read(from, output + used, size - 1 - (size_t) used)) > 0)
+                used += n;
+        output[used] = '\0';
+        output[strcspn(output, "\n")] = '\0';
+        if (waitpid(pid, &status, 0) < 0)
+                return -errno;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -EPIPE;
+}
+
+static const char *gemmad_program(void) {
+        const char *chosen = getenv("GEMMAD");
+
+        return chosen && chosen[0] ? chosen : GEMMAD_PROGRAM;
+}
+
+static int check_file(const char *path, void *userdata, struct why *why) {
+        const struct pull *p = userdata;
+        const char *arguments[] = { gemmad_program(), "--check", p->role, path, NULL };
+        char output[512];
+        int r;
+
+        r = run_gemmad(arguments, output, sizeof(output));
+        if (r < 0)
+                return because(why, r, "%s can not be run: %s", arguments[0], strerror(-r));
+        return r == 0 ? 0 : because(why, -EBADMSG, "%s", output);
+}
+
+/* ---- pull ---- */
+
+static const char *hub(void) {
+        const char *chosen = getenv("HF_ENDPOINT");
+
+        return chosen && chosen[0] ? chosen : HUB;
+}
+
+static enum ctl_exit failed(int r, const struct why *why) {
+        print_error("%s", why->text);
+        return r == -EBUSY ? CTL_EXIT_BUSY : r == -EPROTO ? CTL_EXIT_UNREACHABLE : CTL_EXIT_FAILED;
+}
+
+/* Fetches one file into the model's folder, unless the manifest says that it is there. */
+static enum ctl_exit pull_file(const struct ctl *c,
+                               const char *name,
+                               const char *url,
+                               const struct catalogue_file *file,
+                               unsigned index,
+                               json_t *files) {
+        struct pull p = { c, file->name, index == 0 ? "--model" : "--projector", 0, 0, 0, false };
+        const char *token = getenv("HF_TOKEN");
+        char path[PATH_MAX], sha256[FETCH_SHA256_SIZE];
+        struct fetch_job job = { .url = url,
+                                 .path = path,
+                                 .size = file->size,
+                                 .sha256 = file->sha256,
+                                 .progress = on_progress,
+                                 .check = check_file,
+                                 .userdata = &p };
+        struct why why = {};
+        struct stat st;
+        int r;
+
+        if (model_path(path, name, file->name) < 0)
+                return CTL_EXIT_FAILED;
+        if (json_object_get(files, file->name) && access(path, R_OK) == 0)
+                return CTL_EXIT_OK;
+        if (token && token[0] && strncmp(url, hub(), strlen(hub())) == 0)
+                job.token = token;
+        r = fetch_file(&job, sha256, &why);
+        end_progress(&p);
+        if (r < 0)
+                return failed(r, &why);
+        if (stat(path, &st) < 0)
+                st.st_size = 0;
+        (void) json_object_set_new(files, file->name,
+                                   json_pack("{s:s, s:I, s:s, s:s}", "sha256", sha256, "size",
+                                             (json_int_t) st.st_size, "url", url, "role",
+                                             p.role + 2));
+        return CTL_EXIT_OK;
+}
+
+static int make_folder(const char *name) {
+        char path[PATH_MAX];
+
+        if (model_path(path, name, NULL) < 0)
+                return -ENAMETOOLONG;
+        if (g_mkdir_with_parents(path, 0700) == 0)
+                return 0;
+        print_error("%s: %s", path, strerror(errno));
+        return -errno;
+}
+
+static enum ctl_exit pull_files(const struct ctl *c,
+                                const char *name,
+                                const char *prefix,
+                                const struct catalogue_file *files,
+                                unsigned n_files) {
+        json_auto_t *manifest = read_manifest(name);
+        enum ctl_exit e = CTL_EXIT_OK;
+        json_t *got;
+
+        if (make_folder(name) < 0)
+                return CTL_EXIT_FAILED;
+        if (!manifest)
+                manifest = json_pack("{s:s, s:{}}", "name", name, "files");
+        got = json_object_get(manifest, "files");
+        for (unsigned i = 0; i < n_files && files[i].name && e == CTL_EXIT_OK; i++) {
+                char url[URL_SIZE];
+
+                if (snprintf(url, sizeof(url), "%s%s", prefix, files[i].name) >=
+                    (int) sizeof(url)) {
+                        print_error("the address is too long");
+                        return CTL_EXIT_USAGE;
+                }
+                e = pull_file(c, name, url, &files[i], i, got);
+                if (e == CTL_EXIT_OK && write_manifest(name, manifest) < 0)
+                        e = CTL_EXIT_FAILED;
+        }
+        if (e == CTL_EXIT_OK && !c->as_json)
+                (void) printf("%s is here; to use it: gemmactl model use %s\n", name, name);
+        return e;
+}
+
+static double memory_gb(void) {
+        return (double) sysconf(_SC_PHYS_PAGES) * (double) sysconf(_SC_PAGESIZE) / 1e9;
+}
+
+static const char *verdict(const struct catalogue_model *m) {
+        return memory_gb() * 1e9 >= 1.15 * (double) m->memory ? "fits"
+               : memory_gb() * 1e9 >= (double) m->memory      ? "fits barely"
+                                                              : "does not fit";
+}
+
+static enum ctl_exit pull_known(const struct ctl *c, const struct catalogue_model *m) {
+        char prefix[URL_SIZE];
+
+        if (!c->as_json)
+                (void) printf("this machine has %.1f GB of memory, %s needs %.1f: %s\n"
+                              "the licence is told at %s/%s\n",
+                              memory_gb(), m->name, (double) m->memory / 1e9, verdict(m), HUB,
+                              m->repository);
+        (void) fflush(stdout);
+        (void) snprintf(prefix, sizeof(prefix), "%s/%s/resolve/main/", hub(), m->repository);
+        return pull_files(c, m->name, prefix, m->files, CATALOGUE_MAX_FILES);
+}
+
+/* Any address: the file's name without .gguf is the model's. */
+static enum ctl_exit pull_url(const struct ctl *c, const char *url) {
+        const char *slash = strrchr(url, '/');
+        char prefix[URL_SIZE], file[NAME_MAX + 1], name[NAME_MAX + 1];
+        struct catalogue_file files[1];
+        size_t size;
+
+        (void) snprintf(file, sizeof(file), "%.*s", (int) strcspn(slash + 1, "?#"), slash + 1);
+        size = strlen(file);
+        if (size <= 5 || strcmp(file + size - 5, ".gguf") != 0 || !is_name(file)) {
+                print_error("%s: not the address of a .gguf file", url);
+                return CTL_EXIT_USAGE;
+        }
+        (void) snprintf(name, sizeof(name), "%.*s", (int) (size - 5), file);
+        (void) snprintf(prefix, sizeof(prefix), "%.*s", (int) (slash + 1 - url), url);
+        files[0] = (struct catalogue_file){ .name = file };
+        return pull_files(c, name, prefix, files, 1);
+}
+
+static enum ctl_exit unknown_model(const char *name) {
+        print_error("no model '%s'; gemmactl model list tells what there is", name);
+        return CTL_EXIT_USAGE;
+}
+
+static enum ctl_exit model_pull(const struct ctl *c, const char *name) {
+        const struct catalogue_model *m = catalogue_find(name);
+
+        if (m)
+                return pull_known(c, m);
+        if (strstr(name, "://") && strlen(name) < URL_SIZE)
+                return pull_url(c, name);
+        return unknown_model(name);
+}
+
+/* ---- list ---- */
+
+static void list_row(const struct ctl *c,
+                     const char *name,
+                     const char *what,
+                     const char *suits,
+                     double gb,
+                     bool is_here) {
+        if (c->as_json) {
+                json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:b}", "name", name, "what", what,
+                                        "suits", suits, "gigabytes", gb, "here", (int) is_here);
+
+                print_json(c, row);
+                json_decref(row);
+                return;
+        }
+        (void) printf("%-22s %5.1f GB  %-4s  %s%s%s\n", name, gb, is_here ? "here" : "", what,
+                      suits[0] ? "; " : "", suits);
+}
+
+static double size_of(json_t *manifest) {
+        double bytes = 0;
+        const char *key;
+        json_t *file;
+
+        json_object_foreach(json_object_get(manifest, "files"), key, file) bytes +=
+                (double) field_int(file, "size");
+        return bytes / 1e9;
+}
+
+static void list_others(const struct ctl *c) {
+        char folder[PATH_MAX];
+        struct dirent *entry;
+        DIR *d;
+
+        d = models_folder(folder, sizeof(folder)) ? opendir(folder) : NULL;
+        while (d && (entry = readdir(d))) {
+                json_t *manifest = read_manifest(entry->d_name);
+
+                if (manifest && !catalogue_find(entry->d_name))
+                        list_row(c, entry->d_name, "fetched by its address", "", size_of(manifest),
+                                 true);
+                json_decref(manifest);
+        }
+        if (d)
+                (void) closedir(d);
+}
+
+static enum ctl_exit model_list(const struct ctl *c) {
+        for (size_t i = 0; i < catalogue_size; i++) {
+                const struct catalogue_model *m = &catalogue[i];
+                json_t *manifest = read_manifest(m->name);
+                double gb = (double) (m->files[0].size + m->files[1].size) / 1e9;
+
+                list_row(c, m->name, m->what, m->suits,
+                         m->files[0].size ? gb : (double) m->memory / 1e9, manifest != NULL);
+                json_decref(manifest);
+        }
+        list_others(c);
+        return CTL_EXIT_OK;
+}
+
+/* ---- verify, use, remove ---- */
+
+static enum ctl_exit
+verify_file(const struct ctl *c, const char *name, const char *file, json_t *is) {
+        struct pull p = { c, file, NULL, 0, 0, 0, false };
+        char path[PATH_MAX], sha256[FETCH_SHA256_SIZE];
+        struct why why = {};
+        int r;
+
+        if (model_path(path, name, file) < 0)
+                return CTL_EXIT_FAILED;
+        r = fetch_sha256(path, on_progress, &p, sha256, &why);
+        end_progress(&p);
+        if (r < 0)
+                return failed(r, &why);
+        if (strcmp(sha256, field_string(is, "sha256")) != 0) {
+                print_error("%s has changed: its sha256 is %s and was %s; remove it and pull again",
+                            path, sha256, field_string(is, "sha256"));
+                return CTL_EXIT_BAD_INPUT;
+        }
+        if (!c->as_json)
+                (void) printf("%s is as it was fetched\n", file);
+        return CTL_EXIT_OK;
+}
+
+static enum ctl_exit model_verify(const struct ctl *c, const char *name) {
+        json_auto_t *manifest = read_manifest(name);
+        enum ctl_exit e = CTL_EXIT_OK;
+        const char *file;
+        json_t *is;
+
+        if (!manifest)
+                return unknown_model(name);
+        json_object_foreach(json_object_get(manifest, "files"), file, is) if (e == CTL_EXIT_OK) e =
+                verify_file(c, name, file, is);
+        return e;
+}
+
+/* The path of the file with this role, "" when there is none. */
+static int path_of(json_t *manifest, const char *role, char ret[static PATH_MAX]) {
+        const char *file;
+        json_t *is;
+
+        ret[0] = '\0';
+        json_object_foreach(json_object_get(manifest, "files"), file,
+                            is) if (strcmp(field_string(is, "role"), role) ==
+                                    0) return model_path(ret, field_string(manifest, "name"), file);
+        return 0;
+}
+
+static bool config_path(char ret[static PATH_MAX]) {
+        const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+        int n;
+
+        if (base && base[0] == '/')
+                n = snprintf(ret, PATH_MAX, "%s/gemmad/gemmad.conf", base);
+        else
+                n = snprintf(ret, PATH_MAX, "%s/.config/gemmad/gemmad.conf", home ? home : "");
+        return n > 0 && n < PATH_MAX;
+}
+
+/* Sets the two keys and leaves all else in the file as it is, comments included. */
+static int write_config(const char *model, const char *projector) {
+        g_autoptr(GKeyFile) file = g_key_file_new();
+        g_autoptr(GError) error = NULL;
+        char path[PATH_MAX];
+        g_autofree char *folder = NULL;
+
+        if (!config_path(path))
+                return -ENAMETOOLONG;
+        folder = g_path_get_dirname(path);
+        if (!g_key_file_load_from_file(file, path, G_KEY_FILE_KEEP_COMMENTS, &error) &&
+            !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
+                print_error("%s: %s", path, error->message);
+                return -EBADMSG;
+        }
+        g_clear_error(&error);
+        g_key_file_set_string(file, "Model", "Path", model);
+        if (projector[0])
+                g_key_file_set_string(file, "Model", "Projector", projector);
+        else
+                (void) g_key_file_remove_key(file, "Model", "Projector", NULL);
+        if (g_mkdir_with_parents(folder, 0700) == 0 && g_key_file_save_to_file(file, path, &error))
+                return 0;
+        print_error("%s: %s", path, error ? error->message : strerror(errno));
+        return -EIO;
+}
+
+static bool is_running(const struct ctl *c) {
+        struct client *client = NULL;
+        struct why why = {};
+
+        if (client_connect(&client, c->socket, &why) < 0)
+                return false;
+        (void) client_free(client);
+        return true;
+}
+
+static enum ctl_exit model_use(const struct ctl *c, const char *name) {
+        json_auto_t *manifest = NULL;
+        char model[PATH_MAX] = "", projector[PATH_MAX] = "", output[512];
+        const char *arguments[] = { gemmad_program(), "--check", "--model", model,
+                                    "--projector",    projector, NULL };
+        int r = 0;
+
+        if (strcmp(name, "pocket") != 0) {
+                manifest = read_manifest(name);
+                if (!manifest)
+                        return unknown_model(name);
+                if (path_of(manifest, "model", model) < 0 ||
+                    path_of(manifest, "projector", projector) < 0)
+                        return CTL_EXIT_FAILED;
+                if (!projector[0])
+                        arguments[4] = NULL;
+                r = run_gemmad(arguments, output, sizeof(output));
+        }
+        if (r != 0) {
+                print_error("%s", r < 0 ? strerror(-r) : output);
+                return CTL_EXIT_BAD_INPUT;
+        }
+        if (write_config(model, projector) < 0)
+                return CTL_EXIT_FAILED;
+        if (!c->as_json)
+                (void) printf("%s is configured%s\n", name,
+                              is_running(c) ? "; systemctl --user restart gemmad begins with it"
+                                            : "");
+        return CTL_EXIT_OK;
+}
+
+static enum ctl_exit remove_files(const char *name, json_t *manifest) {
+        const char *file;
+        char path[PATH_MAX];
+        json_t *is;
+
+        json_object_foreach(json_object_get(manifest, "files"), file,
+                            is) if (model_path(path, name, file) < 0 ||
+                                    (unlink(path) < 0 && errno != ENOENT)) {
+                print_error("%s: %s", path, strerror(errno));
+                return CTL_EXIT_FAILED;
+        }
+        if (model_path(path, name, MANIFEST) == 0)
+                (void) unlink(path);
+        if (model_path(path, name, NULL) == 0 && rmdir(path) < 0 && errno != ENOTEMPTY)
+                print_error("%s: %s", path, strerror(errno));
+        return CTL_EXIT_OK;
+}
+
+/* Not the one that is configured: the daemon would not start again. */
+static enum ctl_exit model_remove(const struct ctl *c, const char *name) {
+        json_auto_t *manifest = read_manifest(name);
+        g_autoptr(GKeyFile) config = g_key_file_new();
+        g_autofree char *used = NULL;
+        char path[PATH_MAX], model[PATH_MAX];
+
+        (void) c;
+        if (!manifest)
+                return unknown_model(name);
+        if (config_path(path) && g_key_file_load_from_file(config, path, 0, NULL))
+                used = g_key_file_get_string(config, "Model", "Path", NULL);
+        if (path_of(manifest, "model", model) == 0 && used && strcmp(used, model) == 0) {
+                print_error("%s is in use; gemmactl model use pocket first", name);
+                return CTL_EXIT_FAILED;
+        }
+        return remove_files(name, manifest);
+}
+
+enum ctl_exit ctl_model(const struct ctl *c) {
+        static const struct {
+                const char *name;
+                enum ctl_exit (*run)(const struct ctl *c, const char *model);
+        } verbs[] = {
+                { "pull", model_pull },
+                { "verify", model_verify },
+                { "use", model_use },
+                { "remove", model_remove },
+        };
+        const char *verb = c->n_arguments > 0 ? c->arguments[0] : "list";
+
+        if (strcmp(verb, "list") == 0 && c->n_arguments <= 1)
+                return model_list(c);
+        for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+                if (strcmp(verb, verbs[i].name) == 0 && c->n_arguments == 2)
+                        return verbs[i].run(c, c->arguments[1]);
+        print_error("model: list, pull NAME, verify NAME, use NAME or remove NAME");
+        return CTL_EXIT_USAGE;
+}

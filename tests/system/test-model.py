@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""gemmactl model: fetched from a server that does everything that servers and networks do wrong."""
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gemmad_test import GEMMACTL, GEMMAD, SOURCE, Tap, wait_until  # noqa: E402
+
+tap = Tap()
+with open(os.path.join(SOURCE, "model/pocket.gguf"), "rb") as f:
+    POCKET = f.read()
+SUM = hashlib.sha256(POCKET).hexdigest()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves POCKET at any path; `faults` are taken one by one, each for one request."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.faults, self.requests = [], []
+        self.etag, self.published = '"one"', None
+        self.body = POCKET
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def url(self, name="small.gguf"):
+        return f"http://127.0.0.1:{self.server_port}/files/{name}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        s = self.server
+        s.requests.append(dict(self.headers))
+        fault = s.faults.pop(0) if s.faults else None
+        if fault == "redirect":
+            self.send_response(302)
+            if s.published:
+                self.send_header("X-Linked-Etag", f'"{s.published}"')
+            self.send_header("Location", f"http://127.0.0.1:{s.server_port}/store/small.gguf")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if isinstance(fault, int):
+            self.send_response(fault)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        first, wanted = 0, self.headers.get("Range")
+        if wanted and self.headers.get("If-Range") == s.etag and fault != "no ranges":
+            first = int(wanted.split("=")[1].split("-")[0])
+        body = s.body[first:]
+        self.send_response(206 if first else 200)
+        if first:
+            begin = first - 7 if fault == "wrong range" else first
+            self.send_header("Content-Range", f"bytes {begin}-{len(s.body) - 1}/{len(s.body)}")
+        self.send_header("ETag", s.etag)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if fault == "cut":
+            body = body[:len(body) // 2]
+        if fault == "hold":
+            self.wfile.write(body[:3_000_000])
+            self.wfile.flush()
+            s.held.wait(60)
+        try:
+            self.wfile.write(body)
+        except OSError:
+            pass
+        self.close_connection = fault in ("cut", "hold")
+
+
+class Home:
+    """A home of its own, and gemmactl in it."""
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="gemmad-model-")
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_"))}
+        self.environment.update(HOME=self.folder, GEMMAD=GEMMAD, no_proxy="*",
+                                XDG_RUNTIME_DIR=self.folder)
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder)
+
+    def ctl(self, *arguments, **variables):
+        return subprocess.run([GEMMACTL, "model", *arguments], env={**self.environment, **variables},
+                              capture_output=True, text=True, timeout=300, check=False)
+
+    def path(self, *names):
+        return os.path.join(self.folder, ".local/share/gemmad/models", *names)
+
+    def is_whole(self):
+        with open(self.path("small/small.gguf"), "rb") as f:
+            return f.read() == POCKET
+
+
+def pulled(server, home, *faults):
+    server.faults = list(faults)
+    server.requests.clear()
+    done = home.ctl("pull", server.url())
+    assert done.returncode == 0, done
+    assert home.is_whole() and sorted(os.listdir(home.path("small"))) == ["manifest.json", "small.gguf"]
+    return done
+
+
+def whole():
+    server = Server()
+    with Home() as home:
+        pulled(server, home)
+        assert json.loads(home.ctl("--json", "list").stdout.splitlines()[-1])["here"] is True
+        assert home.ctl("verify", "small").returncode == 0
+        n = len(server.requests)
+        assert home.ctl("pull", server.url()).returncode == 0 and len(server.requests) == n
+
+
+def broken_off():
+    server = Server()
+    for faults in (["cut"], ["cut", "cut", 503, "cut"], [500, 429, "cut"], ["cut", "no ranges"], ["redirect", "cut"]):
+        with Home() as home:
+            pulled(server, home, *faults)
+    ranges = [r.get("Range") for r in server.requests]
+    assert ranges[0] is None and any(ranges), ranges
+
+
+def killed():
+    """What came before the kill is not fetched again."""
+    server = Server()
+    server.held = threading.Event()
+    server.faults = ["hold"]
+    with Home() as home:
+        p = subprocess.Popen([GEMMACTL, "model", "pull", server.url()], env=home.environment,
+                             stdout=subprocess.DEVNULL)
+        part = home.path("small/small.gguf.part")
+        wait_until(lambda: os.path.exists(part) and os.path.getsize(part) >= 2_000_000, "some of it")
+        second = home.ctl("pull", server.url())
+        assert second.returncode == 5 and "another process" in second.stderr, second
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+        server.held.set()
+        n = os.path.getsize(part)
+        pulled(server, home)
+        assert server.requests[0].get("Range") == f"bytes={n}-", server.requests[0]
+
+
+def changed_meanwhile():
+    server = Server()
+    server.held = threading.Event()
+    with Home() as home:
+        os.makedirs(home.path("small"))
+        with open(home.path("small/small.gguf.part"), "wb") as f:
+            f.write(b"of an older version")
+        with open(home.path("small/small.gguf.part.tag"), "w") as f:
+            f.write('"older"')
+        pulled(server, home)
+
+
+def wrong_sum():
+    server = Server()
+    server.published = SUM[::-1]
+    with Home() as home:
+        server.faults = ["redirect"]
+        done = home.ctl("pull", server.url())
+        assert done.returncode == 1 and "sha256" in done.stderr and SUM in done.stderr, done
+        assert os.listdir(home.path("small")) == []
+        server.published = SUM
+        pulled(server, home, "redirect")
+
+
+def wrong_length():
+    server = Server()
+    with Home() as home:
+        server.faults = ["cut", "wrong range"]
+        done = home.ctl("pull", server.url())
+        assert done.returncode == 3 and "another part" in done.stderr, done
+        assert not os.path.exists(home.path("small/small.gguf"))
+
+
+def no_model():
+    """A page, half a model, or nothing is not given the name of a model."""
+    server = Server()
+    for body in (b"<html>please log in</html>" * 100, POCKET[:-1000], b"GGUF"):
+        server.body = body
+        with Home() as home:
+            done = home.ctl("pull", server.url())
+            assert done.returncode == 1, done
+            assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+            assert not os.path.exists(home.path("small/small.gguf"))
+
+
+def refused():
+    server = Server()
+    with Home() as home:
+        server.faults = [401]
+        done = home.ctl("pull", server.url())
+        assert done.returncode == 3 and "HF_TOKEN" in done.stderr, done
+        server.faults = [404]
+        done = home.ctl("pull", server.url())
+        assert done.returncode == 3 and "404" in done.stderr, done
+        for wrong in ("http://example.org/x.gguf", "ftp://127.0.0.1/x.gguf"):
+            assert home.ctl("pull", wrong).returncode == 3
+        for wrong in ("nonesuch", "https://127.0.0.1/x.zip", "https://127.0.0.1/.gguf"):
+            assert home.ctl("pull", wrong).returncode == 2
+        for wrong in (["pull"], ["list", "x"], ["eat", "x"], ["verify", "nonesuch"], ["use", "nonesuch"],
+                      ["remove", "../models"]):
+            assert home.ctl(*wrong).returncode == 2, wrong
+
+
+def token():
+    """The token goes to the hub and to nobody else."""
+    server, other = Server(), Server()
+    hub = server.url("")[:-len("/files/")]
+    with Home() as home:
+        done = home.ctl("pull", server.url(), HF_TOKEN="secret", HF_ENDPOINT=hub)
+        assert done.returncode == 0, done
+        assert server.requests[0]["Authorization"] == "Bearer secret"
+    with Home() as home:
+        home.ctl("pull", other.url(), HF_TOKEN="secret", HF_ENDPOINT=hub)
+        assert "Authorization" not in other.requests[0]
+
+
+def known():
+    """A name of the catalogue is looked for at the hub, with its size known before."""
+    server = Server()
+    hub = server.url("")[:-len("/files/")]
+    with Home() as home:
+        done = home.ctl("pull", "gemma-4-12b-q4_0", HF_ENDPOINT=hub)
+        assert done.returncode == 1 and "6975879296 published" in done.stderr, done
+        assert "needs 8.0" in done.stdout, done
+    assert len(server.requests) == 1
+
+
+def used():
+    server = Server()
+    with Home() as home:
+        pulled(server, home)
+        config = os.path.join(home.folder, ".config/gemmad/gemmad.conf")
+        os.makedirs(os.path.dirname(config))
+        with open(config, "w") as f:
+            f.write("# mine\n[Store]\nKeepDays=7\n")
+        assert home.ctl("use", "small").returncode == 0
+        with open(config) as f:
+            written = f.read()
+        assert "# mine" in written and "KeepDays=7" in written
+        assert f"Path={home.path('small/small.gguf')}" in written, written
+        shown = subprocess.run([GEMMAD, "--config", config, "--show-config"], capture_output=True, text=True)
+        assert home.path("small/small.gguf") in shown.stdout, shown
+        assert "in use" in home.ctl("remove", "small").stderr
+        with open(home.path("small/small.gguf"), "r+b") as f:
+            f.seek(10_000_000)
+            f.write(b"damage")
+        assert home.ctl("verify", "small").returncode == 4
+        with open(home.path("small/small.gguf"), "r+b") as f:
+            f.truncate(1_000_000)
+        assert home.ctl("use", "small").returncode == 4
+        assert home.ctl("use", "pocket").returncode == 0
+        assert home.ctl("remove", "small").returncode == 0 and not os.path.exists(home.path("small"))
+
+
+tap.rule("a model is fetched, known by its sum, and not fetched again", whole)
+tap.rule("what breaks off is gone on with", broken_off)
+tap.rule("a killed fetch is gone on with, and two do not disturb one another", killed)
+tap.rule("a file that changed on the server is begun anew", changed_meanwhile)
+tap.rule("a file with another sum than published is thrown away", wrong_sum)
+tap.rule("a server that sends another part is not believed", wrong_length)
+tap.rule("what is no whole model gets no name", no_model)
+tap.rule("refusals are told in one line", refused)
+tap.rule("the token goes to the hub only", token)
+tap.rule("a known name has its size checked first", known)
+tap.rule("a model is used, and the configuration around it kept", used)
+tap.done()
