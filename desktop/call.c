@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define MAX_SENTENCE 4096
 
 struct call {
@@ -100,6 +102,10 @@ const char *call_name(const struct call *c) {
         return c->name;
 }
 
+json_t *call_arguments(const struct call *c) {
+        return c->arguments;
+}
+
 enum begun call_begun(const struct call *c) {
         return c->begun;
 }
@@ -141,6 +147,22 @@ bool call_is(const struct call *c, const char *key, const char *value) {
         return text && strcmp(text, value) == 0;
 }
 
+/* Names of files, songs and programs come from elsewhere, and may have been cut: what is no character
+ * can not be sent. */
+static void clean(char *text) {
+        size_t n = strlen(text);
+
+        for (size_t i = 0; i < n;) {
+                int length = utf8_character(text + i, n - i);
+
+                if (length > 0) {
+                        i += (size_t) length;
+                        continue;
+                }
+                text[i++] = '?';
+        }
+}
+
 void call_say(struct call *c, json_t *result, const char *format, ...) {
         char text[MAX_SENTENCE];
         va_list args;
@@ -149,6 +171,7 @@ void call_say(struct call *c, json_t *result, const char *format, ...) {
         (void) vsnprintf(text, sizeof(text), format, args);
         va_end(args);
 
+        clean(text);
         answer(c, text, result, NULL);
         json_decref(result);
 }
@@ -161,6 +184,7 @@ void call_fail(struct call *c, const char *format, ...) {
         (void) vsnprintf(text, sizeof(text), format, args);
         va_end(args);
 
+        clean(text);
         answer(c, NULL, NULL, text);
 }
 

@@ -55,6 +55,7 @@ void call_forget(struct call *c);
 
 uint64_t call_id(const struct call *c);
 const char *call_name(const struct call *c);
+json_t *call_arguments(const struct call *c); /* borrowed */
 enum begun call_begun(const struct call *c);
 bool call_is_answered(const struct call *c);
 

@@ -6,19 +6,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
+#include "desktop/talk.h"
 #include "desktop/tools.h"
 
 static void on_call(struct call *call, void *userdata) {
+        struct desktop *d = userdata;
         const struct tool *tool = tools_find(call_name(call));
 
-        if (tool)
-                tool->run(userdata, call);
+        if (tool && tool->question)
+                confirm_ask(d->confirm, call, tool->question, tool->run);
+        else if (tool)
+                tool->run(d, call);
         else
                 call_fail(call, "There is no tool '%.60s'.", call_name(call));
+}
+
+static void on_event(json_t *event, void *userdata) {
+        talk_heard_event(userdata, event);
 }
 
 static int socket_path(char *ret, size_t size, const char *configured, struct why *why) {
@@ -36,6 +45,42 @@ static int socket_path(char *ret, size_t size, const char *configured, struct wh
         return 0;
 }
 
+/* Where the timers are kept; made if need be.  False: nowhere. */
+static bool state_directory(char *ret, size_t size) {
+        const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+        int n;
+
+        if (state && *state == '/')
+                n = snprintf(ret, size, "%s/gemmad", state);
+        else if (home && *home == '/')
+                n = snprintf(ret, size, "%s/.local/state/gemmad", home);
+        else
+                return false;
+        if (n < 0 || (size_t) n >= size)
+                return false;
+        for (char *slash = strchr(ret + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+                *slash = 0;
+                (void) mkdir(ret, 0700);
+                *slash = '/';
+        }
+        return mkdir(ret, 0700) == 0 || errno == EEXIST;
+}
+
+static int open_bell(struct desktop *d, struct why *why) {
+        char path[PATH_MAX];
+        struct bell_config config = {
+                .loop = d->loop,
+                .sound = d->sound,
+                .notify = d->notify,
+        };
+
+        if (state_directory(path, sizeof(path)))
+                config.directory = path;
+        else
+                log_warning("There is no place to keep timers in: they end with this program");
+        return bell_new(&d->bell, &config, why);
+}
+
 static int open_link(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
         _cleanup_(json_decrefp) json_t *tools = tools_describe();
         char path[PATH_MAX];
@@ -44,6 +89,7 @@ static int open_link(struct desktop *d, const struct desktop_setup *setup, struc
                 .path = path,
                 .tools = tools,
                 .call = on_call,
+                .event = on_event,
                 .userdata = d,
         };
         int r;
@@ -63,17 +109,33 @@ static int start(struct desktop *d, const struct desktop_setup *setup, struct wh
         if (r >= 0)
                 r = sd_event_set_signal_exit(d->loop, true);
         if (r >= 0)
+                r = buses_new(&d->buses, d->loop);
+        if (r >= 0)
+                r = notify_new(&d->notify, d->buses);
+        if (r >= 0)
                 r = sound_new(&d->sound, d->loop);
+        if (r < 0)
+                return because(why, r, "%s", strerror(-r));
+        r = open_bell(d, why);
+        if (r < 0)
+                return r;
+        r = confirm_new(&d->confirm, d);
         if (r < 0)
                 return because(why, r, "%s", strerror(-r));
         return open_link(d, setup, why);
 }
 
-/* In the reverse order of start(). */
+/* The link first, so that nothing that ends here answers a call; the sound before those who wait for
+ * it, whom it tells. */
 static void stop(struct desktop *d) {
         d->link = link_free(d->link);
         d->sound = sound_free(d->sound);
+        d->confirm = confirm_free(d->confirm);
+        d->bell = bell_free(d->bell);
+        d->notify = notify_free(d->notify);
+        d->buses = buses_free(d->buses);
         d->loop = sd_event_unref(d->loop);
+        free(d->last_answer);
 }
 
 int desktop_run(const struct desktop_setup *setup) {

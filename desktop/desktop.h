@@ -8,14 +8,24 @@
 #include <systemd/sd-event.h>
 
 #include "base/why.h"
+#include "desktop/bell.h"
+#include "desktop/buses.h"
+#include "desktop/confirm.h"
 #include "desktop/link.h"
+#include "desktop/notify.h"
 #include "desktop/sound.h"
 
 /* Everything that the tools share.  One thread, one loop; made by desktop_run(). */
 struct desktop {
-        sd_event *loop;      /* owned reference */
-        struct sound *sound; /* owned */
-        struct link *link;   /* owned */
+        sd_event *loop;        /* owned reference */
+        struct buses *buses;   /* owned, like the rest */
+        struct notify *notify;
+        struct sound *sound;
+        struct bell *bell;
+        struct confirm *confirm;
+        struct link *link;
+
+        char *last_answer; /* NULL: none yet */
 };
 
 struct desktop_setup {

@@ -22,8 +22,6 @@ struct sound {
         sd_event_source *deadline; /* owned; of connecting */
         struct waiting waiting[MAX_WAITING];
         unsigned n_waiting;
-        void (*lost)(void *userdata); /* may be NULL */
-        void *userdata;
 };
 
 static void tell_waiting(struct sound *s, pa_context *context, const char *missing) {
@@ -45,8 +43,6 @@ static void drop(struct sound *s, const char *missing) {
                 pa_context_unref(context);
         }
         tell_waiting(s, NULL, missing);
-        if (context && s->lost)
-                s->lost(s->userdata);
 }
 
 static void on_state(pa_context *context, void *userdata) {
@@ -120,7 +116,6 @@ struct sound *sound_free(struct sound *s) {
         if (!s)
                 return NULL;
 
-        s->lost = NULL;
         drop(s, "The program ends.");
         (void) sd_event_source_disable_unref(s->deadline);
         (void) pulse_loop_free(s->pulse);
@@ -140,9 +135,4 @@ void sound_with(struct sound *s, sound_ready *ready, void *userdata) {
         s->waiting[s->n_waiting++] = (struct waiting){ ready, userdata };
         if (!s->context && !start_connecting(s))
                 drop(s, "There is no memory left.");
-}
-
-void sound_on_lost(struct sound *s, void (*lost)(void *userdata), void *userdata) {
-        s->lost = lost;
-        s->userdata = userdata;
 }

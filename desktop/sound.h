@@ -13,6 +13,7 @@
 struct sound;
 
 int sound_new(struct sound **ret, sd_event *loop);
+/* Tells all who wait that there is none. */
 struct sound *sound_free(struct sound *s);
 DEFINE_CLEANUP(struct sound *, sound_free)
 
@@ -20,8 +21,5 @@ DEFINE_CLEANUP(struct sound *, sound_free)
  * there is none, not later than after some seconds.  May call it at once. */
 typedef void sound_ready(pa_context *context, const char *missing, void *userdata);
 void sound_with(struct sound *s, sound_ready *ready, void *userdata);
-
-/* Told whenever the server has gone. */
-void sound_on_lost(struct sound *s, void (*lost)(void *userdata), void *userdata);
 
 #endif

@@ -3,11 +3,23 @@
 
 #include <string.h>
 
+#include "desktop/confirm.h"
+#include "desktop/talk.h"
+#include "desktop/timer-tools.h"
 #include "desktop/volume.h"
 
 #define PERCENT   "\"percent\":{\"type\":\"number\",\"minimum\":0,\"maximum\":100}"
 #define DIRECTION "\"direction\":{\"type\":\"string\",\"enum\":[\"up\",\"down\"]}"
 #define ON_OFF    "\"state\":{\"type\":\"string\",\"enum\":[\"on\",\"off\"]}"
+
+#define AMOUNT                                                                                     \
+        "\"amount\":{\"type\":\"number\"},"                                                         \
+        "\"unit\":{\"type\":\"string\",\"enum\":[\"second\",\"minute\",\"hour\"]}"
+#define NAME  "\"name\":{\"type\":\"string\"}"
+#define WHICH "\"which\":{\"type\":\"string\",\"enum\":[\"all\"]}"
+#define DAY                                                                                        \
+        "\"day\":{\"type\":\"string\",\"enum\":[\"today\",\"tomorrow\",\"monday\",\"tuesday\","       \
+        "\"wednesday\",\"thursday\",\"friday\",\"saturday\",\"sunday\"]}"
 
 /* clang-format off */
 static const struct tool tools[] = {
@@ -25,6 +37,70 @@ static const struct tool tools[] = {
           .description = "Mutes the speakers or the microphone, or takes that back.",
           .parameters = "{" ON_OFF ",\"device\":{\"type\":\"string\",\"enum\":[\"microphone\"]}}",
           .required = "[\"state\"]" },
+
+        { .name = "set_timer", .run = timer_set, .group = "timers",
+          .example = "set a pizza timer for ten minutes",
+          .description = "Sets a timer that rings after a while. It may have a name.",
+          .parameters = "{" AMOUNT "," NAME "}", .required = "[\"amount\",\"unit\"]" },
+        { .name = "cancel_timer", .run = timer_cancel, .group = "timers",
+          .example = "cancel the timer",
+          .description = "Cancels the timer of that name, the latest, or all.",
+          .parameters = "{" WHICH "," NAME "}" },
+        { .name = "get_timer", .run = timer_get, .group = "timers",
+          .example = "how much time is left",
+          .description = "Tells how much time is left on the timers.",
+          .parameters = "{" NAME "}" },
+        { .name = "pause_timer", .run = timer_pause, .group = "timers",
+          .example = "pause the timer",
+          .description = "Pauses a timer.", .parameters = "{" NAME "}" },
+        { .name = "resume_timer", .run = timer_resume, .group = "timers",
+          .description = "Lets a paused timer run again.", .parameters = "{" NAME "}" },
+        { .name = "add_to_timer", .run = timer_add, .group = "timers",
+          .example = "add five minutes to the timer",
+          .description = "Makes a timer longer.",
+          .parameters = "{" AMOUNT "," NAME "}", .required = "[\"amount\",\"unit\"]" },
+
+        { .name = "set_alarm", .run = alarm_set, .group = "alarms",
+          .example = "wake me tomorrow at seven in the morning",
+          .description = "Sets an alarm. hour: 0 and 13 to 23 of the 24 hour clock, else with "
+                         "daytime, or whenever it comes next.",
+          .parameters = "{\"hour\":{\"type\":\"number\"},\"minute\":{\"type\":\"number\"},"
+                        "\"daytime\":{\"type\":\"string\",\"enum\":[\"morning\",\"afternoon\","
+                        "\"evening\"]}," DAY "}", .required = "[\"hour\"]" },
+        { .name = "cancel_alarm", .run = alarm_cancel, .group = "alarms",
+          .example = "cancel the alarm",
+          .description = "Cancels the next alarm, or all.", .parameters = "{" WHICH "}" },
+        { .name = "get_alarm", .run = alarm_get, .group = "alarms",
+          .example = "when is my alarm",
+          .description = "Tells which alarms are set.", .parameters = "{}" },
+        { .name = "snooze", .run = alarm_snooze, .group = "alarms",
+          .example = "snooze five minutes",
+          .description = "Silences what rings, which rings again later: in ten minutes if not told.",
+          .parameters = "{" AMOUNT "}" },
+
+        { .name = "get_time", .run = talk_time, .group = "the rest",
+          .example = "what time is it",
+          .description = "Gets the current local time of day.", .parameters = "{}" },
+        { .name = "get_date", .run = talk_date, .group = "the rest",
+          .example = "what day is it",
+          .description = "Gets the current local date and the day of the week.",
+          .parameters = "{\"day\":{\"type\":\"string\",\"enum\":[\"yesterday\",\"tomorrow\"]}}" },
+        { .name = "repeat", .run = talk_repeat, .group = "the rest", .example = "say that again",
+          .description = "Says the last answer again.", .parameters = "{}" },
+        { .name = "stop", .run = talk_stop, .group = "the rest", .example = "stop",
+          .description = "Stops what rings or speaks.", .parameters = "{}" },
+        { .name = "help", .run = talk_help,
+          .description = "Tells what can be said.", .parameters = "{}" },
+        { .name = "yes", .run = confirm_yes,
+          .description = "The user agrees to what was asked.", .parameters = "{}" },
+        { .name = "no", .run = confirm_no,
+          .description = "The user does not agree to what was asked.", .parameters = "{}" },
+        { .name = "ask", .run = talk_ask,
+          .description = "Asks the user for what is missing.",
+          .parameters = "{\"about\":{\"type\":\"string\"}}" },
+        { .name = "cannot", .run = talk_cannot,
+          .description = "Says that something can not be done.",
+          .parameters = "{\"what\":{\"type\":\"string\"}}" },
 };
 /* clang-format on */
 

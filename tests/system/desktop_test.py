@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 
-from gemmad_test import ASSISTANT, BUILD, PATIENCE, NotifySocket
+from gemmad_test import ASSISTANT, BUILD, PATIENCE, NotifySocket, wait_until
 
 GEMMAD_DESKTOP = os.path.join(BUILD, "gemmad-desktop")
 
@@ -78,29 +78,29 @@ class FakeGemmad:
                 self.told.put((method, parameters))
             self.reply(connection, {})
 
-    def begin(self, name, begun="typed", **arguments):
+    def begin(self, tool, /, begun="typed", **arguments):
         with self.lock:
             self.n_calls += 1
             number = self.n_calls
             self.answers.setdefault(number, queue.Queue())
-        call = {"id": number, "name": name, "arguments": arguments, "turn": number, "begun": begun}
+        call = {"id": number, "name": tool, "arguments": arguments, "turn": number, "begun": begun}
         self.reply(self.provider, {"call": call}, continues=True)
         return number
 
     def answer(self, number):
         return self.answers[number].get(timeout=PATIENCE)
 
-    def call(self, name, begun="typed", **arguments):
-        return self.answer(self.begin(name, begun, **arguments))
+    def call(self, tool, /, begun="typed", **arguments):
+        return self.answer(self.begin(tool, begun, **arguments))
 
-    def say(self, name, begun="typed", **arguments):
+    def say(self, tool, /, begun="typed", **arguments):
         """The sentence that a call is answered with."""
-        answer = self.call(name, begun, **arguments)
+        answer = self.call(tool, begun, **arguments)
         assert "text" in answer and not answer.get("error"), answer
         return answer["text"]
 
-    def refusal(self, name, begun="typed", **arguments):
-        answer = self.call(name, begun, **arguments)
+    def refusal(self, tool, /, begun="typed", **arguments):
+        answer = self.call(tool, begun, **arguments)
         assert answer.get("error") and "text" not in answer, answer
         return answer["error"]
 
@@ -184,3 +184,103 @@ class Desktop:
             self.gemmad.close()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Bus:
+    """A dbus-daemon of our own, with the rules of a session bus: anybody may own any name."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="gemmad-bus-")
+        self.address = "unix:path=" + os.path.join(self.folder, "bus")
+        self.children = []
+        # No folders of services: nothing of this machine shall be started by a name.
+        config = os.path.join(self.folder, "config")
+        with open(config, "w") as f:
+            f.write(f"<busconfig><type>session</type><listen>{self.address}</listen><auth>EXTERNAL</auth>"
+                    '<policy context="default"><allow send_destination="*" eavesdrop="true"/>'
+                    '<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>')
+        self.process = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile",
+                                         "--print-address=1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.process.stdout.readline()
+        self.environment = {"DBUS_SESSION_BUS_ADDRESS": self.address}
+
+    def spawn(self, *command, **environment):
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.children.append(subprocess.Popen(
+                command, env={**os.environ, **self.environment, **environment}, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log))
+        return self.children[-1]
+
+    def busctl(self, *arguments):
+        return subprocess.run(["busctl", "--address=" + self.address, "--json=short", "--no-pager", *arguments],
+                              capture_output=True, text=True, timeout=PATIENCE)
+
+    def has(self, name):
+        return f'"{name}"' in self.busctl("list", "--acquired").stdout or name in self.busctl("list").stdout
+
+    def close(self):
+        for child in [*reversed(self.children), self.process]:
+            if child.poll() is None:
+                child.terminate()
+            try:
+                child.wait(20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        self.process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Dunst:
+    """A notification daemon on an X server without a screen."""
+
+    @staticmethod
+    def missing():
+        for tool in ("dbus-daemon", "busctl", "Xvfb", "dunst", "dunstctl"):
+            if not shutil.which(tool):
+                return "no " + tool
+        return None
+
+    def __init__(self, bus):
+        self.bus = bus
+        read, write = os.pipe()
+        bus.children.append(subprocess.Popen(["Xvfb", "-displayfd", str(write), "-nolisten", "tcp"], pass_fds=(write,),
+                                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                             stderr=subprocess.DEVNULL))
+        os.close(write)
+        with os.fdopen(read) as f:
+            self.display = ":" + f.readline().strip()
+        # Asked for the actions of a notification, its menu chooses the one that is in the file.
+        self.choice = os.path.join(bus.folder, "choice")
+        menu = os.path.join(bus.folder, "menu")
+        with open(menu, "w") as f:
+            f.write(f'#!/bin/sh\ngrep -m1 -F "$(cat {self.choice})"\n')
+        os.chmod(menu, 0o700)
+        config = os.path.join(bus.folder, "dunstrc")
+        with open(config, "w") as f:
+            f.write(f"[global]\ndmenu = {menu}\nhistory_length = 100\n")
+        bus.spawn("dunst", "-conf", config, DISPLAY=self.display)
+        wait_until(lambda: self.ctl("count").returncode == 0, "dunst")
+
+    def ctl(self, *arguments):
+        return subprocess.run(["dunstctl", *arguments], capture_output=True, text=True, timeout=PATIENCE,
+                              env={**os.environ, **self.bus.environment, "DISPLAY": self.display})
+
+    def shown(self):
+        return int(self.ctl("count", "displayed").stdout)
+
+    def history(self):
+        """(title, text) of those that were closed, newest first."""
+        return [(n["summary"]["data"], n["body"]["data"])
+                for n in json.loads(self.ctl("history").stdout)["data"][0]]
+
+    def choose(self, label):
+        with open(self.choice, "w") as f:
+            f.write(label)
+        assert self.ctl("context").returncode == 0

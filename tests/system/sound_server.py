@@ -173,6 +173,7 @@ class Speaker(SoundServer):
 
     def record(self):
         """From now on, into a file."""
+        self.stop_recording()
         self.recording = os.path.join(self.folder, "recording")
         with open(self.recording, "wb") as out:
             self.recorder = subprocess.Popen(
@@ -189,10 +190,13 @@ class Speaker(SoundServer):
             data = f.read()
         return struct.unpack(f"<{len(data) // 2}h", data[:len(data) // 2 * 2])
 
-    def stop(self):
+    def stop_recording(self):
         if self.recorder:
             self.recorder.kill()
             self.recorder.wait()
+
+    def stop(self):
+        self.stop_recording()
         super().stop()
 
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """gemmad-desktop on the socket: it offers its tools, answers calls, and comes back."""
+import datetime
 import os
+import re
 import subprocess
 
 from desktop_test import GEMMAD_DESKTOP, Desktop
@@ -43,6 +45,30 @@ def comes_back():
         assert d.gemmad.refusal("make_coffee")
 
 
+def talks():
+    """What needs nothing but words, with the examples of help being those of tools."""
+    with Desktop() as d:
+        say = d.gemmad.say
+        assert re.fullmatch(r"It is \d\d:\d\d\.", say("get_time"))
+        today, tomorrow = (d.gemmad.call("get_date", **x)["result"]["date"] for x in ({}, {"day": "tomorrow"}))
+        assert datetime.date.fromisoformat(tomorrow) - datetime.date.fromisoformat(today) == datetime.timedelta(1)
+        assert say("get_date", day="yesterday").startswith("Yesterday was ")
+        assert "set a pizza timer for ten minutes" in say("help") and "for sound: " in say("help")
+        assert say("stop") == "OK."
+        assert say("yes") == say("no") == "I have not asked anything."
+        assert say("ask", about="timer") == "For how long?"
+        assert "song" in say("cannot", what="song")
+
+
+def repeats():
+    with Desktop() as d:
+        assert d.gemmad.say("repeat") == "I have not said anything yet."
+        d.gemmad.tell(kind="token", id=1, text="It is")
+        d.gemmad.tell(kind="done", id=1, turn={"answered": "It is 12:00."})
+        d.gemmad.tell(kind="done", id=2, turn={"answered": ""})
+        wait_until(lambda: d.gemmad.say("repeat") == "It is 12:00.", "the answer")
+
+
 def waits():
     """It starts before gemmad, and says once that it waits."""
     with Desktop(gemmad=False) as d:
@@ -74,6 +100,8 @@ tap.rule("it offers its tools", offers)
 tap.rule("a tool that there is not is said", unknown)
 tap.rule("what is missing is said in a sentence", without_sound)
 tap.rule("it connects again", comes_back)
+tap.rule("what needs only words", talks)
+tap.rule("the last answer is repeated", repeats)
 tap.rule("it waits for gemmad", waits)
 tap.rule("nonsense from the socket", nonsense)
 tap.rule("the command line", command_line)

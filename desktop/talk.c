@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "desktop/talk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "desktop/desktop.h"
+#include "desktop/tools.h"
+
+void talk_time(struct desktop *d, struct call *call) {
+        time_t now = time(NULL);
+        struct tm local;
+        char text[16];
+
+        (void) d;
+        tzset();
+        if (!localtime_r(&now, &local) || strftime(text, sizeof(text), "%H:%M", &local) == 0)
+                call_fail(call, "The time is not known.");
+        else
+                call_say(call, json_pack("{s:s}", "time", text), "It is %s.", text);
+}
+
+void talk_date(struct desktop *d, struct call *call) {
+        int days = call_is(call, "day", "tomorrow") ? 1 : call_is(call, "day", "yesterday") ? -1 : 0;
+        const char *begin = days > 0 ? "Tomorrow is" : days < 0 ? "Yesterday was" : "It is";
+        time_t now = time(NULL);
+        struct tm local;
+        char text[64], date[16];
+
+        (void) d;
+        tzset();
+        if (localtime_r(&now, &local)) {
+                local.tm_mday += days;
+                local.tm_hour = 12; /* exists on every day */
+                (void) mktime(&local);
+        }
+        if (strftime(text, sizeof(text), "%A, %-d %B %Y", &local) == 0 ||
+            strftime(date, sizeof(date), "%Y-%m-%d", &local) == 0)
+                call_fail(call, "The date is not known.");
+        else
+                call_say(call, json_pack("{s:s}", "date", date), "%s %s.", begin, text);
+}
+
+/* "Timers: set a pizza timer for ten minutes, cancel the timer." and so on, for each group. */
+void talk_help(struct desktop *d, struct call *call) {
+        char text[3072] = "You can say,";
+        const char *group = NULL;
+        const struct tool *tools;
+        size_t n, used;
+
+        (void) d;
+        tools = tools_all(&n);
+        for (size_t i = 0; i < n; i++) {
+                if (!tools[i].example)
+                        continue;
+                used = strlen(text);
+                if (!group || strcmp(group, tools[i].group) != 0)
+                        (void) snprintf(text + used, sizeof(text) - used, "%s for %s: %s",
+                                        group ? ";" : "", tools[i].group, tools[i].example);
+                else
+                        (void) snprintf(text + used, sizeof(text) - used, ", %s", tools[i].example);
+                group = tools[i].group;
+        }
+        call_say(call, NULL, "%s.", text);
+}
+
+void talk_repeat(struct desktop *d, struct call *call) {
+        call_say(call, NULL, "%s", d->last_answer ? d->last_answer : "I have not said anything yet.");
+}
+
+void talk_stop(struct desktop *d, struct call *call) {
+        if (bell_stop(d->bell) > 0)
+                call_say(call, NULL, "Stopped.");
+        else if (confirm_drop(d->confirm))
+                call_say(call, NULL, "Then not.");
+        else
+                call_say(call, NULL, "OK.");
+}
+
+void talk_ask(struct desktop *d, struct call *call) {
+        (void) d;
+        if (call_is(call, "about", "timer"))
+                call_say(call, NULL, "For how long?");
+        else if (call_is(call, "about", "alarm"))
+                call_say(call, NULL, "For what time?");
+        else if (call_is(call, "about", "volume"))
+                call_say(call, NULL, "How loud?");
+        else if (call_is(call, "about", "brightness"))
+                call_say(call, NULL, "How bright?");
+        else
+                call_say(call, NULL, "What exactly?");
+}
+
+void talk_cannot(struct desktop *d, struct call *call) {
+        (void) d;
+        if (call_is(call, "what", "song"))
+                call_say(call, NULL, "I can play and pause, but not find a song by its name.");
+        else if (call_is(call, "what", "place"))
+                call_say(call, NULL, "I only know the time here.");
+        else if (call_is(call, "what", "date"))
+                call_say(call, NULL, "I only know the date of yesterday, today and tomorrow.");
+        else
+                call_say(call, NULL, "I can not do that.");
+}
+
+void talk_heard_event(struct desktop *d, json_t *event) {
+        const char *kind = json_string_value(json_object_get(event, "kind"));
+        json_t *turn = json_object_get(event, "turn");
+        const char *answered = json_string_value(json_object_get(turn, "answered"));
+        char *copy;
+
+        if (!kind || strcmp(kind, "done") != 0 || !answered || !*answered)
+                return;
+        copy = strdup(answered);
+        if (!copy)
+                return;
+        free(d->last_answer);
+        d->last_answer = copy;
+}

@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Timers and alarms as they are heard and seen: in the recording of a speaker, and by a notification daemon."""
+import contextlib
+import shutil
+import sqlite3
+import time
+
+from desktop_test import Bus, Desktop, Dunst
+from gemmad_test import Tap, wait_until
+from sound_server import RATE, Speaker
+
+tap = Tap()
+LOUD = 500  # of 32767: of a sample that is no silence
+
+
+def table(desktop):
+    with contextlib.closing(sqlite3.connect(desktop.at("state/gemmad/desktop.sqlite"))) as db:
+        return db.execute("SELECT name, is_alarm, is_paused FROM timers ORDER BY id").fetchall()
+
+
+def is_loud(samples):
+    return any(abs(s) > LOUD for s in samples)
+
+
+def several():
+    """Named, paused, resumed, added to and cancelled; without anything that rings or shows."""
+    with Desktop() as d:
+        say = d.gemmad.say
+        assert say("get_timer") == "No timer is running."
+        assert say("cancel_timer") == "No timer is running."
+        assert say("set_timer", amount=5, unit="minute") == "Timer set, five minutes."
+        assert say("get_timer").startswith(("Five minutes", "Four minutes"))
+        assert say("set_timer", amount=90, unit="minute", name="pizza") == "Pizza timer set, one hour and 30 minutes."
+        assert say("pause_timer", name="pizza").startswith("Pizza timer paused, one hour and ")
+        assert d.gemmad.refusal("pause_timer", name="pizza") == "Pizza timer is paused already."
+        assert "paused" in say("get_timer", name="pizza")
+        assert say("resume_timer").startswith("Pizza timer runs again")
+        assert d.gemmad.refusal("resume_timer") == "Pizza timer is not paused."
+        assert say("add_to_timer", amount=2, unit="hour", name="Pizza").startswith("Pizza timer: three hours and ")
+        assert table(d) == [("", 0, 0), ("pizza", 0, 0)], table(d)
+        assert len(d.gemmad.call("get_timer")["result"]["timers"]) == 2
+        assert d.gemmad.refusal("cancel_timer", name="tea") == "There is no tea timer."
+        assert say("cancel_timer") == "Pizza timer cancelled, 1 left."
+        assert say("set_timer", amount=1, unit="hour", name="tea") == "Tea timer set, one hour."
+        assert say("cancel_timer", which="all") == "Two timers cancelled." and table(d) == []
+        assert d.gemmad.refusal("pause_timer") == "No timer is running."
+        for wrong in ({"amount": 0}, {"amount": -1}, {"amount": 1e9}, {"amount": "many"}, {}):
+            assert d.gemmad.refusal("set_timer", unit="hour", **wrong)
+        for i in range(64):
+            say("set_timer", amount=i + 100, unit="minute")
+        assert d.gemmad.refusal("set_timer", amount=1, unit="hour") == "There are 64 timers already."
+
+
+def alarms():
+    with Desktop(environment={"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}) as d:
+        say = d.gemmad.say
+        assert say("get_alarm") == "There is no alarm." == say("cancel_alarm")
+        assert say("set_alarm", hour=7, daytime="morning", day="tomorrow") == "Alarm set for tomorrow, 7:00."
+        sentence = say("set_alarm", hour=11, minute=45, daytime="evening")
+        assert sentence in ("Alarm set for 23:45.", "Alarm set for tomorrow, 23:45."), sentence
+        assert say("get_alarm").startswith("Alarms at ") and "tomorrow, 7:00" in say("get_alarm")
+        assert len(d.gemmad.call("get_alarm")["result"]["alarms"]) == 2
+        assert d.gemmad.refusal("set_alarm") == "For what time?"
+        assert d.gemmad.refusal("set_alarm", hour=25) and d.gemmad.refusal("set_alarm", hour=7, day="someday")
+        # They are there after a restart.
+        d.kill()
+        d.start()
+        assert say("get_alarm").startswith("Alarms at ")
+        assert say("cancel_alarm").startswith("Alarm for ") and say("get_alarm").startswith("Alarm at ")
+        assert say("cancel_alarm", which="all") == "Alarm cancelled."
+        assert say("snooze") == "Nothing is ringing."
+
+
+def heard():
+    """Silence before, a sound when it is due, silence after "stop"."""
+    with Desktop(environment=server.for_daemon) as d:
+        server.record()
+        assert not is_loud(server.recorded())
+        assert d.gemmad.say("set_timer", amount=2, unit="second") == "Timer set, two seconds."
+        wait_until(lambda: is_loud(server.recorded()), "the alarm in the recording")
+        assert "is over" in d.gemmad.say("get_timer")
+        assert d.gemmad.say("stop") == "Stopped."
+        assert d.gemmad.say("get_timer") == "No timer is running." and table(d) == []
+        begun = len(server.recorded())
+        wait_until(lambda: len(server.recorded()) > begun + 4 * RATE, "four more seconds")
+        assert not is_loud(server.recorded()[-RATE * 2:])
+        # As soft as a wake-up should begin, and not clipped.
+        assert 1000 < max(server.recorded()) < 32000
+
+
+def snoozed():
+    with Desktop(environment=server.for_daemon) as d:
+        d.gemmad.say("set_timer", amount=1, unit="second")
+        server.record()
+        wait_until(lambda: is_loud(server.recorded()), "the alarm")
+        assert d.gemmad.say("snooze") == "Again in ten minutes."
+        assert d.gemmad.say("get_timer").startswith(("Ten minutes", "Nine minutes"))
+        assert d.gemmad.say("add_to_timer", amount=1, unit="minute").startswith("Timer: ")
+        assert d.gemmad.say("cancel_timer") == "Timer cancelled."
+        d.gemmad.say("set_timer", amount=1, unit="second")
+        wait_until(lambda: "is over" in d.gemmad.say("get_timer"), "the next alarm")
+        assert d.gemmad.say("snooze", amount=1, unit="second") == "Again in one second."
+        wait_until(lambda: "is over" in d.gemmad.say("get_timer"), "it again")
+        assert d.gemmad.say("cancel_timer") == "Timer cancelled."
+
+
+def killed():
+    """It rings after kill -9, and what came due meanwhile rings at once."""
+    with Desktop(environment=server.for_daemon) as d:
+        d.gemmad.say("set_timer", amount=3, unit="second", name="tea")
+        d.gemmad.say("set_timer", amount=1, unit="hour")
+        d.kill()
+        server.record()
+        d.start()
+        wait_until(lambda: is_loud(server.recorded()), "the alarm")
+        assert "Tea timer is over." in d.gemmad.say("get_timer")
+        # Killed while it rings, it rings again.
+        d.kill()
+        server.record()
+        d.start()
+        wait_until(lambda: is_loud(server.recorded()), "the alarm once more")
+        assert d.gemmad.say("stop") == "Stopped."
+
+
+def without_server():
+    """It looks for a sound server while it rings."""
+    with Desktop(environment=server.for_daemon) as d:
+        server.kill()
+        d.gemmad.say("set_timer", amount=1, unit="second")
+        wait_until(lambda: "can not be heard" in d.said(), "a line about the silence")
+        server.start()
+        server.record()
+        wait_until(lambda: is_loud(server.recorded()), "the alarm")
+
+
+def shown():
+    """A notification that stays, and goes with the ringing; its actions are obeyed."""
+    with Bus() as bus:
+        dunst = Dunst(bus)
+        with Desktop(environment=bus.environment) as d:
+            d.gemmad.say("set_timer", amount=1, unit="second", name="pizza")
+            wait_until(lambda: dunst.shown() == 1, "a notification")
+            assert d.gemmad.say("stop") == "Stopped."
+            wait_until(lambda: dunst.shown() == 0, "its end")
+            assert dunst.history()[0] == ("Pizza timer", "It was set for one second."), dunst.history()
+
+            d.gemmad.say("set_timer", amount=1, unit="second")
+            wait_until(lambda: dunst.shown() == 1, "a notification")
+            dunst.choose("Snooze")
+            wait_until(lambda: " left." in d.gemmad.say("get_timer"), "a snoozed timer")
+            d.gemmad.say("cancel_timer")
+
+            d.gemmad.say("set_timer", amount=1, unit="second")
+            wait_until(lambda: dunst.shown() == 1, "a notification")
+            dunst.choose("Stop")
+            wait_until(lambda: d.gemmad.say("get_timer") == "No timer is running.", "its end")
+
+            # Whoever closes it has seen it.
+            d.gemmad.say("set_timer", amount=1, unit="second")
+            wait_until(lambda: dunst.shown() == 1, "a notification")
+            dunst.ctl("close")
+            wait_until(lambda: d.gemmad.say("get_timer") == "No timer is running.", "its end")
+
+
+def missed():
+    """What was due long ago says when."""
+    with Bus() as bus:
+        dunst = Dunst(bus)
+        with Desktop(environment=bus.environment) as d:
+            d.gemmad.say("set_timer", amount=1, unit="hour", name="pizza")
+            d.kill()
+            with contextlib.closing(sqlite3.connect(d.at("state/gemmad/desktop.sqlite"))) as db, db:
+                db.execute("UPDATE timers SET boot_id = 'another', due_real = ?", (int((time.time() - 3600) * 1e6),))
+            d.start()
+            wait_until(lambda: dunst.shown() == 1, "a notification")
+            d.gemmad.say("stop")
+            wait_until(lambda: dunst.history(), "the history")
+            title, body = dunst.history()[0]
+            assert title == "Missed: pizza timer" and body.startswith("It was due at "), (title, body)
+
+
+def skipped(reason):
+    return lambda: reason
+
+
+tap.rule("several timers", several)
+tap.rule("alarms", alarms)
+try:
+    server = Speaker() if shutil.which("pulseaudio") and shutil.which("pactl") else None
+except RuntimeError:
+    server = None
+with contextlib.ExitStack() as stack:
+    if server:
+        stack.callback(server.stop)
+    for name, run in (("an alarm is heard until it is stopped", heard), ("snoozing", snoozed),
+                      ("it rings after a kill", killed), ("a sound server that comes later", without_server)):
+        tap.rule(name, run if server else skipped("no pulseaudio that starts here"))
+for name, run in (("notifications and their actions", shown), ("what was missed", missed)):
+    tap.rule(name, skipped(Dunst.missing()) if Dunst.missing() else run)
+tap.done()
