@@ -36,6 +36,15 @@ static int write_text(FILE *f, const char *text, size_t size, struct why *why) {
         return 0;
 }
 
+/* A tool may answer with keys of any letters: those that are no plain words stand in quotes. */
+static int write_key(FILE *f, const char *key, struct why *why) {
+        bool is_word = key[0] && strlen(key) <= NOTATION_MAX_WORD;
+
+        for (size_t i = 0; is_word && key[i]; i++)
+                is_word = notation_is_word_character(key[i]);
+        return is_word ? write_word(f, key, why) : write_text(f, key, strlen(key), why);
+}
+
 /* With as few digits as say exactly this number, in any locale. */
 static int write_real(FILE *f, const json_t *value) {
         for (unsigned digits = 15; digits <= 17; digits++) {
@@ -124,7 +133,7 @@ static int write_value(FILE *f, const json_t *value, unsigned depth, struct why 
                 if (i > 0)
                         fputc(',', f);
                 if (is_object) {
-                        r = write_word(f, keys[i], why);
+                        r = write_key(f, keys[i], why);
                         if (r < 0)
                                 return r;
                         fputc(':', f);

@@ -37,7 +37,13 @@ static bool take(struct reader *r, const char *token) {
         return true;
 }
 
-/* A name or key, as a string. */
+/* Models put white space where their notation has none. */
+static void skip_space(struct reader *r) {
+        while (r->at < r->size && strchr(" \t\r\n", r->text[r->at]) && r->text[r->at])
+                r->at++;
+}
+
+/* A name, as a string. */
 static int take_word(struct reader *r, char ret[static NOTATION_MAX_WORD + 1]) {
         size_t n = 0;
 
@@ -54,7 +60,8 @@ static int take_word(struct reader *r, char ret[static NOTATION_MAX_WORD + 1]) {
         return 0;
 }
 
-static int take_string(struct reader *r, json_t **ret) {
+/* The text up to the closing quote, as it stands. */
+static int take_marked(struct reader *r, json_t **ret) {
         const char *begin = r->text + r->at, *end;
         json_t *string;
 
@@ -71,6 +78,51 @@ static int take_string(struct reader *r, json_t **ret) {
         r->at += (size_t) (end - begin) + strlen(NOTATION_QUOTE);
         *ret = string;
         return 0;
+}
+
+/* A string as JSON or Python have it.  The opening quote is behind us; as JSON, where a ' needs no
+ * escape and a " does, jansson reads it. */
+static int take_quoted(struct reader *r, char quote, json_t **ret) {
+        _cleanup_(freep) char *json = malloc(2 * (r->size - r->at) + 3);
+        size_t n = 0, at = r->at;
+
+        if (!json)
+                return -ENOMEM;
+        json[n++] = '"';
+        for (; at < r->size && r->text[at] != quote; at++) {
+                bool is_escape = r->text[at] == '\\' && at + 1 < r->size;
+
+                if (is_escape && r->text[at + 1] == '\'')
+                        at++;
+                else if (is_escape)
+                        json[n++] = r->text[at++];
+                else if (r->text[at] == '"')
+                        json[n++] = '\\';
+                json[n++] = r->text[at];
+        }
+        if (at == r->size)
+                return bad(r, "the string does not end");
+        json[n++] = '"';
+        *ret = json_loadb(json, n, JSON_DECODE_ANY, NULL);
+        if (!*ret)
+                return bad(r, "the string is not UTF-8, or has an escape that is none");
+        r->at = at + 1;
+        return 0;
+}
+
+/* 1: there is a string, in any of its forms; 0: there is none. */
+static int take_string(struct reader *r, json_t **ret) {
+        int q;
+
+        if (take(r, NOTATION_QUOTE))
+                q = take_marked(r, ret);
+        else if (looking_at(r, "\"") || looking_at(r, "'")) {
+                char quote = r->text[r->at++];
+
+                q = take_quoted(r, quote, ret);
+        } else
+                return 0;
+        return q < 0 ? q : 1;
 }
 
 /* Only finds the end of the number; jansson, which knows the same syntax, does the rest without
@@ -105,9 +157,11 @@ static int take_scalar(struct reader *r, json_t **ret) {
                 { "false", json_false },
                 { "null", json_null },
         };
+        int q;
 
-        if (take(r, NOTATION_QUOTE))
-                return take_string(r, ret);
+        q = take_string(r, ret);
+        if (q != 0)
+                return q < 0 ? q : 0;
         for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
                 if (take(r, words[i].word)) {
                         *ret = words[i].make();
@@ -116,60 +170,98 @@ static int take_scalar(struct reader *r, json_t **ret) {
         return take_number(r, ret);
 }
 
-/* The key of the next member and its colon. */
-static int
-take_key(struct reader *r, const json_t *object, char ret[static NOTATION_MAX_WORD + 1]) {
+/* A key without quotes: everything up to its colon. */
+static int take_bare_key(struct reader *r, json_t **ret) {
+        size_t n = 0;
+
+        while (r->at + n < r->size && !strchr(":,{}[]\"'<", r->text[r->at + n]))
+                n++;
+        while (n > 0 && strchr(" \t\r\n", r->text[r->at + n - 1]))
+                n--;
+        if (n == 0)
+                return bad(r, "a word is missing");
+        if (n > NOTATION_MAX_WORD)
+                return bad(r, "the word is too long");
+        *ret = json_stringn(r->text + r->at, n);
+        if (!*ret)
+                return bad(r, "the key is not UTF-8");
+        r->at += n;
+        return 0;
+}
+
+/* The key of the next member and its colon, as a string. */
+static int take_key(struct reader *r, const json_t *object, json_t **ret) {
         size_t begin = r->at;
         int q;
 
-        q = take_word(r, ret);
+        q = take_string(r, ret);
+        if (q == 0)
+                q = take_bare_key(r, ret);
         if (q < 0)
                 return q;
-        if (json_object_get(object, ret)) {
+        /* What jansson takes for the end of a key would be another key. */
+        if (strlen(json_string_value(*ret)) != json_string_length(*ret))
+                return bad(r, "a NUL in a key");
+        if (json_object_get(object, json_string_value(*ret))) {
                 r->at = begin;
                 return bad(r, "the key occurs twice");
         }
-        return take(r, ":") ? 0 : bad(r, "':' is missing");
+        skip_space(r);
+        if (!take(r, ":"))
+                return bad(r, "':' is missing");
+        skip_space(r);
+        return 0;
+}
+
+static int take_value(struct reader *r, json_t **ret, unsigned depth);
+
+/* One member, behind those that are there. */
+static int take_member(struct reader *r, json_t *container, unsigned depth) {
+        json_auto_t *key = NULL, *value = NULL;
+        int q;
+
+        if (json_is_object(container)) {
+                q = take_key(r, container, &key);
+                if (q < 0)
+                        return q;
+        }
+        q = take_value(r, &value, depth);
+        if (q < 0)
+                return q;
+        q = key ? json_object_set(container, json_string_value(key), value)
+                : json_array_append(container, value);
+        return q < 0 ? -ENOMEM : 0;
 }
 
 /* The members of an object or array, whose opening bracket is behind us, and the closing one. */
 static int take_members(struct reader *r, json_t *container, unsigned depth) {
         const char *end = json_is_object(container) ? "}" : "]";
-        char key[NOTATION_MAX_WORD + 1];
         int q;
 
         if (depth > NOTATION_MAX_DEPTH)
                 return bad(r, "nested too deeply");
+        skip_space(r);
         if (take(r, end))
                 return 0;
 
         do {
-                _cleanup_(json_decrefp) json_t *value = NULL;
-
-                if (json_is_object(container)) {
-                        q = take_key(r, container, key);
-                        if (q < 0)
-                                return q;
-                }
-
-                if (looking_at(r, "{") || looking_at(r, "[")) {
-                        value = looking_at(r, "{") ? json_object() : json_array();
-                        r->at++;
-                        q = value ? take_members(r, value, depth + 1) : -ENOMEM;
-                } else
-                        q = take_scalar(r, &value);
+                skip_space(r);
+                q = take_member(r, container, depth);
                 if (q < 0)
                         return q;
-
-                if (json_is_object(container))
-                        q = json_object_set(container, key, value);
-                else
-                        q = json_array_append(container, value);
-                if (q < 0)
-                        return -ENOMEM;
+                skip_space(r);
         } while (take(r, ","));
 
         return take(r, end) ? 0 : bad(r, "',' or the closing bracket is missing");
+}
+
+static int take_value(struct reader *r, json_t **ret, unsigned depth) {
+        if (!looking_at(r, "{") && !looking_at(r, "["))
+                return take_scalar(r, ret);
+
+        *ret = looking_at(r, "{") ? json_object() : json_array();
+        r->at++;
+        return *ret ? take_members(r, *ret, depth + 1) : -ENOMEM;
 }
 
 int toolcall_parse(
@@ -180,11 +272,14 @@ int toolcall_parse(
         char word[NOTATION_MAX_WORD + 1];
         int q;
 
+        skip_space(&r);
         if (!take(&r, "call:"))
                 return bad(&r, "'call:' is missing");
+        skip_space(&r);
         q = take_word(&r, word);
         if (q < 0)
                 return q;
+        skip_space(&r);
         if (!take(&r, "{"))
                 return bad(&r, "'{' is missing");
 
@@ -195,6 +290,7 @@ int toolcall_parse(
         q = take_members(&r, arguments, 1);
         if (q < 0)
                 return q;
+        skip_space(&r);
         if (r.at != size)
                 return bad(&r, "text after the call");
 

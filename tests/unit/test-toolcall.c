@@ -40,6 +40,18 @@ static void test_calls(void) {
                     "{\"n\":9223372036854775807,\"m\":-9223372036854775808}");
 }
 
+/* As models write that have seen more JSON and Python than this notation. */
+static void test_loose_calls(void) {
+        expect_call(" call: a {\n b : 1 , c:[ 1 , 2 ] ,d : { } } ", "a",
+                    "{\"b\":1,\"c\":[1,2],\"d\":{}}");
+        expect_call("call:a{b:\"x\",c:'it\\'s \"y\"'}", "a",
+                    "{\"b\":\"x\",\"c\":\"it's \\\"y\\\"\"}");
+        expect_call("call:a{b:[\"x\", 'y']}", "a", "{\"b\":[\"x\",\"y\"]}");
+        expect_call("call:a{b:\"1\\n2\\u00e9\"}", "a", "{\"b\":\"1\\n2\\u00e9\"}");
+        expect_call("call:a{\"b c\":1,'d':2," Q "e,f" Q ":3,g h:4,\xc3\xa9:5}", "a",
+                    "{\"b c\":1,\"d\":2,\"e,f\":3,\"g h\":4,\"\xc3\xa9\":5}");
+}
+
 static void test_bad_calls(void) {
         static const struct {
                 const char *text, *reason;
@@ -49,27 +61,24 @@ static void test_bad_calls(void) {
                 { "call:", "offset 5: a word is missing" },
                 { "call:{}", "offset 5: a word is missing" },
                 { "call:a", "offset 6: '{' is missing" },
-                { "call: a{}", "a word is missing" },
-                { "call:a {}", "'{' is missing" },
                 { "call:a{", "a word is missing" },
                 { "call:a{}}", "offset 8: text after the call" },
-                { "call:a{} ", "text after the call" },
                 { "call:a{b}", "offset 8: ':' is missing" },
                 { "call:a{b:}", "a value is missing" },
                 { "call:a{b:1", "closing bracket is missing" },
                 { "call:a{b:1]", "closing bracket is missing" },
                 { "call:a{b:1,}", "a word is missing" },
                 { "call:a{,b:1}", "a word is missing" },
-                { "call:a{b: 1}", "a value is missing" },
-                { "call:a{b :1}", "':' is missing" },
-                { "call:a{b:1, c:2}", "a word is missing" },
                 { "call:a{b:1,b:2}", "offset 11: the key occurs twice" },
                 { "call:a{b:[1,]}", "a value is missing" },
                 { "call:a{b:[1}", "closing bracket is missing" },
                 { "call:a{b:" Q "x}", "offset 14: the string does not end" },
                 { "call:a{b:" Q "\xff" Q "}", "the string is not UTF-8" },
-                { "call:a{b:\"x\"}", "a value is missing" },
-                { "call:a{\"b\":1}", "a word is missing" },
+                { "call:a{b:\"x}", "the string does not end" },
+                { "call:a{b:'x\"}", "the string does not end" },
+                { "call:a{b:\"\\q\"}", "an escape that is none" },
+                { "call:a{\"b\":1,b:2}", "the key occurs twice" },
+                { "call:a{b:x}", "a value is missing" },
                 { "call:a{b:tru}", "a value is missing" },
                 { "call:a{b:truely}", "closing bracket is missing" },
                 { "call:a{b:01}", "not a number" },
@@ -132,6 +141,7 @@ static void expect_value(const char *json, const char *text) {
 static void test_values(void) {
         expect_value("{}", "{}");
         expect_value("[]", "[]");
+        expect_value("{\"a b\":1,\"\":2}", "{" Q Q ":2," Q "a b" Q ":1}");
         expect_value("\"x y\"", Q "x y" Q);
         expect_value("[true,false,null,-3]", "[true,false,null,-3]");
         expect_value("[0.1,1.0,1e300,0.30000000000000004]", "[0.1,1.0,1e300,0.30000000000000004]");
@@ -153,10 +163,6 @@ static void test_bad_values(void) {
                 { "\"a<|\\\"|>b\"", "quote marker" },
                 { "[{\"a\":\"<|\\\"|>\"}]", "quote marker" },
                 { "\"a\\u0000b\"", "a NUL" },
-                { "{\"a b\":1}", "'a b' is not a plain word" },
-                { "{\"\":1}", "empty" },
-                { "{\"a:1,b\":1}", "not a plain word" },
-                { "{\"\xc3\xa9\":1}", "not a plain word" },
                 { "[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", "nested too deeply" },
         };
 
@@ -291,6 +297,7 @@ static void test_there_and_back(void) {
 
 int main(void) {
         rule("a call is read with every kind of value", test_calls);
+        rule("a call is read as models write it, too", test_loose_calls);
         rule("anything else is refused, with its offset", test_bad_calls);
         rule("a NUL and text beyond the size are refused", test_nul);
         rule("sixteen levels are read", test_depth);
