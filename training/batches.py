@@ -201,14 +201,15 @@ def _produce(queue, hardness, maker, drawer, examples, size, seed, text_share):
 class Source:
     """Batches without end, made by other processes (daemons: they end with us)."""
 
-    def __init__(self, maker, context, folder, size, seed, text_share=0.1, producers=1, noise=None):
-        """noise: a folder of recordings of rooms."""
+    def __init__(self, maker, context, folder, size, seed, text_share=0.1, producers=1, noise=None, hardness=0.0):
+        """noise: a folder of recordings of rooms; hardness: at first, how spoilt the recordings are to be,
+        0 to 1."""
         fork = multiprocessing.get_context("fork")           # the corpus is in memory once
         drawer, data = corpus.Drawer(context), corpus.load(folder, "train")
         if len(data[0]) < size:
             raise SystemExit(f"{folder}: {len(data[0])} clips are fewer than a batch of {size}")
         examples = Examples(data, drawer.phrases, rooms.Rooms(noise))
-        self.hardness = fork.Value("d", 0.0)     # how spoilt the recordings are to be, 0 to 1
+        self.hardness = fork.Value("d", hardness)
         self._queue = fork.Queue(maxsize=6 * producers)
         for number in range(producers):
             fork.Process(target=_produce, daemon=True,

@@ -4,10 +4,14 @@
     python evaluate.py MODEL.gguf --corpus CORPUS [--noise clean 20 10] [--silence 1]
                                                            held-out voices, by engine and intent
     python evaluate.py MODEL.gguf --corpus CORPUS --others         speech that is no command
+    python evaluate.py MODEL.gguf --corpus CORPUS --people         held-out recordings of people
+    ... --noise clean 24 18 12 6 --rooms FOLDER            in rooms, with what happens there, not in hiss
     python evaluate.py MODEL.gguf --speech ../tests/speech         recordings with expected.tsv
     python evaluate.py MODEL.gguf --human FOLDER           human_speech.py's, per hour
     python evaluate.py MODEL.gguf --typed                          all sentences (of many a part), typed
     ... --gemmactl PATH                                            through the running daemon
+
+A command is right, answered with nothing, or wrong: the three numbers of a column. --plot draws them.
 
 Decoding is greedy and free-running, in PyTorch unless --gemmactl is given; --human always asks
 the daemon (whose model counts, not the one named), because what it obeys depends on its grammar
@@ -32,6 +36,7 @@ import batches
 import context as contexts
 import corpus
 import pocket_file
+import rooms
 import train
 import vocabulary as vocabularies
 
@@ -125,15 +130,20 @@ def false_accepts(program, folder, wake, show):
               f"{row['obeyed'] / row['hours']:9.1f} {row['woken']:4} ({row['woken'] / row['hours']:.1f} per hour)")
 
 
-def corpus_clips(folder, split, decibel, silence=SILENCE, seed=0):
+def corpus_clips(folder, split, decibel, silence=SILENCE, seed=0, rooms=None):
     """Clips of held-out voices with silence around them, and with noise at this distance below the
-    speech if asked for, which fills the silence too."""
+    speech if asked for, which fills the silence too; the noise of rooms (a rooms.Rooms) if there are any."""
     lines, audio, offsets = corpus.load(folder, split)
     rng = np.random.default_rng(seed)
     clips = []
     for a, b in zip(offsets, offsets[1:]):
-        samples = np.pad(audio[a:b].astype(np.float32) / 32768, int(silence * augment.RATE))
-        if decibel is not None:
+        spoken = audio[a:b].astype(np.float32) / 32768
+        samples = np.pad(spoken, int(silence * augment.RATE))
+        if decibel is not None and rooms:
+            power = np.sqrt(np.mean(spoken ** 2)) * 10 ** (-decibel / 20)
+            samples = samples + rooms.scene(len(samples), rng) * np.float32(power)
+            samples = samples / max(1.0, float(np.abs(samples).max()))
+        elif decibel is not None:
             # add_noise() measures all it is given, of which more or less is silence.
             share = len(samples) / (b - a + 2 * SILENCE * augment.RATE)
             samples = augment.add_noise(samples, decibel - 10 * np.log10(share), rng)
@@ -170,15 +180,23 @@ def decibel(text):
     return None if text == "clean" else float(text)
 
 
-def clips_of(args, noise):
+def clips_of(args, noise, where):
     if args.speech:
         return speech_clips(args.speech)
-    return corpus_clips(args.corpus, "others" if args.others else "valid", noise, args.silence)
+    split = "others" if args.others else corpus.PEOPLE if args.people else "valid"
+    lines, clips = corpus_clips(args.corpus, split, noise, args.silence, rooms=where)
+    if args.only:
+        chosen = [number for number, line in enumerate(lines) if line["engine"] in args.only]
+        lines, clips = [lines[n] for n in chosen], [clips[n] for n in chosen]
+    return lines, clips
+
+
+RIGHT, NOTHING, WRONG = "right", "nothing", "wrong"
 
 
 @dataclass
 class Column:
-    """What is right of one noise's clips: the call, and every word of the answer."""
+    """What became of one noise's clips: of the call, and whether every word of the answer is right."""
     title: str
     calls: list
     words: list
@@ -193,16 +211,22 @@ def answerer(args):
     return lambda clips: in_groups(network, maker, [augment.to_frames(c) for c in clips])
 
 
+def verdict(said, wanted):
+    if call_part(said) == call_part(wanted):
+        return RIGHT
+    return WRONG if call_part(said) else NOTHING
+
+
 def score(args, lines, said):
-    """Which answers have the right call, and which every word of them."""
-    calls = [call_part(text) == call_part(line["answer"]) for text, line in zip(said, lines)]
-    for text, line, right in zip(said, lines, calls):
-        if args.show and not right:
+    """What became of the calls, and which answers have every word right."""
+    calls = [verdict(text, line["answer"]) for text, line in zip(said, lines)]
+    for text, line, became in zip(said, lines, calls):
+        if args.show and became != RIGHT:
             print(f"{line['engine']} {line.get('voice', '')}: {line['text']!r} -> {text!r}")
-    return calls, [text == line["answer"] for text, line in zip(said, lines)]
+    return calls, [RIGHT if text == line["answer"] else WRONG for text, line in zip(said, lines)]
 
 
-def rows(lines, with_intents):
+def table_rows(lines, with_intents):
     """{title: numbers of its lines} of who spoke the commands, of what is none and of the intents;
     and the numbers of all commands."""
     speakers, intents, commands = {}, {}, []
@@ -217,8 +241,8 @@ def rows(lines, with_intents):
 
 
 def print_table(lines, columns, with_intents):
-    table, commands = rows(lines, with_intents)
-    print(f"{'':44}" + "".join(f"{column.title:>22}" for column in columns))
+    table, commands = table_rows(lines, with_intents)
+    print(f"{'right, nothing, wrong':44}" + "".join(f"{column.title:>24}" for column in columns))
     for title, numbers in table.items():
         print_row(title, [[column.calls[n] for n in numbers] for column in columns])
     if commands:
@@ -226,8 +250,29 @@ def print_table(lines, columns, with_intents):
         print_row("... and every word of them", [[column.words[n] for n in commands] for column in columns])
 
 
+def counts(became):
+    return [became.count(kind) for kind in (RIGHT, NOTHING, WRONG)]
+
+
 def print_row(title, cells):
-    print(f"{title:44}" + "".join(f"{sum(right):8} of {len(right):4}  {np.mean(right):.3f}" for right in cells))
+    print(f"{title:44}" + "".join("{:7}{:5}{:5}".format(*counts(became)) + f"{became.count(RIGHT) / len(became):7.3f}"
+                                  for became in cells))
+
+
+def draw_plot(path, columns, numbers, title):
+    """Shares of right, nothing and wrong against the noise."""
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    shares = np.array([counts([column.calls[n] for n in numbers]) for column in columns]) / len(numbers)
+    figure, axes = pyplot.subplots(figsize=(6.4, 3))
+    axes.stackplot(range(len(columns)), shares.T, labels=(RIGHT, NOTHING, WRONG),
+                   colors=("#3a7d44", "#d9d9d9", "#b3261e"))
+    axes.set(xticks=range(len(columns)), xticklabels=[column.title for column in columns], ylim=(0, 1),
+             xlim=(0, len(columns) - 1), title=title, ylabel="share of the commands")
+    axes.legend(loc="lower left", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
 
 
 def main():
@@ -235,6 +280,10 @@ def main():
     options.add_argument("model")
     options.add_argument("--corpus")
     options.add_argument("--others", action="store_true")
+    options.add_argument("--people", action="store_true")
+    options.add_argument("--only", nargs="+", metavar="ENGINE", help="of the corpus")
+    options.add_argument("--rooms", metavar="FOLDER", help="of recordings: rooms, and short ones of what happens there")
+    options.add_argument("--plot", metavar="FILE")
     options.add_argument("--speech")
     options.add_argument("--human", help="folder of speech that is no command")
     options.add_argument("--wake", default="hey gemma", help="the wake phrase, for --human")
@@ -262,11 +311,14 @@ def main():
     if args.silence < 0:
         options.error("--silence is no less than 0")
     answer, columns = answerer(args), []
+    where = rooms.Rooms(args.rooms, is_recorded=True) if args.rooms else None
     for noise in args.noise:
-        lines, clips = clips_of(args, noise)
+        lines, clips = clips_of(args, noise, where)
         said = answer(clips)
         columns.append(Column("clean" if noise is None else f"{noise:g} dB", *score(args, lines, said)))
-    print_table(lines, columns, with_intents=bool(args.corpus))
+    print_table(lines, columns, with_intents=bool(args.corpus) and not args.only)
+    if args.plot:
+        draw_plot(args.plot, columns, table_rows(lines, False)[1], "commands, held-out voices, in rooms")
 
 
 if __name__ == "__main__":

@@ -306,7 +306,7 @@ class Trainer:
 
     def hardness(self):
         begin, end = self.args.harden
-        return min(1.0, max(0.0, (self.progress() - begin) / (end - begin)))
+        return min(1.0, max(0.0, (self.progress() - begin) / max(end - begin, 1e-9)))
 
     def validate(self):
         lines, clips = validation(self.args.corpus)
@@ -322,7 +322,7 @@ class Trainer:
         source = batches.Source(self.maker, self.context, args.corpus, args.batch // args.workers,
                                 args.seed + self.step + 1_000_000 * self.number,
                                 producers=os.cpu_count() if args.device == "cuda" else 1,
-                                noise=args.noise)
+                                noise=args.noise, hardness=self.hardness())
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "asked", True))
         recent, self.began = [], time.time() - self.spent
         next_check = self.spent + 60 * args.check
