@@ -21,11 +21,13 @@ NOTHING = "<turn|>"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"      # letter n is class n + 1, 0 is CTC's blank
 NO_SPEECH = 0.025                           # this part of the examples is noise or music
 GROUP = 768                                 # examples that are sorted together
+TEXT = 0.1                                  # so many batches of text for one with sound
 TALK = 0.12                                 # this part has somebody else in the background
 AMID = 0.15                                 # this part of what is addressed to us stands amid other talk
 PERSON_TIMES = 6                            # so often in a pass is a command that a person says
 PERSON_ANSWERS = 0.35                       # this part of the people who do not mean us teaches "nothing"
 CALL_WEIGHT = 0.3                           # the call follows from the transcript
+UNCALLED = 0.5                              # this part of the batches with sound ends before the calls
 NOTHING_WEIGHT = 2.0                        # of the one token of "not for me"; a sentence has many
 
 
@@ -183,7 +185,16 @@ def _audio_batches(maker, examples, size, rng, hardness):
         batches = [group[i:i + size] for i in range(0, len(group) - size + 1, size)]
         rng.shuffle(batches)
         for batch in batches:
-            yield maker.audio(*map(list, zip(*batch)))
+            framed, answers, said = map(list, zip(*batch))
+            if rng.random() < UNCALLED:
+                answers = [until_call(answer) for answer in answers]
+            yield maker.audio(framed, answers, said)
+
+
+def until_call(answer):
+    """What must be heard of an answer; what follows is learned from typed text, too, and more cheaply."""
+    heard, call, _ = (answer or "").partition("<|tool_call>")
+    return heard + call or None
 
 
 def _produce(queue, hardness, maker, drawer, examples, size, seed, text_share):
@@ -201,7 +212,7 @@ def _produce(queue, hardness, maker, drawer, examples, size, seed, text_share):
 class Source:
     """Batches without end, made by other processes (daemons: they end with us)."""
 
-    def __init__(self, maker, context, folder, size, seed, text_share=0.1, producers=1, noise=None, hardness=0.0):
+    def __init__(self, maker, context, folder, size, seed, text_share=TEXT, producers=1, noise=None, hardness=0.0):
         """noise: a folder of recordings of rooms; hardness: at first, how spoilt the recordings are to be,
         0 to 1."""
         fork = multiprocessing.get_context("fork")           # the corpus is in memory once

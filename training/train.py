@@ -320,7 +320,7 @@ class Trainer:
     def loop(self):
         args = self.args
         source = batches.Source(self.maker, self.context, args.corpus, args.batch // args.workers,
-                                args.seed + self.step + 1_000_000 * self.number,
+                                args.seed + self.step + 1_000_000 * self.number, args.text,
                                 producers=os.cpu_count() if args.device == "cuda" else 1,
                                 noise=args.noise, hardness=self.hardness())
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "asked", True))
@@ -384,6 +384,7 @@ def main():
     options.add_argument("--layers", type=int, default=4)
     options.add_argument("--width", type=int, default=256, help=f"a multiple of {WIDTH_STEP}")
     options.add_argument("--hidden", type=int, default=1024, help="width of the feed-forward, at least twice --width")
+    options.add_argument("--text", type=float, default=batches.TEXT, help="batches of typed sentences for one with sound")
     options.add_argument("--noise", metavar="DIR", help="recordings of rooms, and short ones of what happens in them")
     options.add_argument("--precision", choices=("bf16", "f32"), help="bf16 by itself where the processor or "
                          "the GPU multiplies such numbers")

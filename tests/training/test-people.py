@@ -193,6 +193,14 @@ class People(Sound):
         self.assertEqual(batch.weights.tolist(), [[0], [batches.NOTHING_WEIGHT]])
 
 
+    def test_until_call(self):
+        """an answer that ends before its call is still heard to its last word"""
+        import batches
+        self.assertEqual(batches.until_call("lights on<|tool_call>call:lights{}<tool_call|>"), "lights on<|tool_call>")
+        self.assertEqual(batches.until_call(batches.NOTHING), batches.NOTHING)
+        self.assertIsNone(batches.until_call(None))
+
+
 class Kokoro(Sound):
     def engine(self, *names):
         import voices
