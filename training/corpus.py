@@ -16,6 +16,7 @@ The work is cut into shards; a shard that is already on disk is not made again, 
 command may be interrupted and repeated. Everything follows from --seed.
 """
 import argparse
+import collections
 import csv
 import glob
 import json
@@ -50,7 +51,9 @@ PEOPLE = "people"            # the split of held-out recordings
 SHARD = 300                  # recordings in a shard
 LONGEST = 9.0                # seconds of a recording
 EVERY = 5                    # of a speaker's recordings of no part one of so many is held out
-SHORT_SHARE = 0.25           # part of the commands that are the shortest of a few that were drawn
+DRAWS = 4
+SHORT_SHARE = 0.25           # part of the commands that are the shortest of a few that were drawn,
+RARE_SHARE = 0.5             # and part that have a word that was said least often
 
 
 def plan(scale):
@@ -78,6 +81,7 @@ class Drawer:
         self.context, self.sampler = context, contexts.Sampler(context)
         self.phrases = contexts.phrases(context)
         self.commands = grammar.compile_words(context)
+        self.said = collections.Counter()        # how often each word was
 
     def draw(self, split, rng):
         """One sentence of a split."""
@@ -112,11 +116,15 @@ class Drawer:
     def _command(self, rng):
         """Of two readings of a sentence only the first counts, and which one it is is not known
         here; so what has two is not said."""
-        is_short = rng.random() < SHORT_SHARE
+        kind = rng.random()
         for _ in range(MOST_DRAWS):
-            drawn = [self.sampler.draw(rng) for _ in range(3 if is_short else 1)]
-            sentence = min(drawn, key=lambda each: len(each.text.split()))
+            drawn = [self.sampler.draw(rng) for _ in range(DRAWS if kind < SHORT_SHARE + RARE_SHARE else 1)]
+            if kind < SHORT_SHARE:
+                sentence = min(drawn, key=lambda each: len(each.text.split()))
+            else:                                # if it is only one it is this one
+                sentence = min(drawn, key=lambda each: min(self.said[word] for word in each.text.split()))
             if not self.commands.is_doubtful(sentence.text.split()):
+                self.said.update(sentence.text.split())
                 return sentence
         raise SystemExit("hardly a sentence of the context means one thing only; see grammar.py")
 

@@ -148,6 +148,17 @@ class People(Sound):
         self.assertEqual(line["intent"], "forget")
         self.assertIn("call:forget{}", line["answer"])
 
+    def test_rare_words(self):
+        """a word that few sentences have is said, too"""
+        import context as contexts
+        ways = ", ".join(f"way {number}" for number in range(60))
+        context = contexts.parse(f"context:\n  expressions:\n    go: ['go [{ways}]']\n    odd: ['seldom']\n")
+        drawer, rng = self.corpus.Drawer(context), random.Random(0)
+        texts = [drawer._command(rng).text for _ in range(120)]
+        said = {word for text in texts for word in text.split()}
+        self.assertGreaterEqual(len(said), 60)
+        self.assertGreater(texts.count("seldom"), 10)
+
     def test_parts(self):
         """some of what each speaker says is held out, where the table does not say which"""
         rows = [{"file": str(n), "speaker": "ab"[n % 2], "text": ""} for n in range(40)]
