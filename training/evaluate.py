@@ -18,6 +18,7 @@ the daemon (whose model counts, not the one named), because what it obeys depend
 and its limit.
 """
 import argparse
+import functools
 import glob
 import json
 import os
@@ -130,10 +131,16 @@ def false_accepts(program, folder, wake, show):
               f"{row['obeyed'] / row['hours']:9.1f} {row['woken']:4} ({row['woken'] / row['hours']:.1f} per hour)")
 
 
+@functools.lru_cache(maxsize=4)
+def loaded(folder, split):
+    """Once: a corpus may be growing, and all columns are of the same clips."""
+    return corpus.load(folder, split)
+
+
 def corpus_clips(folder, split, decibel, silence=SILENCE, seed=0, rooms=None):
     """Clips of held-out voices with silence around them, and with noise at this distance below the
     speech if asked for, which fills the silence too; the noise of rooms (a rooms.Rooms) if there are any."""
-    lines, audio, offsets = corpus.load(folder, split)
+    lines, audio, offsets = loaded(folder, split)
     rng = np.random.default_rng(seed)
     clips = []
     for a, b in zip(offsets, offsets[1:]):

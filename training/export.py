@@ -7,6 +7,7 @@ With a corpus, held-out clips are answered by the trained model and by the model
 from the file (dequantised); the command fails if they disagree on more than 2 %.
 """
 import argparse
+import dataclasses
 import os
 import sys
 
@@ -36,6 +37,20 @@ def load_checkpoint(path, other=None):
     network.load_state_dict(state)
     network.eval()
     return network, saved["context"]
+
+
+def for_context(network, source, newer):
+    """The network for a newer context whose tokens it all has learned: its sentences may be others."""
+    old, fresh = (vocabularies.build(contexts.parse(text)) for text in (source, newer))
+    unknown = [token for token in fresh.tokens if token not in old.ids]
+    if unknown:
+        raise SystemExit(f"not learned: {' '.join(unknown[:20])}; train.py --start learns it")
+    chosen = Network(dataclasses.replace(network.shape, vocabulary=len(fresh)))
+    state = {name: value for name, value in network.state_dict().items() if not name.startswith("helpers")}
+    state["token_embd.weight"] = state["token_embd.weight"][[old.ids[token] for token in fresh.tokens]]
+    chosen.load_state_dict(state)
+    chosen.eval()
+    return chosen
 
 
 def check_vocabulary(vocabulary, context):
@@ -68,12 +83,16 @@ def main():
     options.add_argument("--corpus")
     options.add_argument("--type", choices=pocket_file.TYPES, default="q8_0", help="of the matrices")
     options.add_argument("--mean", metavar="CHECKPOINT", help="write the mean of this one's weights and the other's")
+    options.add_argument("--context", metavar="FILE", help="a newer version of the context, of the same words")
     options.add_argument("--least", type=float, help="the limit that calibrate.py led to")
     options.add_argument("--count", type=int, default=60, help="clips to compare")
     options.add_argument("--threads", type=int, default=2)
     args = options.parse_args()
     torch.set_num_threads(args.threads)
     network, source = load_checkpoint(args.checkpoint, args.mean)
+    if args.context:
+        newer = contexts.load(args.context).source
+        network, source = for_context(network, source, newer), newer
     vocabulary = vocabularies.build(contexts.parse(source))
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
     pocket_file.write(args.out, network, vocabulary, source, args.type, args.least)
