@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audio/endpoint.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <float.h>
 #include <math.h>
@@ -8,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_SAMPLES    160 /* 10 ms: one decision */
-#define BLOCK_MS         10
-#define BLOCKS_PER_FRAME (FRAME_SAMPLES / BLOCK_SAMPLES)
-#define WINDOW           512 /* 32 ms: one spectrum */
-#define HALF             (WINDOW / 2)
-#define N_BANDS          20
+#include "audio/detector.h"
+#include "audio/spectrum.h"
+#include "base/cleanup.h"
+
+#define BLOCK_MS         10 /* one decision of the first stage */
+#define BLOCKS_PER_FRAME SPECTRUM_BLOCKS_PER_FRAME
+#define FRAME_MS         (BLOCKS_PER_FRAME * BLOCK_MS)
+#define N_BANDS          SPECTRUM_BANDS
 
 /* The noise of a band is the smallest of so many sections of so many blocks: 1.6 s, longer than
  * speech keeps any band filled. */
@@ -23,7 +26,6 @@
 #define SMOOTHING     0.7f  /* of the energy whose minimum is sought, per block */
 #define MINIMUM_BIAS  2.2f  /* 1.5 from that minimum to the mean; the rest for noise that swells */
 #define PRIORI_MEMORY 0.9f  /* how much of the expected SNR comes from the block before */
-#define POWER_FLOOR   1e-11f /* -110 dB per band; digital silence is no quieter than that */
 #define START_POWER   1e-5f /* no room is louder than that before it was heard for a while */
 #define LIKELY_ON     1.2f  /* of the mean log likelihood ratio: to begin, and to go on */
 #define LIKELY_OFF    0.6f
@@ -38,72 +40,63 @@
 
 #define ONSET_MS 120 /* the soft sounds before what is certain */
 
+/* The second stage: so likely it must be that somebody speaks. */
+#define VOICE_LATE 0.5f
+#define VOICE_NOW  0.5f
+
+#define N_KNOWN (DETECTOR_LATE + 1)
+static_assert(ENDPOINT_LATE == DETECTOR_LATE, "the second look is another one");
+
 struct endpoint {
         struct endpoint_config config;
-        float window[WINDOW], cosine[HALF], sine[HALF]; /* the turns by k / WINDOW */
-        unsigned char reversed[HALF];
-        unsigned short first_bin[N_BANDS + 1];
-
-        float recent[WINDOW]; /* the newest samples, oldest first */
+        struct spectrum spectrum;
+        struct detector *detector; /* owned; NULL: the first stage alone */
         float smoothed[N_BANDS], noise[N_BANDS], clean[N_BANDS];
         float section_minimum[N_SECTIONS][N_BANDS];
         unsigned n_blocks; /* in the section under way */
         unsigned section;
+
+        /* The last frames, the newest first. */
+        struct known {
+                unsigned char blocks; /* what the first stage took for speech, a bit for each */
+                float voice;          /* by what the second makes of it, up to now */
+        } known[N_KNOWN];
 
         float loudest;       /* mean square of the loudest speech of late */
         bool is_open;        /* within an utterance */
         unsigned speech_ms;  /* evidence for a beginning */
         unsigned since_ms;   /* since there is any */
         unsigned silence_ms; /* since the last block of speech */
+        unsigned sure_ms;    /* ... at the end of the oldest frame that is known */
         unsigned onset;
 };
 
 struct endpoint *endpoint_free(struct endpoint *e) {
+        if (!e)
+                return NULL;
+
+        detector_free(e->detector);
         free(e);
         return NULL;
 }
 
-/* Bands as wide as the ear's (on the mel scale), from 100 Hz to 7 kHz, and none without a bin. */
-static void place_bands(struct endpoint *e) {
-        const double low = 2595 * log10(1 + 100 / 700.0), high = 2595 * log10(1 + 7000 / 700.0);
-        unsigned short bin = 0;
-
-        for (unsigned b = 0; b <= N_BANDS; b++) {
-                double mel = low + (high - low) * b / N_BANDS;
-                double hz = 700 * (pow(10, mel / 2595) - 1);
-                unsigned short at = (unsigned short) (hz * WINDOW / FRAME_RATE + 0.5);
-
-                bin = b > 0 && at <= bin ? (unsigned short) (bin + 1) : at;
-                e->first_bin[b] = bin;
-        }
-}
-
-/* The bits of i from the last to the first, as the transform wants its samples ordered. */
-static unsigned char reversed(unsigned i) {
-        unsigned r = 0;
-
-        for (unsigned bit = 1; bit < HALF; bit *= 2)
-                r = r * 2 + !!(i & bit);
-        return (unsigned char) r;
-}
+DEFINE_CLEANUP(struct endpoint *, endpoint_free)
 
 int endpoint_new(struct endpoint **ret, const struct endpoint_config *config) {
-        struct endpoint *e;
+        _cleanup_(endpoint_freep) struct endpoint *e = NULL;
+        int r;
 
         e = calloc(1, sizeof(*e));
         if (!e)
                 return -ENOMEM;
 
         e->config = *config;
-        for (unsigned i = 0; i < WINDOW; i++)
-                e->window[i] = (float) (0.5 - 0.5 * cos(2 * M_PI * (i + 0.5) / WINDOW));
-        for (unsigned i = 0; i < HALF; i++) {
-                e->reversed[i] = reversed(i);
-                e->cosine[i] = (float) cos(2 * M_PI * i / WINDOW);
-                e->sine[i] = (float) -sin(2 * M_PI * i / WINDOW);
+        spectrum_init(&e->spectrum);
+        if (!config->is_unlearned) {
+                r = detector_new(&e->detector);
+                if (r < 0)
+                        return r;
         }
-        place_bands(e);
-
         for (unsigned b = 0; b < N_BANDS; b++) {
                 e->noise[b] = START_POWER;
                 e->smoothed[b] = START_POWER;
@@ -111,58 +104,8 @@ int endpoint_new(struct endpoint **ret, const struct endpoint_config *config) {
                         e->section_minimum[s][b] = START_POWER;
         }
 
-        *ret = e;
+        *ret = TAKE_PTR(e);
         return 0;
-}
-
-/* The discrete Fourier transform of HALF complex numbers in the order of reversed(), in place. */
-static void transform(const struct endpoint *e, float re[HALF], float im[HALF]) {
-        for (unsigned width = 1; width < HALF; width *= 2)
-                for (unsigned first = 0; first < HALF; first += 2 * width)
-                        for (unsigned k = 0; k < width; k++) {
-                                unsigned i = first + k, j = i + width, turn = k * (HALF / width);
-                                float x = re[j] * e->cosine[turn] - im[j] * e->sine[turn];
-                                float y = re[j] * e->sine[turn] + im[j] * e->cosine[turn];
-
-                                re[j] = re[i] - x;
-                                im[j] = im[i] - y;
-                                re[i] += x;
-                                im[i] += y;
-                        }
-}
-
-/* The square of bin k (0 < k < HALF) of the recent samples' spectrum, from the transform of the
- * numbers (even sample) + i (odd sample): a real signal needs one of half its length. */
-static float bin_power(const struct endpoint *e, const float re[HALF], const float im[HALF], unsigned k) {
-        unsigned mirror = HALF - k;
-        float even_re = re[k] + re[mirror], even_im = im[k] - im[mirror];
-        float odd_re = im[k] + im[mirror], odd_im = re[mirror] - re[k];
-        float x = even_re + odd_re * e->cosine[k] - odd_im * e->sine[k];
-        float y = even_im + odd_re * e->sine[k] + odd_im * e->cosine[k];
-
-        return (x * x + y * y) / 4;
-}
-
-/* The power of each band, scaled so that all bands together make the mean square of the signal. */
-static void measure(const struct endpoint *e, float power[N_BANDS]) {
-        const float scale = 2 / (0.375f * WINDOW * WINDOW);
-        float re[HALF], im[HALF];
-
-        for (unsigned i = 0; i < HALF; i++) {
-                unsigned at = e->reversed[i];
-
-                re[at] = e->recent[2 * i] * e->window[2 * i];
-                im[at] = e->recent[2 * i + 1] * e->window[2 * i + 1];
-        }
-        transform(e, re, im);
-
-        for (unsigned b = 0; b < N_BANDS; b++) {
-                float sum = 0;
-
-                for (unsigned i = e->first_bin[b]; i < e->first_bin[b + 1]; i++)
-                        sum += bin_power(e, re, im, i);
-                power[b] = sum * scale + POWER_FLOOR;
-        }
 }
 
 /* The mean over the bands of the log likelihood ratio "speech and noise" to "noise alone", each
@@ -207,26 +150,34 @@ static void follow_noise(struct endpoint *e, const float power[N_BANDS]) {
         }
 }
 
-/* Whether the newest 10 ms are speech. */
+static void show_detector(struct endpoint *e, const float power[N_BANDS], bool is_finite) {
+        /* What is no number is the room. */
+        if (e->detector)
+                detector_block(e->detector, is_finite ? power : e->noise, e->noise,
+                               is_finite ? spectrum_voicing(&e->spectrum) : 0);
+}
+
+/* Whether the newest 10 ms are speech to the first stage. */
 static bool is_speech(struct endpoint *e, const float *samples) {
         float power[N_BANDS], sum = 0, l;
+        bool is_finite;
 
-        memmove(e->recent, e->recent + BLOCK_SAMPLES,
-                (WINDOW - BLOCK_SAMPLES) * sizeof(*e->recent));
-        memcpy(e->recent + WINDOW - BLOCK_SAMPLES, samples, BLOCK_SAMPLES * sizeof(*samples));
-
-        measure(e, power);
+        spectrum_push(&e->spectrum, samples, power);
         for (unsigned b = 0; b < N_BANDS; b++)
                 sum += power[b];
-        if (!isfinite(sum))
-                return false; /* one such block would spoil the averages for ever */
+        is_finite = isfinite(sum); /* one block that is not would spoil the averages for ever */
+        if (is_finite)
+                follow_noise(e, power);
+        show_detector(e, power, is_finite);
+        if (!is_finite)
+                return false;
 
-        follow_noise(e, power);
         l = likelihood(e, power);
         e->loudest *= LOUDEST_FALL;
         if (l < (e->is_open ? LIKELY_OFF : LIKELY_ON) || sum < DISTANT * e->loudest)
                 return false;
-        if (sum > e->loudest)
+        /* What rings and bangs is no measure for how loud people speak. */
+        if (sum > e->loudest && (!e->detector || e->known[0].voice >= VOICE_NOW))
                 e->loudest += LOUDEST_RISE * (fminf(sum, LOUDEST_MAX) - e->loudest);
         return true;
 }
@@ -249,11 +200,23 @@ static void weigh(struct endpoint *e, bool is_speaking) {
 
 /* How many frames before the one just pushed belong to the beginning. */
 static unsigned onset_of(const struct endpoint *e) {
-        unsigned frame_ms = BLOCKS_PER_FRAME * BLOCK_MS;
-        unsigned before_ms = e->since_ms + ONSET_MS - frame_ms;
-        unsigned n = (before_ms + frame_ms - 1) / frame_ms;
+        unsigned late_ms = e->detector ? DETECTOR_LATE * FRAME_MS : 0;
+        unsigned before_ms = e->since_ms + ONSET_MS + late_ms - FRAME_MS;
+        unsigned n = (before_ms + FRAME_MS - 1) / FRAME_MS;
 
         return n < ENDPOINT_ONSET_MAX ? n : ENDPOINT_ONSET_MAX;
+}
+
+static unsigned silence_behind(unsigned char blocks) {
+        return (unsigned) __builtin_clz((unsigned) blocks << (32 - BLOCKS_PER_FRAME)) * BLOCK_MS;
+}
+
+/* How long nobody has spoken, as far as it is known now. */
+static unsigned known_silence_ms(const struct endpoint *e) {
+        for (unsigned n = 0; n < DETECTOR_LATE; n++)
+                if (e->known[n].blocks != 0 && e->known[n].voice >= VOICE_NOW)
+                        return n * FRAME_MS + silence_behind(e->known[n].blocks);
+        return e->sure_ms + DETECTOR_LATE * FRAME_MS;
 }
 
 static enum endpoint_verdict conclude(struct endpoint *e) {
@@ -272,10 +235,46 @@ static enum endpoint_verdict conclude(struct endpoint *e) {
         return e->silence_ms >= e->config.pause_ms ? ENDPOINT_PAUSE : ENDPOINT_SPEECH;
 }
 
-enum endpoint_verdict endpoint_push(struct endpoint *e, const struct frame *frame) {
+/* The second stage: a beginning waits for the second look at a frame; whether speech goes on is known
+ * at once, and corrected then. */
+static void weigh_learned(struct endpoint *e, unsigned char blocks) {
+        struct detector_verdict verdict = detector_frame(e->detector);
+        const struct known *oldest = &e->known[N_KNOWN - 1];
+
+        memmove(e->known + 1, e->known, (N_KNOWN - 1) * sizeof(*e->known));
+        e->known[0] = (struct known){ blocks, verdict.now };
+        e->known[N_KNOWN - 1].voice = verdict.late;
+        e->sure_ms += FRAME_MS;
+        if (oldest->blocks != 0 && oldest->voice >= VOICE_LATE)
+                e->sure_ms = silence_behind(oldest->blocks);
+        if (e->is_open) {
+                e->silence_ms = known_silence_ms(e);
+                return;
+        }
         for (unsigned i = 0; i < BLOCKS_PER_FRAME; i++)
-                weigh(e, is_speech(e, frame->samples + (size_t) i * BLOCK_SAMPLES));
+                weigh(e, oldest->voice >= VOICE_LATE && (oldest->blocks >> i & 1));
+        if (e->speech_ms >= e->config.start_ms)
+                e->silence_ms = 0;
+}
+
+enum endpoint_verdict endpoint_push(struct endpoint *e, const struct frame *frame) {
+        unsigned char blocks = 0;
+
+        for (unsigned i = 0; i < BLOCKS_PER_FRAME; i++) {
+                bool is_speaking = is_speech(e, frame->samples + (size_t) i * SPECTRUM_BLOCK);
+
+                blocks |= (unsigned char) (is_speaking << i);
+                if (!e->detector)
+                        weigh(e, is_speaking);
+        }
+        if (e->detector)
+                weigh_learned(e, blocks);
         return conclude(e);
+}
+
+float endpoint_probability(const struct endpoint *e, unsigned n_back) {
+        assert(n_back <= ENDPOINT_LATE);
+        return e->detector ? e->known[n_back].voice : 1;
 }
 
 unsigned endpoint_onset(const struct endpoint *e) {
@@ -286,6 +285,8 @@ void endpoint_abandon(struct endpoint *e) {
         e->is_open = false;
         e->speech_ms = 0;
         e->silence_ms = 0;
+        for (unsigned n = 0; n < N_KNOWN; n++)
+                e->known[n].blocks = 0;
 }
 
 float endpoint_noise_db(const struct endpoint *e) {

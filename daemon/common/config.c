@@ -72,6 +72,7 @@ static const struct option_row options[] = {
         { "Audio",  "SpeculateMs",      KIND_UNSIGNED, AT(speculate_ms),      0, 5000,    "320" },
         { "Audio",  "PreRollMs",        KIND_UNSIGNED, AT(preroll_ms),        0, 2000,    "200" },
         { "Audio",  "PatienceMs",       KIND_UNSIGNED, AT(patience_ms),       500, 60000, "8000" },
+        { "Audio",  "Detector",         KIND_BOOL,     AT(has_detector),      0, 0,       "yes" },
         { "Audio",  "LingerSeconds",    KIND_UNSIGNED, LIVE(linger_seconds),  0, 86400,   "10" },
         { "Socket", "Path",             KIND_STRING,   AT(socket_path),       0, 0,       "" },
         { "Socket", "MaxClients",       KIND_UNSIGNED, AT(max_clients),       1, 1024,    "32" },

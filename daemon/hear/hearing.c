@@ -18,6 +18,11 @@
  * what is speech for certain. */
 #define ABOVE_ROOM    4.0f
 #define BELOW_LOUDEST 0.03f
+#define MAYBE_VOICE   0.2f /* ... and not what is certainly no voice, */
+#define HARDLY_VOICE  0.02f
+#define STRANGE       25 /* frames: ... of which less is known in the first second of a stream */
+#define RELUCTANT     8  /* frames of a word that may go by before it is certain to be one */
+#define SILENT        2  /* frames of silence are between two sounds */
 
 /* A voice whose loudest frame is below this is made louder, but not without end: where a frame's power
  * comes near the smallest number of the model's first norm (1e-6), it is not what it was taught with. */
@@ -34,6 +39,7 @@ struct hearing {
         struct hearing_config config;
         struct endpoint *endpoint; /* owned */
         struct frame *ring;        /* owned, CAPACITY of them; frame i is at i % CAPACITY */
+        float *voice;              /* owned, how likely each of them is one */
 
         /* Counts of frames, ever: first <= next <= ready <= head. */
         uint64_t first; /* the oldest that still is of use */
@@ -67,10 +73,12 @@ int hearing_new(struct hearing **ret, const struct hearing_config *config) {
                 return -ENOMEM;
         h->config = *config;
         h->ring = calloc(CAPACITY, sizeof(*h->ring));
-        if (!h->ring)
+        h->voice = calloc(CAPACITY, sizeof(*h->voice));
+        if (!h->ring || !h->voice)
                 return -ENOMEM;
 
         endpoint.end_ms = config->end_ms;
+        endpoint.is_unlearned = config->is_unlearned;
         if (endpoint.pause_ms > config->end_ms)
                 endpoint.pause_ms = config->end_ms;
         h->pause_ms = endpoint.pause_ms;
@@ -88,6 +96,7 @@ struct hearing *hearing_free(struct hearing *h) {
 
         endpoint_free(h->endpoint);
         free(h->ring);
+        free(h->voice);
         free(h);
         return NULL;
 }
@@ -179,17 +188,36 @@ static void end(struct hearing *h) {
         endpoint_abandon(h->endpoint);
 }
 
+/* The power that a frame must have to be speech, when what comes from the given one on is. */
+static float least_power(const struct hearing *h, uint64_t certain) {
+        float room = powf(10, endpoint_noise_db(h->endpoint) / 10), loudest = 0;
+
+        for (uint64_t i = certain; i < h->head; i++)
+                loudest = fmaxf(loudest, power_of(h, i));
+        return fmaxf(room * ABOVE_ROOM, loudest * BELOW_LOUDEST);
+}
+
+/* Where the sound began that is a word for certain at the given frame: the second stage may need its
+ * first syllables to be sure.  Not across a silence, and not far. */
+static uint64_t first_sound(const struct hearing *h, uint64_t certain, uint64_t oldest) {
+        float least = least_power(h, certain);
+        uint64_t found = certain;
+
+        for (uint64_t i = certain; i > oldest && certain - i < RELUCTANT && found - i < SILENT; i--)
+                if (power_of(h, i - 1) > least)
+                        found = i - 1;
+        return found;
+}
+
 /* Where the first word of a held turn begins, which is certain to have begun at the given frame.
  * Before it knew the room, the endpointer may have taken faint syllables for it, and what was said
  * when the key was pressed is too short for it. */
 static uint64_t first_word(const struct hearing *h, uint64_t certain) {
-        float room = powf(10, endpoint_noise_db(h->endpoint) / 10), loudest = 0, least;
+        float least = least_power(h, certain);
 
-        for (uint64_t i = certain; i < h->head; i++)
-                loudest = fmaxf(loudest, power_of(h, i));
-        least = fmaxf(room * ABOVE_ROOM, loudest * BELOW_LOUDEST);
         for (uint64_t i = h->next; i < certain; i++)
-                if (power_of(h, i) > least)
+                if (power_of(h, i) > least &&
+                    h->voice[i % CAPACITY] >= (i < STRANGE ? HARDLY_VOICE : MAYBE_VOICE))
                         return i;
         return certain;
 }
@@ -200,11 +228,12 @@ static void begin_speech(struct hearing *h) {
         uint64_t from;
 
         if (h->is_held) {
-                from = first_word(h, back(h, h->head - 1, onset));
+                from = first_word(h, first_sound(h, back(h, h->head - 1, onset), h->next));
                 if (from > h->next)
                         h->next = from - h->next > preroll ? from - preroll : h->next;
         } else {
-                h->next = back(h, h->head - 1, onset > preroll ? onset : preroll);
+                from = first_sound(h, back(h, h->head - 1, onset), h->first);
+                h->next = h->head - 1 - from > preroll ? from : back(h, h->head - 1, preroll);
         }
         release(h);
         h->has_begun = true;
@@ -277,6 +306,8 @@ void hearing_push(struct hearing *h, const struct frame *frame) {
         if (frame->has_gap && !(is_within && h->has_begun))
                 h->first = h->head;
         h->ring[h->head % CAPACITY] = *frame;
+        for (unsigned n = 0; n <= ENDPOINT_LATE; n++)
+                h->voice[(h->head - n) % CAPACITY] = endpoint_probability(h->endpoint, n);
         h->head++;
         if (h->head - h->first > CAPACITY)
                 h->first = h->head - CAPACITY;

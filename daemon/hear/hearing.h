@@ -31,6 +31,7 @@ struct hearing_config {
         unsigned preroll_ms;   /* at most HEARING_MAX_PREROLL_MS */
         unsigned patience_ms;  /* until the first word */
         unsigned speculate_ms; /* a pause as long as this may be the end; 0: none is */
+        bool is_unlearned;     /* by the endpointer's first stage alone */
 };
 
 #define HEARING_MAX_PREROLL_MS 2000

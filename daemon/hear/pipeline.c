@@ -303,6 +303,7 @@ static int new_hearing(const struct pipeline *p, struct hearing **ret) {
                 .preroll_ms = p->config->preroll_ms,
                 .patience_ms = p->config->patience_ms,
                 .speculate_ms = p->config->speculate_ms,
+                .is_unlearned = !p->config->has_detector,
         };
 
         return hearing_new(ret, &config);

@@ -121,6 +121,20 @@ def faint(source, to):
     sox(source, to, "norm", "-50")
 
 
+def tone_before(source, to):
+    rate, _ = samples_of(source)
+    sox("-n", "-r", rate, "-b", "16", "-c", "1", path_of("tone.wav"), "synth", "0.2", "sine", "880",
+        "gain", "-9", "pad", "0.3", "0.4")
+    sox(path_of("tone.wav"), source, to)
+
+
+def tone_close_before(source, to):
+    rate, _ = samples_of(source)
+    sox("-n", "-r", rate, "-b", "16", "-c", "1", path_of("tone.wav"), "synth", "0.25", "sine", "1200",
+        "gain", "-12", "pad", "0.1", "0.1")
+    sox(path_of("tone.wav"), source, to)
+
+
 def killed(source, to):
     """The recorder did not come to write the sizes."""
     with open(source, "rb") as f:
@@ -160,6 +174,8 @@ with daemon:
     tap.rule("a hum of half the speech's level", all_understood(hum_within))
     tap.rule("a hum that is louder than the speech", all_understood(loud_hum_within))
     tap.rule("so faint that the loudest sample is 100 of 32768", all_understood(faint))
+    tap.rule("the recorder's start tone before the words", all_understood(tone_before))
+    tap.rule("... close before them", all_understood(tone_close_before))
     tap.rule("a WAV file whose recorder was killed, also by a pipe", killed_recorder)
     tap.rule("24 bits in 32, also by a pipe", in_32_bits)
 shutil.rmtree(folder)

@@ -20,6 +20,7 @@ static void open_world(unsigned patience_ms) {
                 .preroll_ms = 200,
                 .patience_ms = patience_ms,
                 .speculate_ms = 300,
+                .is_unlearned = true,
         };
 
         n_pushed = 0;
