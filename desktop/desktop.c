@@ -113,6 +113,8 @@ static int start(struct desktop *d, const struct desktop_setup *setup, struct wh
         if (r >= 0)
                 r = notify_new(&d->notify, d->buses);
         if (r >= 0)
+                r = media_new(&d->media, d->buses);
+        if (r >= 0)
                 r = sound_new(&d->sound, d->loop);
         if (r < 0)
                 return because(why, r, "%s", strerror(-r));
@@ -132,6 +134,7 @@ static void stop(struct desktop *d) {
         d->sound = sound_free(d->sound);
         d->confirm = confirm_free(d->confirm);
         d->bell = bell_free(d->bell);
+        d->media = media_free(d->media);
         d->notify = notify_free(d->notify);
         d->buses = buses_free(d->buses);
         d->loop = sd_event_unref(d->loop);

@@ -3,6 +3,7 @@
 #define DESKTOP_DESKTOP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <jansson.h>
 #include <systemd/sd-event.h>
@@ -12,6 +13,7 @@
 #include "desktop/buses.h"
 #include "desktop/confirm.h"
 #include "desktop/link.h"
+#include "desktop/media.h"
 #include "desktop/notify.h"
 #include "desktop/sound.h"
 
@@ -20,12 +22,14 @@ struct desktop {
         sd_event *loop;        /* owned reference */
         struct buses *buses;   /* owned, like the rest */
         struct notify *notify;
+        struct media *media;
         struct sound *sound;
         struct bell *bell;
         struct confirm *confirm;
         struct link *link;
 
-        char *last_answer; /* NULL: none yet */
+        char *last_answer;       /* NULL: none yet */
+        uint32_t inhibit_cookie; /* of quiet.c; 0: none */
 };
 
 struct desktop_setup {

@@ -237,7 +237,7 @@ static int open_line(struct link *l, struct conn **ret) {
 }
 
 static int connect_all(struct link *l) {
-        _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:O}", "tools", l->tools);
+        _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:O, s:s}", "tools", l->tools, "provider", "gemmad-desktop");
         int r = 0;
 
         if (!parameters)

@@ -4,6 +4,12 @@
 #include <string.h>
 
 #include "desktop/confirm.h"
+#include "desktop/launch.h"
+#include "desktop/media.h"
+#include "desktop/power.h"
+#include "desktop/quiet.h"
+#include "desktop/screen.h"
+#include "desktop/screenshot.h"
 #include "desktop/talk.h"
 #include "desktop/timer-tools.h"
 #include "desktop/volume.h"
@@ -78,6 +84,54 @@ static const struct tool tools[] = {
           .description = "Silences what rings, which rings again later: in ten minutes if not told.",
           .parameters = "{" AMOUNT "}" },
 
+        { .name = "media", .run = media_control, .group = "media", .example = "pause the music",
+          .description = "Tells the player of music or films what to do.",
+          .parameters = "{\"action\":{\"type\":\"string\",\"enum\":[\"play\",\"pause\",\"next\","
+                        "\"previous\",\"stop\"]}}", .required = "[\"action\"]" },
+        { .name = "get_playing", .run = media_get_playing, .group = "media",
+          .example = "what is playing",
+          .description = "Tells what is playing.", .parameters = "{}" },
+        { .name = "seek", .run = media_seek,
+          .description = "Goes forward in what is playing, or back by a negative number of seconds.",
+          .parameters = "{\"seconds\":{\"type\":\"number\"}}", .required = "[\"seconds\"]" },
+
+        { .name = "set_brightness", .run = screen_set_brightness, .group = "the screen",
+          .example = "set the brightness to fifty percent",
+          .description = "Sets the brightness of the screen.",
+          .parameters = "{" PERCENT "}", .required = "[\"percent\"]" },
+        { .name = "change_brightness", .run = screen_change_brightness, .group = "the screen",
+          .example = "make the screen brighter",
+          .description = "Makes the screen brighter or darker, by so many percent or a little.",
+          .parameters = "{" DIRECTION "," PERCENT "}", .required = "[\"direction\"]" },
+        { .name = "lock_screen", .run = screen_lock, .group = "the screen",
+          .example = "lock the screen",
+          .description = "Locks the screen.", .parameters = "{}" },
+        { .name = "take_screenshot", .run = screenshot_take, .group = "the screen",
+          .example = "take a screenshot", .seconds = SCREENSHOT_SECONDS,
+          .description = "Takes a picture of the screen, into a file.", .parameters = "{}" },
+
+        { .name = "open_program", .run = launch_program, .group = "programs",
+          .example = "open the browser",
+          .description = "Opens a program by its name or by what it is for, such as browser or mail.",
+          .parameters = "{" NAME "}", .required = "[\"name\"]" },
+        { .name = "open", .run = launch_target,
+          .description = "Opens a web address or a file with the program for it.",
+          .parameters = "{\"target\":{\"type\":\"string\"}}", .required = "[\"target\"]" },
+
+        { .name = "do_not_disturb", .run = quiet_set, .group = "the computer",
+          .example = "turn on do not disturb",
+          .description = "Silences notifications, or no longer.",
+          .parameters = "{" ON_OFF "}", .required = "[\"state\"]" },
+        { .name = "get_battery", .run = power_get_battery, .group = "the computer",
+          .example = "how full is the battery",
+          .description = "Tells how full the battery is.", .parameters = "{}" },
+        { .name = "suspend", .run = power_suspend, .question = "Really suspend?",
+          .group = "the computer", .example = "suspend",
+          .description = "Puts the machine to sleep.", .parameters = "{}" },
+        { .name = "log_out", .run = power_log_out, .question = "Really log out?",
+          .group = "the computer", .example = "log out",
+          .description = "Ends the session of the user.", .parameters = "{}" },
+
         { .name = "get_time", .run = talk_time, .group = "the rest",
           .example = "what time is it",
           .description = "Gets the current local time of day.", .parameters = "{}" },
@@ -121,10 +175,12 @@ const struct tool *tools_find(const char *name) {
 static json_t *describe(const struct tool *tool) {
         json_t *properties = json_loads(tool->parameters, 0, NULL);
         json_t *required = tool->required ? json_loads(tool->required, 0, NULL) : NULL;
+        json_t *timeout = tool->seconds > 0 ? json_real(tool->seconds) : NULL;
 
-        return json_pack("{s:s, s:s, s:b, s:{s:s, s:o, s:o*}}", "name", tool->name, "description",
-                         tool->description, "confirm", tool->question != NULL, "parameters", "type",
-                         "object", "properties", properties, "required", required);
+        return json_pack("{s:s, s:s, s:b, s:o*, s:{s:s, s:o, s:o*}}", "name", tool->name,
+                         "description", tool->description, "confirm", (int) (tool->question != NULL),
+                         "timeout", timeout, "parameters", "type", "object", "properties",
+                         properties, "required", required);
 }
 
 json_t *tools_describe(void) {

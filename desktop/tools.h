@@ -24,6 +24,9 @@ struct tool {
         /* What is asked before; NULL: nothing. */
         const char *question;
 
+        /* Seconds that it may take; 0: what is usual. */
+        unsigned seconds;
+
         /* For help: the group it stands in, and how it is said.  NULL: not told. */
         const char *group, *example;
 };

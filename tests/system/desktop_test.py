@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 
@@ -199,10 +200,16 @@ class Bus:
             f.write(f"<busconfig><type>session</type><listen>{self.address}</listen><auth>EXTERNAL</auth>"
                     '<policy context="default"><allow send_destination="*" eavesdrop="true"/>'
                     '<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>')
-        self.process = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile",
+        self.process = None
+        self.start()
+        self.environment = {"DBUS_SESSION_BUS_ADDRESS": self.address}
+
+    def start(self):
+        if self.process:
+            self.process.stdout.close()
+        self.process = subprocess.Popen(["dbus-daemon", f"--config-file={self.folder}/config", "--nofork", "--nopidfile",
                                          "--print-address=1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.process.stdout.readline()
-        self.environment = {"DBUS_SESSION_BUS_ADDRESS": self.address}
 
     def spawn(self, *command, **environment):
         with open(os.path.join(self.folder, "log"), "ab") as log:
@@ -284,3 +291,39 @@ class Dunst:
         with open(self.choice, "w") as f:
             f.write(label)
         assert self.ctl("context").returncode == 0
+
+
+def python_with(module):
+    """A Python that has it: Debian's modules may be those of another one than ours. None: there is none."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if shutil.which(python) and not subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode:
+            return python
+    return None
+
+
+class Mock:
+    """An object on the bus, played by python-dbusmock, for what can not run in a test."""
+
+    CONTROL = "org.freedesktop.DBus.Mock"
+
+    def __init__(self, bus, name, path, interface):
+        self.bus, self.name, self.path, self.interface = bus, name, path, interface
+        bus.spawn(python_with("dbusmock"), "-m", "dbusmock", name, path, interface)
+        wait_until(lambda: not bus.busctl("call", name, path, "org.freedesktop.DBus.Peer", "Ping").returncode, name)
+
+    def control(self, method, *arguments, path=None):
+        done = self.bus.busctl("call", self.name, path or self.path, self.CONTROL, method, *arguments)
+        assert done.returncode == 0, done
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def method(self, name, takes="", gives="", code="", path=None, interface=None):
+        self.control("AddMethod", "sssss", interface or self.interface, name, takes, gives, code, path=path)
+
+    def object(self, path, interface, *properties):
+        """properties: key, type, value, and so on."""
+        self.control("AddObject", "ssa{sv}a(ssss)", path, interface, str(len(properties) // 3), *properties, "0")
+
+    def calls(self, path=None):
+        """(method, arguments) of every call so far."""
+        return [(name, [x["data"] for x in arguments])
+                for _, name, arguments in self.control("GetCalls", path=path)["data"][0]]
