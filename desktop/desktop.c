@@ -18,6 +18,8 @@ static void on_call(struct call *call, void *userdata) {
         struct desktop *d = userdata;
         const struct tool *tool = tools_find(call_name(call));
 
+        if (user_tools_run(d->user_tools, call))
+                return;
         if (tool && tool->question)
                 confirm_ask(d->confirm, call, tool->question, tool->run);
         else if (tool)
@@ -81,8 +83,55 @@ static int open_bell(struct desktop *d, struct why *why) {
         return bell_new(&d->bell, &config, why);
 }
 
+/* All that there are now.  NULL when there is no memory. */
+static json_t *describe_tools(struct desktop *d) {
+        json_t *tools = tools_describe();
+
+        if (tools && user_tools_describe(d->user_tools, tools) < 0) {
+                json_decref(tools);
+                return NULL;
+        }
+        return tools;
+}
+
+static void on_tools_changed(void *userdata) {
+        struct desktop *d = userdata;
+        _cleanup_(json_decrefp) json_t *tools = describe_tools(d);
+
+        if (tools && d->link)
+                (void) link_set_tools(d->link, tools);
+}
+
+/* Below the user's folder of configuration.  False: there is none. */
+static bool config_path(char *ret, size_t size, const char *name) {
+        const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+        if (config && *config == '/')
+                return snprintf(ret, size, "%s/gemmad/%s", config, name) < (int) size;
+        if (home && *home == '/')
+                return snprintf(ret, size, "%s/.config/gemmad/%s", home, name) < (int) size;
+        return false;
+}
+
+static int open_user_tools(struct desktop *d, struct why *why) {
+        char path[PATH_MAX];
+        const struct user_tools_config config = {
+                .loop = d->loop,
+                .desktop = d,
+                .directory = path,
+                .changed = on_tools_changed,
+                .userdata = d,
+        };
+        int r;
+
+        if (!config_path(path, sizeof(path), "tools"))
+                path[0] = 0;
+        r = user_tools_new(&d->user_tools, &config);
+        return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
+}
+
 static int open_link(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
-        _cleanup_(json_decrefp) json_t *tools = tools_describe();
+        _cleanup_(json_decrefp) json_t *tools = describe_tools(d);
         char path[PATH_MAX];
         struct link_config config = {
                 .loop = d->loop,
@@ -124,6 +173,9 @@ static int start(struct desktop *d, const struct desktop_setup *setup, struct wh
         r = confirm_new(&d->confirm, d);
         if (r < 0)
                 return because(why, r, "%s", strerror(-r));
+        r = open_user_tools(d, why);
+        if (r < 0)
+                return r;
         return open_link(d, setup, why);
 }
 
@@ -132,6 +184,7 @@ static int start(struct desktop *d, const struct desktop_setup *setup, struct wh
 static void stop(struct desktop *d) {
         d->link = link_free(d->link);
         d->sound = sound_free(d->sound);
+        d->user_tools = user_tools_free(d->user_tools);
         d->confirm = confirm_free(d->confirm);
         d->bell = bell_free(d->bell);
         d->media = media_free(d->media);

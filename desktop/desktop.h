@@ -16,6 +16,7 @@
 #include "desktop/media.h"
 #include "desktop/notify.h"
 #include "desktop/sound.h"
+#include "desktop/user-tools.h"
 
 /* Everything that the tools share.  One thread, one loop; made by desktop_run(). */
 struct desktop {
@@ -26,6 +27,7 @@ struct desktop {
         struct sound *sound;
         struct bell *bell;
         struct confirm *confirm;
+        struct user_tools *user_tools;
         struct link *link;
 
         char *last_answer;       /* NULL: none yet */

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The user's own tools, from files."""
+import os
+
+from desktop_test import Desktop
+from gemmad_test import PATIENCE, Tap, wait_until
+
+tap = Tap()
+
+
+def write(desktop, name, text):
+    folder = desktop.at("config/gemmad/tools")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name + ".toml"), "w") as f:
+        f.write(text)
+
+
+def tool(desktop, name):
+    return next((t for t in desktop.tools if t["name"] == name), None)
+
+
+LIGHTS = """
+description = "Turns the lights on or off."
+command = ["printf", "%s\\\\n", "{state}", "{room}", "done"]
+[arguments.state]
+type = "string"
+enum = ["on", "off"]
+required = true
+[arguments.room]
+type = "string"
+description = "which room"
+"""
+
+
+def runs():
+    """Its words are the words of the command, never read by a shell; its output is what is said."""
+    with Desktop(start=False) as d:
+        write(d, "lights", LIGHTS)
+        write(d, "weather", 'description = "Tells the weather."\ncommand = ["echo"]\nsay = "It rains."\n')
+        write(d, "silent", 'description = "Says nothing."\ncommand = ["true"]\n')
+        d.start()
+        described = tool(d, "lights")
+        assert described["parameters"] == {
+            "type": "object", "required": ["state"],
+            "properties": {"state": {"type": "string", "enum": ["on", "off"]},
+                           "room": {"type": "string", "description": "which room"}}}, described
+        answer = d.gemmad.call("lights", state="on", room="$(reboot); `x` 'y' | z")
+        assert answer["text"] == "on\n$(reboot); `x` 'y' | z\ndone" == answer["result"]["output"], answer
+        assert d.gemmad.say("lights", state="off") == "off\ndone"
+        assert d.gemmad.refusal("lights") == "Which state?"
+        assert d.gemmad.refusal("lights", state="on", room="--help") == "The room may not begin with a minus."
+        assert d.gemmad.say("weather") == "It rains." and d.gemmad.say("silent") == "Done."
+
+
+def fails():
+    with Desktop(start=False) as d:
+        write(d, "fails", 'description = "Fails."\ncommand = ["sh", "-c", "echo the bulb is broken; exit 3"]\n')
+        write(d, "missing", 'description = "Is not there."\ncommand = ["/nonexistent/program"]\n')
+        write(d, "crashes", 'description = "Crashes."\ncommand = ["sh", "-c", "kill -9 $$"]\n')
+        # With a child that would go on.
+        write(d, "hangs", f'description = "Hangs."\ntimeout = 0.5\n'
+                          f'command = ["sh", "-c", "sleep 1000 & echo $! >{d.at("child")}; wait"]\n')
+        write(d, "floods", 'description = "Says too much."\ncommand = ["sh", "-c", "yes | head -c 1000000"]\n')
+        d.start()
+        refusal = d.gemmad.refusal
+        assert refusal("fails") == "The command failed: the bulb is broken"
+        assert refusal("missing").startswith("/nonexistent/program can not be run")
+        assert refusal("crashes") == "The command failed."
+        assert refusal("hangs") == "The command did not end in time."
+        with open(d.at("child")) as f:
+            child = int(f.read())
+        wait_until(lambda: not os.path.exists(f"/proc/{child}") or is_zombie(child), "the end of its child")
+        answer = d.gemmad.call("floods")
+        assert len(answer["text"]) <= 500 and len(answer["result"]["output"]) <= 16384, len(answer["text"])
+        assert d.gemmad.say("stop") == "OK."
+
+
+def is_zombie(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def asks():
+    with Desktop(start=False) as d:
+        write(d, "wipe", f'description = "Wipes."\nconfirm = true\ncommand = ["touch", "{d.at("wiped")}"]\n')
+        d.start()
+        assert tool(d, "wipe")["confirm"] is True
+        assert d.gemmad.say("wipe") == "Really run wipe? Say yes or no." and d.gemmad.say("no") == "Then not."
+        assert "wake phrase" in d.gemmad.refusal("wipe", begun="open")
+        assert not os.path.exists(d.at("wiped"))
+        assert d.gemmad.say("wipe") and d.gemmad.say("yes") == "Done." and os.path.exists(d.at("wiped"))
+
+
+def left_out():
+    """What is wrong in a file is said with its place, and the others are there."""
+    wrong = {
+        "syntax": "description = \n",
+        "nothing": "",
+        "nocommand": 'description = "x"\n',
+        "shell": 'description = "x"\ncommand = "rm -rf /"\n',
+        "typeless": 'description = "x"\ncommand = ["true"]\n[arguments.a]\ndescription = "y"\n',
+        "unknown": 'description = "x"\ncommand = ["true"]\ncolour = "red"\n',
+        "endless": 'description = "x"\ncommand = ["true"]\ntimeout = 100000\n',
+        "Bad-Name": 'description = "x"\ncommand = ["true"]\n',
+    }
+    with Desktop(start=False) as d:
+        for name, text in wrong.items():
+            write(d, name, text)
+        write(d, "right", 'description = "x"\ncommand = ["true"]\n')
+        d.start()
+        for name in wrong:
+            assert not tool(d, name) and f"/{name}.toml: " in d.said(), (name, d.said())
+        assert tool(d, "right") and "syntax.toml: line 1: " in d.said()
+
+
+def changes():
+    """A file that is written, changed and deleted while it runs; and one that replaces a tool that ships."""
+    with Desktop(start=False) as d:
+        write(d, "one", 'description = "One."\ncommand = ["echo", "one"]\n')
+        d.start()
+        write(d, "two", 'description = "Two."\ncommand = ["echo", "two"]\n')
+        d.tools = d.gemmad.provided.get(timeout=PATIENCE)
+        assert tool(d, "two") and d.gemmad.say("two") == "two"
+        os.unlink(d.at("config/gemmad/tools/one.toml"))
+        d.tools = d.gemmad.provided.get(timeout=PATIENCE)
+        assert not tool(d, "one") and "no tool" in d.gemmad.refusal("one")
+        write(d, "set_volume", 'description = "Mine."\ncommand = ["echo", "{percent}"]\n[arguments.percent]\ntype = "number"\n')
+        d.tools = d.gemmad.provided.get(timeout=PATIENCE)
+        assert [t["description"] for t in d.tools if t["name"] == "set_volume"] == ["Mine."]
+        assert d.gemmad.say("set_volume", percent=40) == "40"
+
+
+tap.rule("a command and its arguments", runs)
+tap.rule("commands that fail, hang and flood", fails)
+tap.rule("a command that asks before", asks)
+tap.rule("files that are wrong", left_out)
+tap.rule("files that change", changes)
+tap.done()
