@@ -8,7 +8,9 @@
 
 #include "base/utf8.h"
 
+/* What gemmad takes. */
 #define MAX_SENTENCE 4096
+#define MAX_REASON   1024
 
 struct call {
         unsigned n_refs;
@@ -177,7 +179,7 @@ void call_say(struct call *c, json_t *result, const char *format, ...) {
 }
 
 void call_fail(struct call *c, const char *format, ...) {
-        char text[MAX_SENTENCE];
+        char text[MAX_REASON];
         va_list args;
 
         va_start(args, format);

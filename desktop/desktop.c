@@ -83,23 +83,28 @@ static int open_bell(struct desktop *d, struct why *why) {
         return bell_new(&d->bell, &config, why);
 }
 
-/* All that there are now.  NULL when there is no memory. */
+/* Those that ship and are not replaced.  NULL when there is no memory. */
 static json_t *describe_tools(struct desktop *d) {
         json_t *tools = tools_describe();
 
-        if (tools && user_tools_describe(d->user_tools, tools) < 0) {
-                json_decref(tools);
-                return NULL;
-        }
+        if (tools)
+                user_tools_replace(d->user_tools, tools);
         return tools;
 }
 
 static void on_tools_changed(void *userdata) {
         struct desktop *d = userdata;
-        _cleanup_(json_decrefp) json_t *tools = describe_tools(d);
+        _cleanup_(json_decrefp) json_t *ours = describe_tools(d);
+        _cleanup_(json_decrefp) json_t *theirs = user_tools_describe(d->user_tools);
 
-        if (tools && d->link)
-                (void) link_set_tools(d->link, tools);
+        if (!ours || !theirs)
+                return;
+        if (!json_equal(ours, d->offered)) {
+                json_decref(d->offered);
+                d->offered = json_incref(ours);
+                link_set_tools(d->link, ours);
+        }
+        link_set_tools(d->user_link, theirs);
 }
 
 /* Below the user's folder of configuration.  False: there is none. */
@@ -130,24 +135,32 @@ static int open_user_tools(struct desktop *d, struct why *why) {
         return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
 }
 
-static int open_link(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
-        _cleanup_(json_decrefp) json_t *tools = describe_tools(d);
+static int open_links(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
+        _cleanup_(json_decrefp) json_t *theirs = user_tools_describe(d->user_tools);
         char path[PATH_MAX];
         struct link_config config = {
                 .loop = d->loop,
                 .path = path,
-                .tools = tools,
                 .call = on_call,
-                .event = on_event,
                 .userdata = d,
         };
         int r;
 
-        if (!tools)
+        d->offered = describe_tools(d);
+        if (!d->offered || !theirs)
                 return because(why, -ENOMEM, "out of memory");
         r = socket_path(path, sizeof(path), setup->socket_path, why);
         if (r < 0)
                 return r;
+
+        config.provider = "tools of the user";
+        config.tools = theirs;
+        r = link_new(&d->user_link, &config, why);
+        if (r < 0)
+                return r;
+        config.provider = "gemmad-desktop";
+        config.tools = d->offered;
+        config.event = on_event;
         return link_new(&d->link, &config, why);
 }
 
@@ -176,13 +189,15 @@ static int start(struct desktop *d, const struct desktop_setup *setup, struct wh
         r = open_user_tools(d, why);
         if (r < 0)
                 return r;
-        return open_link(d, setup, why);
+        return open_links(d, setup, why);
 }
 
 /* The link first, so that nothing that ends here answers a call; the sound before those who wait for
  * it, whom it tells. */
 static void stop(struct desktop *d) {
         d->link = link_free(d->link);
+        d->user_link = link_free(d->user_link);
+        json_decref(d->offered);
         d->sound = sound_free(d->sound);
         d->user_tools = user_tools_free(d->user_tools);
         d->confirm = confirm_free(d->confirm);

@@ -28,8 +28,10 @@ struct desktop {
         struct bell *bell;
         struct confirm *confirm;
         struct user_tools *user_tools;
-        struct link *link;
+        struct link *link;      /* of the tools that ship */
+        struct link *user_link; /* ... and of the user's */
 
+        json_t *offered;         /* owned; the tools that ship and are not replaced */
         char *last_answer;       /* NULL: none yet */
         uint32_t inhibit_cookie; /* of quiet.c; 0: none */
 };

@@ -18,6 +18,9 @@
 /* Calls that are being carried out. */
 #define MAX_CALLS 64
 
+/* Of the object that a call gives, written down: what gemmad takes. */
+#define MAX_RESULT_SIZE 16384
+
 #define MAX_MESSAGE_SIZE (8u << 20)
 #define MAX_UNSENT_SIZE  (4u << 20)
 
@@ -27,7 +30,7 @@ struct link {
         struct link_config config;
         struct sockaddr_un address;
         json_t *tools;              /* owned reference */
-        struct conn *lines[N_LINES]; /* owned; all or none are there */
+        struct conn *lines[N_LINES]; /* owned; all that are wanted or none */
         sd_event_source *again;     /* owned; tries to connect */
         uint64_t wait_usec;
         struct call *calls[MAX_CALLS]; /* not owned, [n_calls]; answered before they end */
@@ -98,10 +101,14 @@ static void end_call(struct link *l, uint64_t id) {
 static void send_answer(const struct call_answer *a, void *userdata) {
         struct link *l = userdata;
         _cleanup_(json_decrefp) json_t *parameters = NULL;
+        json_t *result = NULL;
         int r = -ENOMEM;
 
+        /* What is too large for gemmad would never be an answer. */
+        if (a->result && json_dumpb(a->result, NULL, 0, JSON_COMPACT) <= MAX_RESULT_SIZE)
+                result = a->result;
         parameters = json_pack("{s:I, s:s*, s:O*, s:s*}", "id", (json_int_t) a->id, "text", a->text,
-                               "result", a->result, "error", a->error);
+                               "result", result, "error", a->error);
         if (parameters)
                 r = send_call(l, LINE_ANSWERS, "Respond", parameters, /* more= */ false);
         end_call(l, a->id);
@@ -143,7 +150,8 @@ static int on_calls(struct link *l, const struct varlink_reply *reply) {
                 l->is_accepted = true;
                 l->has_complained = false;
                 l->wait_usec = FIRST_WAIT_USEC;
-                log_notice("gemmad has taken %zu tools", json_array_size(l->tools));
+                log_notice("gemmad has taken %zu tools of %s", json_array_size(l->tools),
+                           l->config.provider);
                 if (l->config.connected)
                         l->config.connected(true, l->config.userdata);
         }
@@ -237,14 +245,16 @@ static int open_line(struct link *l, struct conn **ret) {
 }
 
 static int connect_all(struct link *l) {
-        _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:O, s:s}", "tools", l->tools, "provider", "gemmad-desktop");
+        _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:O, s:s}", "tools", l->tools, "provider",
+                                                                 l->config.provider);
         int r = 0;
 
         if (!parameters)
                 return -ENOMEM;
         for (size_t i = 0; i < N_LINES && r >= 0; i++)
-                r = open_line(l, &l->lines[i]);
-        if (r >= 0)
+                if (i != LINE_EVENTS || l->config.event)
+                        r = open_line(l, &l->lines[i]);
+        if (r >= 0 && l->config.event)
                 r = send_call(l, LINE_EVENTS, "Watch", NULL, /* more= */ true);
         if (r >= 0)
                 r = send_call(l, LINE_CALLS, "Provide", parameters, /* more= */ true);
@@ -256,6 +266,8 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
         int r;
 
         (void) source, (void) usec;
+        if (json_array_size(l->tools) == 0)
+                return 0;
         r = connect_all(l);
         if (r < 0) {
                 complain(l, strerror(-r));
@@ -299,15 +311,12 @@ struct link *link_free(struct link *l) {
         return NULL;
 }
 
-int link_set_tools(struct link *l, json_t *tools) {
+void link_set_tools(struct link *l, json_t *tools) {
         json_decref(l->tools);
         l->tools = json_incref(tools);
-        if (l->lines[LINE_CALLS]) {
-                hang_up(l);
-                (void) sd_event_source_set_time_relative(l->again, 0);
-                (void) sd_event_source_set_enabled(l->again, SD_EVENT_ONESHOT);
-        }
-        return 0;
+        hang_up(l);
+        (void) sd_event_source_set_time_relative(l->again, 0);
+        (void) sd_event_source_set_enabled(l->again, SD_EVENT_ONESHOT);
 }
 
 int link_tell(struct link *l, const char *method, json_t *parameters) {

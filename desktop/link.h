@@ -8,8 +8,9 @@
 #include "base/why.h"
 #include "desktop/call.h"
 
-/* The way to gemmad: offers the tools there, receives calls of them and sends back what came of
- * them.  Connects again for as long as it lives.  Owned by the main thread.
+/* The way to gemmad of one set of tools: offers them there, receives calls of them and sends back
+ * what came of them.  Connects again for as long as it lives, and only while there are tools.  A set
+ * that gemmad refuses takes no other along.  Owned by the main thread.
  *
  * Three connections, since one that waits for calls, and one that watches, can send nothing else. */
 struct link;
@@ -17,12 +18,13 @@ struct link;
 struct link_config {
         sd_event *loop;
         const char *path; /* of the socket */
+        const char *provider; /* who provides them, for people; lives as long as the link */
         json_t *tools;    /* as Provide takes them; borrowed */
 
         /* A call to carry out; the call is borrowed. */
         void (*call)(struct call *call, void *userdata);
 
-        /* What happens in the turns of gemmad: an event as Watch tells it, borrowed. */
+        /* What happens in the turns of gemmad: an event as Watch tells it, borrowed.  May be NULL. */
         void (*event)(json_t *event, void *userdata);
 
         /* Whether gemmad has taken the tools. */
@@ -34,8 +36,8 @@ int link_new(struct link **ret, const struct link_config *config, struct why *wh
 struct link *link_free(struct link *l);
 DEFINE_CLEANUP(struct link *, link_free)
 
-/* Other tools from now on.  0 or -ENOMEM. */
-int link_set_tools(struct link *l, json_t *tools);
+/* Other tools from now on; calls under way are not answered any more. */
+void link_set_tools(struct link *l, json_t *tools);
 
 /* A call of gemmad's own methods, without waiting for what comes of it.  method has no interface in
  * front, parameters is taken over.  -ENOTCONN: gemmad is not there. */

@@ -16,10 +16,11 @@
 #include "desktop/process.h"
 #include "desktop/toml.h"
 
-#define MAX_TOOLS   128
+#define MAX_TOOLS   64 /* gemmad takes no more of one provider */
 #define MAX_WORDS   64
-#define MAX_OUTPUT  16384
+#define MAX_OUTPUT  8192
 #define MAX_SAID    500
+#define MAX_DESCRIPTION 1000
 #define MAX_SECONDS 110.0
 #define STANDARD_SECONDS 10.0
 
@@ -115,6 +116,9 @@ static int check_tool(json_t *tool, struct why *why) {
                 r = check_command(json_object_get(tool, "command"), why);
         if (r < 0)
                 return r;
+        if (strlen(json_string_value(json_object_get(tool, "description"))) > MAX_DESCRIPTION)
+                return because(why, -EINVAL, "the description is longer than %d bytes",
+                               MAX_DESCRIPTION);
         if (json_object_get(tool, "timeout") && !(seconds > 0 && seconds <= MAX_SECONDS))
                 return because(why, -EINVAL, "timeout is not from 0 to %g seconds", MAX_SECONDS);
         json_object_foreach(json_object_get(tool, "arguments"), name, argument) {
@@ -238,23 +242,25 @@ static json_t *describe(const char *name, json_t *tool) {
                          "type", "object", "properties", properties, "required", required);
 }
 
-int user_tools_describe(struct user_tools *u, json_t *tools) {
+json_t *user_tools_describe(struct user_tools *u) {
+        json_t *tools = json_array(), *tool;
         const char *name;
-        json_t *tool;
 
-        json_object_foreach(u->tools, name, tool) {
-                size_t at = 0;
+        json_object_foreach(u->tools, name, tool)
+                if (json_array_append_new(tools, describe(name, tool)) < 0) {
+                        json_decref(tools);
+                        return NULL;
+                }
+        return tools;
+}
 
-                while (at < json_array_size(tools) &&
-                       strcmp(json_string_value(json_object_get(json_array_get(tools, at), "name")),
-                              name) != 0)
-                        at++;
-                if (at < json_array_size(tools))
-                        (void) json_array_remove(tools, at);
-                if (json_array_append_new(tools, describe(name, tool)) < 0)
-                        return -ENOMEM;
+void user_tools_replace(struct user_tools *u, json_t *tools) {
+        for (size_t i = json_array_size(tools); i-- > 0;) {
+                json_t *name = json_object_get(json_array_get(tools, i), "name");
+
+                if (json_object_get(u->tools, json_string_value(name)))
+                        (void) json_array_remove(tools, i);
         }
-        return 0;
 }
 
 static bool is_listed(json_t *list, json_t *value) {

@@ -30,8 +30,11 @@ int user_tools_new(struct user_tools **ret, const struct user_tools_config *conf
 struct user_tools *user_tools_free(struct user_tools *u);
 DEFINE_CLEANUP(struct user_tools *, user_tools_free)
 
-/* Adds them to an array as Provide takes it; one there of the same name is replaced. */
-int user_tools_describe(struct user_tools *u, json_t *tools);
+/* As Provide takes them.  NULL when there is no memory. */
+json_t *user_tools_describe(struct user_tools *u);
+
+/* Takes those out of others' that are replaced by one of the same name. */
+void user_tools_replace(struct user_tools *u, json_t *tools);
 
 /* False: there is none of this name. */
 bool user_tools_run(struct user_tools *u, struct call *call);

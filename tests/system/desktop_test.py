@@ -24,9 +24,12 @@ class FakeGemmad:
         self.path = path
         self.lock = threading.Lock()
         self.provided = queue.Queue()   # the tools of each Provide
+        self.others = queue.Queue()     # (provider, tools) of those that do not ship
         self.answers = {}               # id → queue of the parameters of Respond
         self.told = queue.Queue()       # (method, parameters) of everything else
-        self.provider = self.watcher = None
+        self.providers = {}             # name → its connection
+        self.owners = {}                # name of a tool → that of its provider
+        self.watcher = None
         self.n_calls = 0
         self.connections = []
         self.open()
@@ -66,8 +69,15 @@ class FakeGemmad:
         if method == "Provide":
             assert message["more"]
             self.reply(connection, {}, continues=True)
-            self.provider = connection
-            self.provided.put(parameters["tools"])
+            name, tools = parameters["provider"], parameters["tools"]
+            with self.lock:
+                self.providers[name] = connection
+                self.owners = {t: p for t, p in self.owners.items() if p != name}
+                self.owners.update((t["name"], name) for t in tools)
+            if name == "gemmad-desktop":
+                self.provided.put(tools)
+            else:
+                self.others.put((name, tools))
         elif method == "Watch":
             self.watcher = connection
         else:
@@ -84,8 +94,9 @@ class FakeGemmad:
             self.n_calls += 1
             number = self.n_calls
             self.answers.setdefault(number, queue.Queue())
+            provider = self.providers[self.owners.get(tool, "gemmad-desktop")]
         call = {"id": number, "name": tool, "arguments": arguments, "turn": number, "begun": begun}
-        self.reply(self.provider, {"call": call}, continues=True)
+        self.reply(provider, {"call": call}, continues=True)
         return number
 
     def answer(self, number):
@@ -104,6 +115,14 @@ class FakeGemmad:
         answer = self.call(tool, begun, **arguments)
         assert answer.get("error") and "text" not in answer, answer
         return answer["error"]
+
+    def wait_for_tool(self, name):
+        """Its description, as soon as somebody other than gemmad-desktop itself provides it."""
+        while True:
+            _, tools = self.others.get(timeout=PATIENCE)
+            for tool in tools:
+                if tool["name"] == name:
+                    return tool
 
     def tell(self, **event):
         self.reply(self.watcher, {"event": event}, continues=True)

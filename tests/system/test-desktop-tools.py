@@ -16,8 +16,9 @@ def write(desktop, name, text):
         f.write(text)
 
 
-def tool(desktop, name):
-    return next((t for t in desktop.tools if t["name"] == name), None)
+def names(desktop):
+    """Of the next set of the user's tools."""
+    return [t["name"] for t in desktop.gemmad.others.get(timeout=PATIENCE)[1]]
 
 
 LIGHTS = """
@@ -40,7 +41,7 @@ def runs():
         write(d, "weather", 'description = "Tells the weather."\ncommand = ["echo"]\nsay = "It rains."\n')
         write(d, "silent", 'description = "Says nothing."\ncommand = ["true"]\n')
         d.start()
-        described = tool(d, "lights")
+        described = d.gemmad.wait_for_tool("lights")
         assert described["parameters"] == {
             "type": "object", "required": ["state"],
             "properties": {"state": {"type": "string", "enum": ["on", "off"]},
@@ -63,6 +64,7 @@ def fails():
                           f'command = ["sh", "-c", "sleep 1000 & echo $! >{d.at("child")}; wait"]\n')
         write(d, "floods", 'description = "Says too much."\ncommand = ["sh", "-c", "yes | head -c 1000000"]\n')
         d.start()
+        d.gemmad.wait_for_tool("fails")
         refusal = d.gemmad.refusal
         assert refusal("fails") == "The command failed: the bulb is broken"
         assert refusal("missing").startswith("/nonexistent/program can not be run")
@@ -72,7 +74,7 @@ def fails():
             child = int(f.read())
         wait_until(lambda: not os.path.exists(f"/proc/{child}") or is_zombie(child), "the end of its child")
         answer = d.gemmad.call("floods")
-        assert len(answer["text"]) <= 500 and len(answer["result"]["output"]) <= 16384, len(answer["text"])
+        assert len(answer["text"]) <= 500 and len(answer["result"]["output"]) <= 8192, len(answer["text"])
         assert d.gemmad.say("stop") == "OK."
 
 
@@ -88,7 +90,7 @@ def asks():
     with Desktop(start=False) as d:
         write(d, "wipe", f'description = "Wipes."\nconfirm = true\ncommand = ["touch", "{d.at("wiped")}"]\n')
         d.start()
-        assert tool(d, "wipe")["confirm"] is True
+        assert d.gemmad.wait_for_tool("wipe")["confirm"] is True
         assert d.gemmad.say("wipe") == "Really run wipe? Say yes or no." and d.gemmad.say("no") == "Then not."
         assert "wake phrase" in d.gemmad.refusal("wipe", begun="open")
         assert not os.path.exists(d.at("wiped"))
@@ -112,9 +114,10 @@ def left_out():
             write(d, name, text)
         write(d, "right", 'description = "x"\ncommand = ["true"]\n')
         d.start()
+        assert names(d) == ["right"]
         for name in wrong:
-            assert not tool(d, name) and f"/{name}.toml: " in d.said(), (name, d.said())
-        assert tool(d, "right") and "syntax.toml: line 1: " in d.said()
+            assert f"/{name}.toml: " in d.said(), (name, d.said())
+        assert "syntax.toml: line 1: " in d.said()
 
 
 def changes():
@@ -122,16 +125,19 @@ def changes():
     with Desktop(start=False) as d:
         write(d, "one", 'description = "One."\ncommand = ["echo", "one"]\n')
         d.start()
+        assert names(d) == ["one"]
         write(d, "two", 'description = "Two."\ncommand = ["echo", "two"]\n')
-        d.tools = d.gemmad.provided.get(timeout=PATIENCE)
-        assert tool(d, "two") and d.gemmad.say("two") == "two"
+        assert sorted(names(d)) == ["one", "two"] and d.gemmad.say("two") == "two"
         os.unlink(d.at("config/gemmad/tools/one.toml"))
-        d.tools = d.gemmad.provided.get(timeout=PATIENCE)
-        assert not tool(d, "one") and "no tool" in d.gemmad.refusal("one")
+        assert names(d) == ["two"] and "no tool" in d.gemmad.refusal("one")
         write(d, "set_volume", 'description = "Mine."\ncommand = ["echo", "{percent}"]\n[arguments.percent]\ntype = "number"\n')
-        d.tools = d.gemmad.provided.get(timeout=PATIENCE)
-        assert [t["description"] for t in d.tools if t["name"] == "set_volume"] == ["Mine."]
+        assert sorted(names(d)) == ["set_volume", "two"]
+        assert "set_volume" not in [t["name"] for t in d.gemmad.provided.get(timeout=PATIENCE)]
         assert d.gemmad.say("set_volume", percent=40) == "40"
+        # The folder is there from now on, and what ships as well.
+        os.unlink(d.at("config/gemmad/tools/set_volume.toml"))
+        assert "set_volume" in [t["name"] for t in d.gemmad.provided.get(timeout=PATIENCE)]
+        wait_until(lambda: d.gemmad.call("set_volume", percent=40).get("error") == "There is no sound server.", "ours")
 
 
 tap.rule("a command and its arguments", runs)

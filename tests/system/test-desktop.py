@@ -81,7 +81,7 @@ def nonsense():
     """What is no message of gemmad's ends the connection and not the program."""
     with Desktop() as d:
         for junk in (b"junk\0", b'{"parameters":{"call":{"id":-1}},"continues":true}\0'):
-            d.gemmad.provider.sendall(junk)
+            d.gemmad.providers["gemmad-desktop"].sendall(junk)
             assert d.gemmad.provided.get(timeout=PATIENCE)
         assert d.gemmad.refusal("make_coffee")
 
