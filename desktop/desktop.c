@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "desktop/talk.h"
+#include "desktop/toml.h"
 #include "desktop/tools.h"
 
 static void on_call(struct call *call, void *userdata) {
@@ -20,6 +21,9 @@ static void on_call(struct call *call, void *userdata) {
 
         if (user_tools_run(d->user_tools, call))
                 return;
+        for (unsigned i = 0; i < d->n_mcp; i++)
+                if (mcp_run(d->mcp[i], call))
+                        return;
         if (tool && tool->question)
                 confirm_ask(d->confirm, call, tool->question, tool->run);
         else if (tool)
@@ -135,6 +139,72 @@ static int open_user_tools(struct desktop *d, struct why *why) {
         return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
 }
 
+static void on_mcp_changed(struct mcp *m, json_t *tools, void *userdata) {
+        struct desktop *d = userdata;
+
+        for (unsigned i = 0; i < d->n_mcp; i++)
+                if (d->mcp[i] == m)
+                        link_set_tools(d->mcp_links[i], tools);
+}
+
+/* One server, and its way to gemmad. */
+static int open_mcp(struct desktop *d, const char *name, json_t *settings, const char *path, struct why *why) {
+        _cleanup_(json_decrefp) json_t *none = json_array();
+        const struct mcp_config config = {
+                .loop = d->loop,
+                .desktop = d,
+                .name = name,
+                .settings = settings,
+                .changed = on_mcp_changed,
+                .userdata = d,
+        };
+        struct link_config link_config = {
+                .loop = d->loop,
+                .path = path,
+                .tools = none,
+                .call = on_call,
+                .userdata = d,
+        };
+        struct mcp *m;
+        int r;
+
+        if (d->n_mcp == DESKTOP_MAX_MCP)
+                return because(why, -E2BIG, "more than %d servers", DESKTOP_MAX_MCP);
+        r = mcp_new(&m, &config, why);
+        if (r < 0)
+                return r;
+        link_config.provider = mcp_name(m);
+        r = link_new(&d->mcp_links[d->n_mcp], &link_config, why);
+        if (r < 0) {
+                (void) mcp_free(m);
+                return r;
+        }
+        d->mcp[d->n_mcp++] = m;
+        return 0;
+}
+
+/* What the user has configured.  What is wrong there is said, and left out. */
+static void open_configured(struct desktop *d, const char *socket) {
+        _cleanup_(json_decrefp) json_t *settings = NULL;
+        char path[PATH_MAX];
+        struct why why = {};
+        const char *name;
+        json_t *table;
+        int r;
+
+        if (!config_path(path, sizeof(path), "desktop.toml"))
+                return;
+        r = toml_read_file(path, &settings, &why);
+        if (r < 0 && r != -ENOENT)
+                log_warning("The configuration is left out: %s", why.text);
+        json_object_foreach(settings, name, table)
+                if (strcmp(name, "mcp") != 0 || !json_is_object(table))
+                        log_warning("%s: there is no '%s'", path, name);
+        json_object_foreach(json_object_get(settings, "mcp"), name, table)
+                if (open_mcp(d, name, table, socket, &why) < 0)
+                        log_warning("%s: [mcp.%s]: %s", path, name, why.text);
+}
+
 static int open_links(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
         _cleanup_(json_decrefp) json_t *theirs = user_tools_describe(d->user_tools);
         char path[PATH_MAX];
@@ -161,7 +231,11 @@ static int open_links(struct desktop *d, const struct desktop_setup *setup, stru
         config.provider = "gemmad-desktop";
         config.tools = d->offered;
         config.event = on_event;
-        return link_new(&d->link, &config, why);
+        r = link_new(&d->link, &config, why);
+        if (r < 0)
+                return r;
+        open_configured(d, path);
+        return 0;
 }
 
 static int start(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
@@ -197,6 +271,10 @@ static int start(struct desktop *d, const struct desktop_setup *setup, struct wh
 static void stop(struct desktop *d) {
         d->link = link_free(d->link);
         d->user_link = link_free(d->user_link);
+        for (unsigned i = 0; i < d->n_mcp; i++) {
+                (void) link_free(d->mcp_links[i]);
+                (void) mcp_free(d->mcp[i]);
+        }
         json_decref(d->offered);
         d->sound = sound_free(d->sound);
         d->user_tools = user_tools_free(d->user_tools);

@@ -13,10 +13,14 @@
 #include "desktop/buses.h"
 #include "desktop/confirm.h"
 #include "desktop/link.h"
+#include "desktop/mcp.h"
 #include "desktop/media.h"
 #include "desktop/notify.h"
 #include "desktop/sound.h"
 #include "desktop/user-tools.h"
+
+/* Servers of tools that are run. */
+#define DESKTOP_MAX_MCP 6
 
 /* Everything that the tools share.  One thread, one loop; made by desktop_run(). */
 struct desktop {
@@ -28,6 +32,9 @@ struct desktop {
         struct bell *bell;
         struct confirm *confirm;
         struct user_tools *user_tools;
+        struct mcp *mcp[DESKTOP_MAX_MCP];
+        struct link *mcp_links[DESKTOP_MAX_MCP]; /* of each of them */
+        unsigned n_mcp;
         struct link *link;      /* of the tools that ship */
         struct link *user_link; /* ... and of the user's */
 

@@ -15,6 +15,9 @@
 #define FIRST_WAIT_USEC UINT64_C(250000)
 #define MAX_WAIT_USEC   UINT64_C(8000000)
 
+/* After tools that were refused. */
+#define REFUSED_WAIT_USEC UINT64_C(60000000)
+
 /* Calls that are being carried out. */
 #define MAX_CALLS 64
 
@@ -69,9 +72,10 @@ static void try_later(struct link *l) {
 /* One line for all attempts until the next success. */
 static void complain(struct link *l, const char *reason) {
         if (l->has_complained)
-                log_debug("gemmad can not be reached: %s", reason);
+                log_debug("gemmad does not take the tools of %s: %s", l->config.provider, reason);
         else
-                log_notice("gemmad can not be reached (%s), trying again", reason);
+                log_notice("gemmad does not take the tools of %s (%s), trying again",
+                           l->config.provider, reason);
         l->has_complained = true;
 }
 
@@ -165,6 +169,9 @@ static int on_error(struct link *l, enum line line, const char *error) {
                 return 0;
         }
         complain(l, error);
+        /* It will not like them better soon. */
+        if (strcmp(error, VARLINK_SERVICE ".InvalidParameter") == 0)
+                l->wait_usec = REFUSED_WAIT_USEC;
         return -EPROTO;
 }
 

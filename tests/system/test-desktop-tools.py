@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The user's own tools, from files."""
+"""The user's own tools, from files, and those of MCP servers."""
 import os
+import sys
 
 from desktop_test import Desktop
-from gemmad_test import PATIENCE, Tap, wait_until
+from gemmad_test import PATIENCE, SOURCE, Tap, wait_until
 
 tap = Tap()
+SERVER = os.path.join(SOURCE, "tests/system/mcp_server.py")
 
 
 def write(desktop, name, text):
@@ -140,9 +142,71 @@ def changes():
         wait_until(lambda: d.gemmad.call("set_volume", percent=40).get("error") == "There is no sound server.", "ours")
 
 
+def configure(desktop, text):
+    os.makedirs(desktop.at("config/gemmad"), exist_ok=True)
+    with open(desktop.at("config/gemmad/desktop.toml"), "w") as f:
+        f.write(text)
+
+
+def server(odd="", more=""):
+    return f'[mcp.small{odd}]\ncommand = ["{sys.executable}", "{SERVER}", "{odd}"]\n{more}\n'
+
+
+def mcp():
+    """Its tools are tools, with its name in front; what does not only read asks before."""
+    with Desktop(start=False) as d:
+        configure(d, server(more='environment = { MCP_TEST = "here" }'))
+        d.start()
+        described = d.gemmad.wait_for_tool("small_shout")
+        assert described["description"] == "Says it louder." and described["confirm"] is False, described
+        assert described["parameters"]["required"] == ["text"]
+        answer = d.gemmad.call("small_shout", text="grüß dich")
+        assert answer["text"] == "GRÜSS DICH" == answer["result"]["output"], answer
+        assert d.gemmad.say("small_environment") == "here"
+        assert d.gemmad.refusal("small_fail") == "It is broken."
+        assert d.gemmad.refusal("small_refuse") == "Not today."
+        assert d.gemmad.say("small_write_down", text="x") == "Really run small_write_down? Say yes or no."
+        assert d.gemmad.say("yes") == "Written."
+        assert "small_deep" not in d.gemmad.owners and "is left out: deep" in d.said()
+        assert d.gemmad.say("small_grow") == "Done."
+        d.gemmad.wait_for_tool("small_new")
+
+
+def mcp_dies():
+    """A call of a server that ends is answered, its tools go, and come back with it."""
+    with Desktop(start=False) as d:
+        configure(d, server())
+        d.start()
+        d.gemmad.wait_for_tool("small_shout")
+        connection = d.gemmad.providers["small"]
+        begun = d.gemmad.begin("small_die")
+        wait_until(lambda: "The server small: it has ended" in d.said(), "a line about its end")
+        assert d.gemmad.answers[begun].empty() or d.gemmad.answer(begun)["error"] == "small has ended."
+        d.gemmad.wait_for_tool("small_shout")
+        assert d.gemmad.providers["small"] is not connection
+        assert d.gemmad.say("small_shout", text="again") == "AGAIN"
+
+
+def mcp_odd():
+    """Servers that say nothing, or nonsense, or are not there, take nothing along."""
+    with Desktop(start=False) as d:
+        configure(d, server("deaf") + server("mad") + server(more="confirm = true") +
+                  '[mcp.missing]\ncommand = ["/nonexistent/server"]\n'
+                  '[mcp.wrong]\ncommand = "a shell line"\n[mcp."Bad Name"]\ncommand = ["true"]\n[more]\n')
+        d.start()
+        assert d.gemmad.wait_for_tool("small_shout")["confirm"] is True
+        wait_until(lambda: "The server smallmad: " in d.said() and "The server missing: " in d.said(), "the others")
+        for line in ("[mcp.wrong]: command is no array", "[mcp.Bad Name]: a name", "there is no 'more'"):
+            assert line in d.said(), d.said()
+        assert d.gemmad.say("stop") == "OK." and d.stop() == 0
+
+
 tap.rule("a command and its arguments", runs)
 tap.rule("commands that fail, hang and flood", fails)
 tap.rule("a command that asks before", asks)
 tap.rule("files that are wrong", left_out)
 tap.rule("files that change", changes)
+tap.rule("an MCP server", mcp)
+tap.rule("an MCP server that dies", mcp_dies)
+tap.rule("odd MCP servers", mcp_odd)
 tap.done()
