@@ -87,9 +87,13 @@ class SoundServer:
         self.server = "unix:" + os.path.join(self.runtime, "pulse/native")
         self.for_daemon = {"HOME": home, "PULSE_SERVER": self.server, "DISPLAY": ""}
         self.process = None
+        self.configure()
         self.start()
         self.mouth = Mouth(self.fifo)
         self.mouth.start()
+
+    def configure(self):
+        """What the server reads."""
 
     def start(self):
         with contextlib.suppress(FileNotFoundError):
@@ -200,8 +204,23 @@ class Speaker(SoundServer):
         super().stop()
 
 
+# Without Bluetooth, for which WirePlumber wants a logind: until 0.4, since 0.5.
+NO_BLUETOOTH = {
+    "bluetooth.lua.d/51-none.lua": "bluez_monitor.enabled = false\n",
+    "wireplumber.conf.d/none.conf": "wireplumber.profiles = { main = { hardware.bluetooth = disabled } }\n",
+}
+
+
 class PipeWire(SoundServer):
     """Three processes and a bus, behind the protocol of PulseAudio; they end together."""
+
+    def configure(self):
+        self.environment["XDG_CONFIG_HOME"] = os.path.join(self.folder, "config")
+        for name, text in NO_BLUETOOTH.items():
+            path = os.path.join(self.folder, "config/wireplumber", name)
+            os.makedirs(os.path.dirname(path))
+            with open(path, "w") as f:
+                f.write(text)
 
     def spawn(self, *command):
         with open(os.path.join(self.folder, "log"), "ab") as log:
@@ -214,8 +233,12 @@ class PipeWire(SoundServer):
         while not condition():
             if any(p.poll() is not None for p in self.processes) or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(f"pipewire does not start here: {what}")
+                raise RuntimeError(f"pipewire does not start here: {what}; {self.last_words()}")
             time.sleep(0.05)
+
+    def last_words(self):
+        with open(os.path.join(self.folder, "log"), errors="replace") as f:
+            return (f.read().strip().splitlines() or ["said nothing"])[-1]
 
     def start(self):
         bus = os.path.join(self.runtime, "bus")
