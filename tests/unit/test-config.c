@@ -247,6 +247,63 @@ static void the_manual_tells_what_is_reloaded(void) {
         }
 }
 
+/* Lines of the example that are options or sections, with the comment sign before an option taken away;
+ * returned: their text, to be freed. */
+static char *uncommented_example(void) {
+        const char *dir = getenv("SOURCE_DIR") ? getenv("SOURCE_DIR") : ".";
+        char path[512], line[512], *text = NULL;
+        size_t size;
+        FILE *in, *out;
+
+        (void) snprintf(path, sizeof(path), "%s/man/gemmad.conf.example", dir);
+        in = fopen(path, "r");
+        out = open_memstream(&text, &size);
+        expect(in && out);
+        while (in && out && fgets(line, sizeof(line), in)) {
+                bool is_option = line[0] == '#' && line[1] >= 'A' && line[1] <= 'Z' && strchr(line, '=');
+
+                if (is_option || line[0] == '[')
+                        (void) fputs(line + is_option, out);
+        }
+        if (in)
+                (void) fclose(in);
+        if (out)
+                (void) fclose(out);
+        return text;
+}
+
+/* Every option is there once, in its place, with its default. */
+static void the_example_has_the_defaults(void) {
+        _cleanup_(config_freep) struct config *c = fresh();
+        char *example = uncommented_example(), *written = NULL;
+        size_t size;
+        FILE *out = open_memstream(&written, &size);
+
+        expect(out);
+        if (out) {
+                const char *left = example, *right;
+
+                config_write(c, out);
+                (void) fclose(out);
+                right = written;
+                while (*left && *right) {
+                        size_t n = strcspn(right, "\n"), m = strcspn(left, "\n");
+
+                        if (n > 0) {
+                                if (n != m || memcmp(left, right, n) != 0)
+                                        printf("# '%.*s' is by default '%.*s'\n", (int) m, left, (int) n,
+                                               right);
+                                expect(n == m && memcmp(left, right, n) == 0);
+                                left += m + (left[m] == '\n');
+                        }
+                        right += n + (right[n] == '\n');
+                }
+                expect(!*left && !*right);
+        }
+        free(example);
+        free(written);
+}
+
 static void a_reload_takes_what_it_may(void) {
         _cleanup_(config_freep) struct config *c = fresh(), *new = fresh(), *copy = NULL;
         struct config_changes changes;
@@ -281,6 +338,7 @@ int main(void) {
         rule("a file is read", a_file_is_read);
         rule("the manual names every option", the_manual_names_every_option);
         rule("the manual tells what is reloaded", the_manual_tells_what_is_reloaded);
+        rule("the example has every option with its default", the_example_has_the_defaults);
         rule("a reload takes what it may", a_reload_takes_what_it_may);
         return tap_done();
 }
