@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "ipc/completion.h"
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
 #include "ipc/limits.h"
@@ -22,6 +23,8 @@
 #define FIRST_LONG 0x110000
 
 #define UNKNOWN_HINT "; words that begin with a dash go behind --; see gemmactl --help"
+
+static enum ctl_exit print_completion(const struct ctl *c);
 
 static const struct command {
         const char *name, *usage, *help;
@@ -55,6 +58,8 @@ static const struct command {
           ctl_doctor },
         { "model", "model [VERB [NAME]]", "larger models: list, pull, verify, use, remove", "", 2,
           ctl_model },
+        { "completion", "completion bash|zsh|fish", "a script for that shell to complete all this", "", 1,
+          print_completion },
         /* clang-format on */
 };
 
@@ -81,6 +86,27 @@ static const struct option_row {
         { 'v', false, true,  "version",    NULL,   "the version" },
         /* clang-format on */
 };
+
+/* A shell completes what is in the tables. */
+static enum ctl_exit print_completion(const struct ctl *c) {
+        struct completed_command names[N(commands)];
+        struct completed_option options[N(option_rows)];
+        struct completion all = { names, N(commands), options, N(option_rows) };
+
+        for (size_t i = 0; i < N(commands); i++)
+                names[i] = (struct completed_command){ commands[i].name, commands[i].usage,
+                                                       commands[i].help, commands[i].options };
+        for (size_t i = 0; i < N(option_rows); i++) {
+                const struct option_row *o = &option_rows[i];
+
+                options[i] = (struct completed_option){ o->letter, o->is_short, o->is_for_all,
+                                                        o->name,   o->argument, o->help };
+        }
+        if (c->n_arguments == 1 && completion_write(&all, c->arguments[0], stdout) == 0)
+                return CTL_EXIT_OK;
+        print_error("completion: of which shell? bash, zsh or fish");
+        return CTL_EXIT_USAGE;
+}
 
 static void print_help(void) {
         (void) puts("Usage: gemmactl [OPTION...] COMMAND [ARGUMENT...]\n"
