@@ -33,7 +33,10 @@ static void on_call(struct call *call, void *userdata) {
 }
 
 static void on_event(json_t *event, void *userdata) {
-        talk_heard_event(userdata, event);
+        struct desktop *d = userdata;
+
+        talk_heard_event(d, event);
+        answers_on_event(d->answers, event);
 }
 
 static int socket_path(char *ret, size_t size, const char *configured, struct why *why) {
@@ -183,26 +186,52 @@ static int open_mcp(struct desktop *d, const char *name, json_t *settings, const
         return 0;
 }
 
-/* What the user has configured.  What is wrong there is said, and left out. */
-static void open_configured(struct desktop *d, const char *socket) {
-        _cleanup_(json_decrefp) json_t *settings = NULL;
-        char path[PATH_MAX];
+/* What the user has configured; NULL: nothing, or nothing that can be understood. */
+static json_t *read_settings(char *path, size_t size) {
+        json_t *settings = NULL;
         struct why why = {};
-        const char *name;
-        json_t *table;
         int r;
 
-        if (!config_path(path, sizeof(path), "desktop.toml"))
-                return;
+        if (!config_path(path, size, "desktop.toml"))
+                return NULL;
         r = toml_read_file(path, &settings, &why);
         if (r < 0 && r != -ENOENT)
                 log_warning("The configuration is left out: %s", why.text);
-        json_object_foreach(settings, name, table)
-                if (strcmp(name, "mcp") != 0 || !json_is_object(table))
-                        log_warning("%s: there is no '%s'", path, name);
-        json_object_foreach(json_object_get(settings, "mcp"), name, table)
+        return settings;
+}
+
+/* What is wrong in the configuration is said, and left out. */
+static void open_servers(struct desktop *d, json_t *servers, const char *path, const char *socket) {
+        struct why why = {};
+        const char *name;
+        json_t *table;
+
+        json_object_foreach(servers, name, table)
                 if (open_mcp(d, name, table, socket, &why) < 0)
                         log_warning("%s: [mcp.%s]: %s", path, name, why.text);
+}
+
+static int open_answers(struct desktop *d, json_t *setting, const char *path) {
+        const char *name = json_string_value(setting);
+        enum shown shown = SHOWN_SPOKEN;
+
+        if (setting && (!name || !shown_from_name(name, &shown)))
+                log_warning("%s: answers is none of \"spoken\", \"always\" and \"never\"", path);
+        return answers_new(&d->answers, d->notify, shown);
+}
+
+static int open_configured(struct desktop *d, const char *socket) {
+        char path[PATH_MAX] = "";
+        _cleanup_(json_decrefp) json_t *settings = read_settings(path, sizeof(path));
+        const char *name;
+        json_t *value;
+
+        json_object_foreach(settings, name, value)
+                if (strcmp(name, "answers") != 0 &&
+                    (strcmp(name, "mcp") != 0 || !json_is_object(value)))
+                        log_warning("%s: there is no '%s'", path, name);
+        open_servers(d, json_object_get(settings, "mcp"), path, socket);
+        return open_answers(d, json_object_get(settings, "answers"), path);
 }
 
 static int open_links(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
@@ -234,8 +263,7 @@ static int open_links(struct desktop *d, const struct desktop_setup *setup, stru
         r = link_new(&d->link, &config, why);
         if (r < 0)
                 return r;
-        open_configured(d, path);
-        return 0;
+        return open_configured(d, path);
 }
 
 static int start(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
@@ -279,6 +307,7 @@ static void stop(struct desktop *d) {
         d->sound = sound_free(d->sound);
         d->user_tools = user_tools_free(d->user_tools);
         d->confirm = confirm_free(d->confirm);
+        d->answers = answers_free(d->answers);
         d->bell = bell_free(d->bell);
         d->media = media_free(d->media);
         d->notify = notify_free(d->notify);

@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/why.h"
+#include "desktop/answers.h"
 #include "desktop/bell.h"
 #include "desktop/buses.h"
 #include "desktop/confirm.h"
@@ -27,6 +28,7 @@ struct desktop {
         sd_event *loop;        /* owned reference */
         struct buses *buses;   /* owned, like the rest */
         struct notify *notify;
+        struct answers *answers;
         struct media *media;
         struct sound *sound;
         struct bell *bell;

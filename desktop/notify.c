@@ -21,6 +21,7 @@ struct notice {
         struct notice_config config;
         uint32_t id;        /* 0: not known yet */
         sd_bus_slot *slot;  /* owned; the call that shows it */
+        char *title, *body; /* owned; what to show next, while that is not known */
         bool is_closed;     /* by its owner, before its id was known */
         bool is_left;       /* its owner is gone, whoever sees it closes it */
 };
@@ -47,6 +48,8 @@ static void release(struct notice *notice) {
                         break;
                 }
         (void) sd_bus_slot_unref(notice->slot);
+        free(notice->title);
+        free(notice->body);
         free(notice);
 }
 
@@ -109,23 +112,6 @@ static void take_off(struct notify *n, uint32_t id) {
                                                 "CloseNotification", NULL, NULL, "u", id);
 }
 
-static int on_shown(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        struct notice *notice = userdata;
-        uint32_t id = 0;
-
-        (void) error;
-        notice->slot = sd_bus_slot_unref(notice->slot);
-        if (sd_bus_message_is_method_error(reply, NULL))
-                log_debug("No notification: %s", sd_bus_message_get_error(reply)->message);
-        else if (sd_bus_message_read(reply, "u", &id) >= 0)
-                notice->id = id;
-        if (notice->is_closed) {
-                take_off(notice->owner, notice->id);
-                release(notice);
-        }
-        return 0;
-}
-
 static int append_actions(sd_bus_message *message, const char *const *actions) {
         int r;
 
@@ -143,6 +129,30 @@ static int append_hints(sd_bus_message *message, const struct notice_config *con
         return sd_bus_message_append(message, "a{sv}", 3, "urgency", "y", urgency, "transient", "b",
                                      (int) config->is_passing, "desktop-entry", "s",
                                      "gemmad-desktop");
+}
+
+static int show(struct notice *notice, const char *title, const char *body);
+
+static int on_shown(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct notice *notice = userdata;
+        uint32_t id = 0;
+
+        (void) error;
+        notice->slot = sd_bus_slot_unref(notice->slot);
+        if (sd_bus_message_is_method_error(reply, NULL))
+                log_debug("No notification: %s", sd_bus_message_get_error(reply)->message);
+        else if (sd_bus_message_read(reply, "u", &id) >= 0)
+                notice->id = id;
+        if (notice->is_closed) {
+                take_off(notice->owner, notice->id);
+                release(notice);
+        } else if (notice->title && notice->body) {
+                _cleanup_(freep) char *title = TAKE_PTR(notice->title);
+                _cleanup_(freep) char *body = TAKE_PTR(notice->body);
+
+                (void) show(notice, title, body);
+        }
+        return 0;
 }
 
 /* Sends it; the id comes later. */
@@ -230,7 +240,12 @@ void notice_leave(struct notice *notice) {
 }
 
 void notice_change(struct notice *notice, const char *title, const char *body) {
-        if (notice->slot)
+        if (!notice->slot) {
+                (void) show(notice, title, body);
                 return;
-        (void) show(notice, title, body);
+        }
+        free(notice->title);
+        free(notice->body);
+        notice->title = strdup(title);
+        notice->body = strdup(body);
 }

@@ -125,6 +125,7 @@ class FakeGemmad:
                     return tool
 
     def tell(self, **event):
+        wait_until(lambda: self.watcher, "somebody who watches")
         self.reply(self.watcher, {"event": event}, continues=True)
 
     def close(self):

@@ -240,6 +240,33 @@ def asks_on_screen():
     return None
 
 
+def answers():
+    """On the screen, each in the place of the one before, unless configured otherwise."""
+    for setting, shown in (("", {"spoken"}), ('answers = "always"', {"spoken", "typed"}), ('answers = "never"', set())):
+        with Bus() as bus:
+            screen = notifications_of(bus, "nobody")
+            screen.method("Notify", "susssasa{sv}i", "u", "ret = 7")
+            with Desktop(environment=world(bus), start=False) as d:
+                os.makedirs(d.at("config/gemmad"))
+                with open(d.at("config/gemmad/desktop.toml"), "w") as f:
+                    f.write(setting + "\n")
+                d.start()
+                for i in range(3):
+                    for source, word in (("microphone", "spoken"), ("text", "typed")):
+                        d.gemmad.tell(kind="done", id=i, turn={"source": source, "heard": f"{word} {i}",
+                                                               "answered": f"It is {i}."})
+                wait_until(lambda: d.gemmad.say("repeat") == "It is 2.", "the events")
+                notes = lambda: [c[1] for c in screen.calls() if c[0] == "Notify"]  # noqa: E731
+                if shown:
+                    last = "typed 2" if "typed" in shown else "spoken 2"
+                    wait_until(lambda: notes() and notes()[-1][3:5] == [last, "It is 2."], "the last answer")
+                    assert [n[1] for n in notes()] == [0] + [7] * (len(notes()) - 1), notes()
+                    assert {n[3].split()[0] for n in notes()} <= shown, notes()
+                    assert notes()[-1][6]["urgency"]["data"] == 0
+                else:
+                    assert notes() == []
+
+
 def quiet_dunst():
     if Dunst.missing():
         return Dunst.missing()
@@ -428,7 +455,7 @@ tap.rule("do not disturb, in dunst", quiet_dunst)
 for rule, run in (("several players", several_players), ("brightness", brightness),
                   ("lock, suspend, log out", lock_and_power), ("a session manager", session_manager),
                   ("the battery", battery), ("questions on the screen", asks_on_screen),
-                  ("do not disturb, elsewhere", quiet_others), ("programs in units of their own", opens_in_a_unit),
+                  ("answers on the screen", answers), ("do not disturb, elsewhere", quiet_others), ("programs in units of their own", opens_in_a_unit),
                   ("a screenshot by the portal", screenshot_by_portal)):
     tap.rule(rule, run if python_with("dbusmock") else lambda: "no python-dbusmock")
 tap.done()

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""gemmad and gemmad-desktop together: from what is said to what happens."""
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+
+from desktop_test import Desktop
+from gemmad_test import ASSISTANT, Daemon, Tap, speech, wait_until
+from sound_server import Speaker
+
+tap = Tap()
+
+
+class Both:
+    """A daemon, and a gemmad-desktop that has found it."""
+
+    def __init__(self, environment=None):
+        self.daemon = Daemon()
+        self.desktop = Desktop(environment={**(environment or {}), "XDG_RUNTIME_DIR": self.daemon.environment["XDG_RUNTIME_DIR"]},
+                               gemmad=False)
+        wait_until(lambda: "gemmad has taken" in self.desktop.said(), "the tools")
+
+    def ask(self, **question):
+        with contextlib.closing(self.daemon.client()) as client:
+            return client.ask(**question)["answered"]
+
+    def call(self, name, *arguments):
+        return self.daemon.ctl("call", name, *arguments)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.desktop.__exit__(*error)
+        self.daemon.__exit__(*error)
+
+
+def typed():
+    with Both() as b:
+        assert b.ask(text="set a timer for five minutes") == "Timer set, five minutes."
+        assert b.ask(text="how much time is left").endswith(" left.")
+        assert b.ask(text="cancel the timer") == "Timer cancelled."
+        assert b.ask(text="turn the volume up") == "There is no sound server."
+        assert re.fullmatch(r"It is \d\d:\d\d\.", b.ask(text="what time is it"))
+
+
+def by_hand():
+    with Both() as b:
+        tools = b.daemon.ctl("tools").stdout
+        assert "set_volume percent=number" in tools and "gemmad-desktop" in tools, tools
+        assert b.call("set_timer", "amount=2", "unit=hour", "name=pizza").stdout == "Pizza timer set, two hours.\n"
+        assert b.call("get_timer").stdout.startswith("Pizza timer: ")
+        assert "Really suspend?" in b.call("suspend").stdout and b.call("no").stdout == "Then not.\n"
+        done = b.call("set_volume", "percent=40")
+        assert done.returncode and "no sound server" in done.stderr, done
+
+
+def own_tools():
+    with Both() as b:
+        b.desktop.stop()
+        folder = b.desktop.at("config/gemmad/tools")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "weather.toml"), "w") as f:
+            f.write('description = "Tells the weather."\ncommand = ["echo", "It rains in {place}."]\n'
+                    '[arguments.place]\ntype = "string"\nrequired = true\n')
+        with open(b.desktop.at("config/gemmad/desktop.toml"), "w") as f:
+            server = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mcp_server.py")
+            f.write(f'[mcp.small]\ncommand = ["{sys.executable}", "{server}"]\n')
+        b.desktop.start()
+        tools = lambda: b.daemon.ctl("tools").stdout  # noqa: E731
+        wait_until(lambda: "weather" in tools() and "small_shout" in tools() and "set_timer" in tools(), "all tools")
+        assert b.call("weather", "place=London").stdout == "It rains in London.\n"
+        assert b.call("small_shout", "text=hello").stdout == "HELLO\n"
+
+
+def killed():
+    """Each comes back to the other."""
+    with Both() as b:
+        b.desktop.kill()
+        answer = b.ask(text="set a timer for five minutes")
+        assert "gemmad-desktop" in answer, answer
+        b.desktop.start()
+        wait_until(lambda: b.ask(text="set a timer for five minutes") == "Timer set, five minutes.", "the tools")
+        b.daemon.process.kill()
+        b.daemon.process.wait()
+        b.daemon.start()
+        wait_until(lambda: b.ask(text="how much time is left").endswith(" left."), "the tools")
+
+
+def spoken():
+    """Said into a file, and the sound server has another volume afterwards."""
+    if not shutil.which("pulseaudio") or not shutil.which("pactl"):
+        return "no pulseaudio"
+    try:
+        server = Speaker()
+    except RuntimeError as error:
+        return str(error)
+    try:
+        with Both(environment=server.for_daemon) as b:
+            level = lambda: int(re.search(r"(\d+)%", server.pactl("get-sink-volume", "@DEFAULT_SINK@").stdout)[1])  # noqa: E731
+            server.pactl("set-sink-volume", "@DEFAULT_SINK@", "50%")
+            assert b.ask(audio_path=speech("turn-the-volume-up.festival-ked.wav")) == "Volume 60 percent."
+            assert level() == 60
+            # Its alarm is in the recording of the speaker.
+            server.record()
+            assert b.ask(text="set a timer for one second") == "Timer set, one second."
+            wait_until(lambda: any(abs(x) > 500 for x in server.recorded()), "the alarm")
+            assert b.ask(text="stop") == "Stopped."
+    finally:
+        server.stop()
+    return None
+
+
+def told():
+    """Who watches sees the call, and what came of it."""
+    with Both() as b, contextlib.closing(b.daemon.client()) as client:
+        events = [r["parameters"]["event"] for r in client.stream(ASSISTANT + "Ask", {"text": "set a timer for one hour"})]
+        kinds = [e["kind"] for e in events]
+        assert kinds.index("call") < kinds.index("result") < kinds.index("done"), json.dumps(events)
+        assert events[kinds.index("result")]["text"] == "Timer set, one hour."
+
+
+tap.rule("typed requests are carried out", typed)
+tap.rule("calls by hand", by_hand)
+tap.rule("the user's own tools", own_tools)
+tap.rule("either is killed", killed)
+tap.rule("spoken requests are carried out", spoken)
+tap.rule("whoever watches is told", told)
+tap.done()
