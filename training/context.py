@@ -6,6 +6,8 @@ The file format is the one users of Rhino contexts know (expressions and slots),
 
     python context.py contexts/desktop.yaml        counts, words and a few samples
 """
+import ast
+import operator
 import random
 import re
 import sys
@@ -13,8 +15,9 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from expressions import (UNSAYABLE, ContextError, can_be_silent, filled_twice, parse_expression,
-                         slots_of)
+from expressions import (UNSAYABLE, ContextError, can_be_silent, filled_twice, names_filled,
+                         parse_expression, settings_of, slots_of)
+from numerals import in_words
 
 QUOTE = '<|"|>'
 
@@ -68,17 +71,16 @@ def parse(source):
     data = _table(yaml.load(source, Loader=_Loader), "a context file", ("context", "around", "calls", "values"))
     body = _table(data.get("context"), "context", ("expressions", "slots", "macros"))
     around = _table(data.get("around"), "around", ("before", "after", "not_for"))
-    if body.get("macros"):
-        raise ContextError("macros are not supported; write the choices out")
-    slots = {kind: [_value(text, kind) for text in _list(values, f"slots: {kind}")]
-             for kind, values in _table(body.get("slots"), "slots").items()}
-    expressions = {intent: [parse_expression(text) for text in _list(texts, f"expressions: {intent}")]
+    macros = _macros(body)
+    slots, values = _slots(body, _values(data))
+    expressions = {intent: [parse_expression(text, macros)
+                            for text in _list(texts, f"expressions: {intent}")]
                    for intent, texts in _table(body.get("expressions"), "expressions").items()}
     if not expressions:
         raise ContextError("context: expressions: is empty")
-    context = Context(expressions, slots, _calls(data), _values(data),
-                      parse_expression(_text(around.get("before") or "", "around: before")),
-                      parse_expression(_text(around.get("after") or "", "around: after")),
+    context = Context(expressions, slots, _calls(data), values,
+                      parse_expression(_text(around.get("before") or "", "around: before"), macros),
+                      parse_expression(_text(around.get("after") or "", "around: after"), macros),
                       tuple(_list(around.get("not_for"), "around: not_for")), source)
     _check_expressions(context)
     _check_names(context)
@@ -116,6 +118,75 @@ def _plain(text):
     return " ".join(text.lower().split())
 
 
+def _macros(body):
+    """{name: tree}; one may use those that are written before it."""
+    macros = {}
+    for name, texts in _table(body.get("macros"), "macros").items():
+        choices = _list(texts, f"macros: {name}")
+        if not choices:
+            raise ContextError(f"macros: {name}: there is no choice")
+        macros[name] = ("choice", tuple(parse_expression(text, macros) for text in choices))
+    return macros
+
+
+RANGE = re.compile(r"([0-9]+)\.\.([0-9]+)")
+
+
+def _slots(body, meanings):
+    """The spoken values of every type, and what they mean. A value may be a range of numbers,
+    2..60, or made of other types' values that are written before it, "$count:n and a half"; what
+    those mean can be reckoned with: "60 * n + 30"."""
+    kinds_of = _table(body.get("slots"), "slots")
+    slots, values = {}, {kind: dict(meant) for kind, meant in meanings.items() if kind not in kinds_of}
+    for kind, texts in kinds_of.items():
+        found, given = [], dict(meanings.get(kind, {}))
+        for text in _list(texts, f"slots: {kind}"):
+            for spoken, means in _spoken_values(text, kind, given.pop(_plain(text), None), slots,
+                                                values):
+                found.append(spoken)
+                if means is not None:
+                    values.setdefault(kind, {})[spoken] = means
+        slots[kind] = found
+        values.setdefault(kind, {}).update(given)     # by now of single numbers of a range
+    return slots, {kind: meant for kind, meant in values.items() if meant}
+
+
+def _spoken_values(text, kind, means, slots, values):
+    """(what is said, what it means or None) of one entry of a slot."""
+    numbers = RANGE.fullmatch(text)
+    if numbers:
+        return [(in_words(n), str(n)) for n in range(int(numbers[1]), int(numbers[2]) + 1)]
+    if "$" not in text:
+        return [(_value(text, kind), means)]
+    tree = parse_expression(text)
+    for inner, _ in slots_of(tree):
+        if inner not in slots:
+            raise ContextError(f"slots: {kind}: slot type {inner!r} is not defined before it")
+    return [(" ".join(said), means and _reckon(means, {
+        name: values.get(inner, {}).get(value, value) for name, inner, value in filled}))
+        for said, filled in _expand(slots, tree)]
+
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+              ast.Mod: operator.mod}
+
+
+def _reckon(formula, known):
+    """The value of a sum of products of whole numbers and of names."""
+    def of(node):
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](of(node.left), of(node.right))
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            return node.value
+        if isinstance(node, ast.Name):
+            return int(known[node.id])
+        raise ValueError
+    try:
+        return str(of(ast.parse(formula, mode="eval").body))
+    except (SyntaxError, ValueError, KeyError):
+        raise ContextError(f"values: {formula!r} can not be reckoned") from None
+
+
 def _value(text, kind):
     if not _plain(text):
         raise ContextError(f"slots: {kind}: a value is empty")
@@ -147,7 +218,7 @@ def _check_expressions(context):
     for intent, trees in context.expressions.items():
         for tree in trees:
             for kind, _ in slots_of(tree):
-                if kind not in context.slots:
+                if kind is not None and kind not in context.slots:
                     raise ContextError(f"intent {intent}: slot type {kind!r} is not defined")
             if can_be_silent(tree):
                 raise ContextError(f"intent {intent}: an expression can be said without a word")
@@ -176,7 +247,7 @@ def _check_numbers(context):
         for kind, name in {slot for tree in trees for slot in slots_of(tree)}:
             if (kinds(context, intent) or {}).get(name) != "number":
                 continue
-            for value in context.slots[kind]:
+            for value in context.slots.get(kind, ()):
                 if not NUMBER.fullmatch(meaning(context, kind, value)):
                     raise ContextError(f"calls: {intent}: {name} is a number, but values: {kind}: "
                                        f"does not say which one {value!r} is")
@@ -184,17 +255,19 @@ def _check_numbers(context):
 
 # ---- sentences ---------------------------------------------------------------------
 
-def _expand(context, tree):
-    """All (words, slots) that a tree can say. Use only on small contexts."""
+def _expand(slots, tree):
+    """All (words, slots filled) that a tree can say. Use only on small contexts."""
     if tree[0] == "word":
         return [((tree[1],), ())]
     if tree[0] == "slot":
-        return [((value,), ((tree[2], tree[1], value),)) for value in context.slots[tree[1]]]
+        return [((value,), ((tree[2], tree[1], value),)) for value in slots[tree[1]]]
+    if tree[0] == "set":
+        return [((), ((tree[1], None, tree[2]),))]
     if tree[0] == "choice":
-        return [said for part in tree[1] for said in _expand(context, part)]
+        return [said for part in tree[1] for said in _expand(slots, part)]
     said = [((), ())]
     for part in tree[1]:
-        said = [(w + w2, s + s2) for w, s in said for w2, s2 in _expand(context, part)]
+        said = [(w + w2, s + s2) for w, s in said for w2, s2 in _expand(slots, part)]
     return said
 
 
@@ -204,7 +277,7 @@ def core_sentences(context):
     for intent, trees in context.expressions.items():
         unique = {}
         for tree in trees:
-            for words, slots in _expand(context, tree):
+            for words, slots in _expand(context.slots, tree):
                 unique.setdefault(" ".join(words), Sentence(" ".join(words), intent, slots))
         found[intent] = list(unique.values())
     return found
@@ -216,10 +289,10 @@ def all_sentences(context):
     found = {}
     for intent, trees in context.expressions.items():
         plain = intent in context.not_for
-        before = [w for w, _ in _expand(context, context.before)] if not plain else [()]
-        after = [w for w, _ in _expand(context, context.after)] if not plain else [()]
+        before = [w for w, _ in _expand(context.slots, context.before)] if not plain else [()]
+        after = [w for w, _ in _expand(context.slots, context.after)] if not plain else [()]
         for tree in trees:
-            cores = _expand(context, tree)
+            cores = _expand(context.slots, tree)
             for said, slots in ((b + w + a, slots) for b in before for w, slots in cores
                                 for a in after):
                 text = " ".join(said)
@@ -258,6 +331,8 @@ def words(context):
 def _tree_words(context, tree):
     if tree[0] == "word":
         return {tree[1]}
+    if tree[0] == "set":
+        return set()
     if tree[0] == "slot":
         return {w for value in context.slots[tree[1]] for w in value.split()}
     return set().union(*(_tree_words(context, part) for part in tree[1]))
@@ -270,19 +345,30 @@ def _choose(context, tree, rng, slots):
         value = rng.choice(context.slots[tree[1]])
         slots.append((tree[2], tree[1], value))
         return [value]
+    if tree[0] == "set":
+        slots.append((tree[1], None, tree[2]))
+        return []
     if tree[0] == "choice":
-        return _choose(context, rng.choice(tree[1]), rng, slots)
+        choices = tree[1]
+        if choices[-1] == SILENCE and len(choices) > 2:    # however many ways there are to say it
+            choices = (SILENCE,) if rng.random() < LEFT_OUT else choices[:-1]
+        return _choose(context, rng.choice(choices), rng, slots)
     return [word for part in tree[1] for word in _choose(context, part, rng, slots)]
+
+
+SILENCE = ("sequence", ())
+LEFT_OUT = 0.6             # how often an optional part that can be said in several ways is not
+POWER = 0.2
 
 
 class Sampler:
     """Draws sentences; an intent with many sentences comes more often, but only by the
-    square root of their number, or the timers would drown everything else."""
+    fifth root of their number, or the timers would drown everything else."""
 
     def __init__(self, context, before=0.4, after=0.12):
         self.context, self.before, self.after = context, before, after
         self.intents = list(context.expressions)
-        self.weights = [self._size(i) ** 0.5 for i in self.intents]
+        self.weights = [self._size(i) ** POWER for i in self.intents]
 
     def _size(self, intent):
         return sum(_count(self.context, tree) for tree in self.context.expressions[intent])
@@ -291,7 +377,7 @@ class Sampler:
         """is_bare: without what may, or must, stand around it."""
         intent = rng.choices(self.intents, self.weights)[0]
         trees = self.context.expressions[intent]
-        tree = rng.choices(trees, [_count(self.context, t) ** 0.5 for t in trees])[0]
+        tree = rng.choices(trees, [_count(self.context, t) ** POWER for t in trees])[0]
         slots = []
         parts = _choose(self.context, tree, rng, slots)
         if intent not in self.context.not_for and not is_bare:
@@ -309,17 +395,17 @@ class Sampler:
 
 def phrases(context):
     """All that can stand before a command, as text."""
-    return [" ".join(words) for words, _ in _expand(context, context.before) if words]
+    return [" ".join(words) for words, _ in _expand(context.slots, context.before) if words]
 
 
 def _spoken(context, tree, rng):
     """A drawing of an optional part that says something (if it ever can)."""
-    said = [w for w, _ in _expand(context, tree) if w]
+    said = [w for w, _ in _expand(context.slots, tree) if w]
     return list(rng.choice(said)) if said else []
 
 
 def _count(context, tree):
-    if tree[0] == "word":
+    if tree[0] in ("word", "set"):
         return 1
     if tree[0] == "slot":
         return len(context.slots[tree[1]])
@@ -352,24 +438,10 @@ def meaning(context, kind, value):
     return str(context.values.get(kind, {}).get(value, value))
 
 
-def _slot_names(tree):
-    """The sets of slots that a sentence of a tree can fill."""
-    if tree[0] == "word":
-        return {frozenset()}
-    if tree[0] == "slot":
-        return {frozenset([tree[2]])}
-    if tree[0] == "choice":
-        return set().union(*(_slot_names(part) for part in tree[1]))
-    found = {frozenset()}
-    for part in tree[1]:
-        found = {a | b for a in found for b in _slot_names(part)}
-    return found
-
-
 def slot_names(context, intent):
     """The names of all arguments that sentences of an intent can give, sorted."""
     return sorted(set().union(*(names for tree in context.expressions[intent]
-                                for names in _slot_names(tree) if _known(context, intent, names))))
+                                for names in names_filled(tree) if _known(context, intent, names))))
 
 
 def _known(context, intent, names):
@@ -397,7 +469,7 @@ def call_parts(context, intent, names):
 def call_shapes(context):
     """call_parts() of every call that sentences can mean."""
     for intent, trees in context.expressions.items():
-        for names in sorted(set().union(*(_slot_names(tree) for tree in trees)), key=sorted):
+        for names in sorted(set().union(*(names_filled(tree) for tree in trees)), key=sorted):
             yield call_parts(context, intent, names)
 
 
@@ -405,8 +477,10 @@ def call_values(context):
     """Every value that a call can hold, as text."""
     used = {(intent, part) for intent, trees in context.expressions.items()
             for tree in trees for part in slots_of(tree)}
-    return {meaning(context, kind, value) for intent, (kind, name) in used
-            if _known(context, intent, frozenset([name])) for value in context.slots[kind]}
+    values = {meaning(context, kind, value) for intent, (kind, name) in used
+              if _known(context, intent, frozenset([name])) for value in context.slots.get(kind, ())}
+    return values | {value for trees in context.expressions.values() for tree in trees
+                     for _, value in settings_of(tree)}
 
 
 def call(context, sentence):

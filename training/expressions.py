@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An expression of a context, from text to a tree: ("word", text), ("slot", type, name),
-("sequence", parts) or ("choice", parts)."""
+("set", name, value), which gives an argument and says nothing, ("sequence", parts) or
+("choice", parts). A macro, @name, is a choice that is written once."""
 import re
 
 
@@ -8,16 +9,17 @@ class ContextError(ValueError):
     """The context file says something that cannot be understood."""
 
 
-_TOKEN = re.compile(r"[\[\](),]|\$[A-Za-z0-9_.]+:[A-Za-z0-9_]+|[^\s\[\](),$@]+|\S")
-_GLUED = re.compile(r"[^\s\[\](),]\$\S+|\$[A-Za-z0-9_.]+:[A-Za-z0-9_]+\b[^\s\[\](),]+")
+_SLOT = r"\$[A-Za-z0-9_.]+:[A-Za-z0-9_]+|\$[A-Za-z0-9_]+=[A-Za-z0-9_]+"
+_TOKEN = re.compile(rf"[\[\](),]|{_SLOT}|@[A-Za-z0-9_]+|[^\s\[\](),$@]+|\S")
+_GLUED = re.compile(rf"[^\s\[\](),]\$\S+|(?:{_SLOT})\b[^\s\[\](),]+")
 UNSAYABLE = re.compile(r"[][(){},?!;:\"$@<>]")
 
 
 class _Parser:
     """Recursive descent over [choices], (optional parts), $type:name and words."""
 
-    def __init__(self, text):
-        self.text = text
+    def __init__(self, text, macros):
+        self.text, self.macros = text, macros
         self.tokens = _TOKEN.findall(text)
         self.at = 0
 
@@ -54,8 +56,10 @@ class _Parser:
             return ("choice", self.choices(")") + (("sequence", ()),))
         if token.startswith("$") and ":" in token:
             return self.slot(token)
+        if token.startswith("$") and "=" in token:
+            return ("set", *token[1:].split("="))
         if token.startswith("@"):
-            self.fail("macros (@name) are not supported; write the choices out")
+            return self.macro(token[1:])
         if token in "]),$":
             self.fail(f"{token!r} is not expected here")
         if UNSAYABLE.search(token):
@@ -72,6 +76,11 @@ class _Parser:
         self.take()
         return tuple(found)
 
+    def macro(self, name):
+        if name not in self.macros:
+            self.fail(f"there is no macro {name!r} that is written before this")
+        return self.macros[name]
+
     def slot(self, token):
         kind, name = token[1:].split(":")
         if kind.startswith("pv.") or kind.startswith("builtin"):
@@ -79,33 +88,61 @@ class _Parser:
         return ("slot", kind, name)
 
 
-def parse_expression(text):
-    return _Parser(text).whole()
+def parse_expression(text, macros=None):
+    """macros: {name: tree} of those that it may refer to."""
+    return _Parser(text, macros or {}).whole()
 
 
 def slots_of(tree):
-    """(type, name) of every slot in a tree."""
+    """(type, name) of every slot in a tree; the type of a set argument is None."""
     if tree[0] == "slot":
         yield tree[1], tree[2]
+    elif tree[0] == "set":
+        yield None, tree[1]
     elif tree[0] != "word":
         for part in tree[1]:
             yield from slots_of(part)
 
 
+def settings_of(tree):
+    """(name, value) of every argument that is set in a tree."""
+    if tree[0] == "set":
+        yield tree[1], tree[2]
+    elif tree[0] not in ("word", "slot"):
+        for part in tree[1]:
+            yield from settings_of(part)
+
+
 def can_be_silent(tree):
     if tree[0] == "choice":
         return any(can_be_silent(part) for part in tree[1])
-    return tree[0] == "sequence" and all(can_be_silent(part) for part in tree[1])
+    return tree[0] == "set" or (tree[0] == "sequence" and
+                                all(can_be_silent(part) for part in tree[1]))
+
+
+def _ways(tree):
+    """The sets of names that a sentence of a tree can fill; those of two parts that are both
+    said and both fill a name are noted in the second set."""
+    if tree[0] == "word":
+        return {frozenset()}, set()
+    if tree[0] in ("slot", "set"):
+        return {frozenset([tree[2] if tree[0] == "slot" else tree[1]])}, set()
+    found = [_ways(part) for part in tree[1]]
+    twice = set().union(*(names for _, names in found))
+    if tree[0] == "choice":
+        return set().union(*(ways for ways, _ in found)), twice
+    ways = {frozenset()}
+    for more, _ in found:
+        twice |= {name for a in ways for b in more for name in a & b}
+        ways = {a | b for a in ways for b in more}
+    return ways, twice
+
+
+def names_filled(tree):
+    """The sets of names, each of which some sentence of a tree fills."""
+    return _ways(tree)[0]
 
 
 def filled_twice(tree):
     """The names that one sentence can fill twice."""
-    if tree[0] in ("word", "slot"):
-        return set()
-    found = set().union(*(filled_twice(part) for part in tree[1]))
-    seen = set()
-    for part in tree[1] if tree[0] == "sequence" else ():
-        names = {name for _, name in slots_of(part)}
-        found |= names & seen
-        seen |= names
-    return found
+    return _ways(tree)[1]

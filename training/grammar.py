@@ -42,6 +42,7 @@ class Network:
 
     def __init__(self, context):
         self.context, self.arcs, self.intent = context, [], {}
+        self.closures, self.words_of = {}, {}
         self.start = self.node()
         for intent, trees in context.expressions.items():
             for tree in trees:
@@ -71,20 +72,51 @@ class Network:
                 at = self.add(at, part, kinds)
             return at
         end = self.node()
+        if tree[0] == "set":
+            is_heard = kinds is None or tree[1] in kinds
+            self.arcs[at].append((tree[1:] if is_heard else None, end))
+            return end
         if tree[0] == "choice":
             for part in tree[1]:
                 branch = self.node()
                 self.arcs[at].append((None, branch))
                 self.arcs[self.add(branch, part, kinds)].append((None, end))
             return end
-        for value in self.context.slots[tree[1]]:
-            branch = self.node()
-            self.arcs[at].append((None, branch))
+        for value, last in self.spread(at, self.context.slots[tree[1]]):
             write = None
             if kinds is None or tree[2] in kinds:
                 write = (tree[2], contexts.meaning(self.context, tree[1], value))
-            self.arcs[self.words(branch, value.split())].append((write, end))
+            self.arcs[last].append((write, end))
         return end
+
+    def spread(self, at, values):
+        """Append values that begin with the same words as one branch; (value, node after it)."""
+        known = {(): at}
+        for value in dict.fromkeys(values):
+            said = tuple(value.split())
+            for n in range(1, len(said) + 1):
+                if said[:n] not in known:
+                    known[said[:n]] = self.words(known[said[:n - 1]], said[n - 1:n])
+            yield value, known[said]
+
+    def spoken(self, node):
+        """The arcs of a node that have a word."""
+        if node not in self.words_of:
+            self.words_of[node] = [arc for arc in self.arcs[node] if isinstance(arc[0], str)]
+        return self.words_of[node]
+
+    def closure(self, node):
+        """[(node, writes)]: where one can rest, for a word or the end, after arcs without words."""
+        if node not in self.closures:
+            found, stack = {}, [(node, ())]
+            while stack:
+                at, writes = stack.pop()
+                if at in self.intent or self.spoken(at):
+                    found.setdefault((at, writes))
+                stack += [(after, writes + (label,) if label else writes)
+                          for label, after in reversed(self.arcs[at]) if not isinstance(label, str)]
+            self.closures[node] = list(found)
+        return self.closures[node]
 
     def words(self, at, words):
         for word in words:
@@ -124,9 +156,8 @@ class Words:
     def follow(self, state):
         said, found = self.said, {}
         for node, waits, names in state:
-            for label, after in self.network.arcs[node]:
-                if isinstance(label, str):
-                    found.setdefault(label, []).append((after, waits, names))
+            for label, after in self.network.spoken(node):
+                found.setdefault(label, []).append((after, waits, names))
         edges = {}
         for word, threads in found.items():
             self.said = said + (word,)
@@ -136,23 +167,20 @@ class Words:
 
     def settle(self, threads):
         """Follow all arcs without words; then take out the writes that all threads share."""
-        seen, resting, stack = {}, [], list(reversed(threads))
-        while stack:
-            node, waits, names = thread = stack.pop()
-            if node in seen:
-                if seen[node] != thread:
+        seen = {}
+        for node, waits, names in threads:
+            for after, writes in self.network.closure(node):
+                thread = after, *_written(waits, names, writes)
+                if seen.setdefault(after, thread) != thread:
                     self.note(" ".join(self.said) + " …")
-                continue
-            seen[node] = thread
-            arcs = self.network.arcs[node]
-            if node in self.network.intent or any(isinstance(label, str) for label, _ in arcs):
-                resting.append(thread)
-            stack += reversed([(after, *_written(waits, names, label)) for label, after in arcs
-                               if not isinstance(label, str)])
-        shared = set(resting[0][1]).intersection(*(waits for _, waits, _ in resting))
-        state = tuple((node, tuple(w for w in waits if w not in shared), names)
-                      for node, waits, names in resting)
-        return tuple(sorted(shared)), state
+        resting = list(seen.values())
+        shared = set(resting[0][1])
+        for _, waits, _ in resting:
+            shared &= set(waits)
+            if not shared:
+                return (), tuple(resting)
+        return tuple(sorted(shared)), tuple((node, tuple(w for w in waits if w not in shared), names)
+                                            for node, waits, names in resting)
 
     def end(self, state):
         readings = [(waits, self.network.intent[node], names) for node, waits, names in state
@@ -184,12 +212,12 @@ class Words:
             self.ambiguous.append(text)
 
 
-def _written(waits, names, write):
-    """A thread's waiting writes and names after one more write; the last one counts."""
-    if write is None:
-        return waits, names
-    kept = [w for w in waits if w[0] != write[0]]
-    return tuple(sorted([*kept, write])), tuple(sorted({*names, write[0]}))
+def _written(waits, names, writes):
+    """A thread's waiting writes and names after some more writes; the last one counts."""
+    for write in writes:
+        kept = [w for w in waits if w[0] != write[0]]
+        waits, names = tuple(sorted([*kept, write])), tuple(sorted({*names, write[0]}))
+    return waits, names
 
 
 # ---- from words to tokens, from states to numbers ------------------------------------

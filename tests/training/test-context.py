@@ -26,6 +26,18 @@ values: {onoff: {on: 1, off: 0}, room: {living room: lounge}}
 """
 
 
+REPEATED = """
+context:
+  macros:
+    kindly: [please, "[can, could] you"]
+    open: "(@kindly) open"
+  expressions:
+    open: ["@open the door (slowly $speed=slow)", "@kindly $wide=yes open wide"]
+    wait: ["wait for [$n:minutes minutes, $half:seconds minutes]"]
+  slots: {n: [2..4, thirty], half: ["$n:a and a half"]}
+"""
+
+
 def texts(source):
     return {s.text for s in contexts.all_sentences(contexts.parse(source))}
 
@@ -60,6 +72,13 @@ class Reading(unittest.TestCase):
         self.assertIn("hey gemma turn off the kitchen light now", said)
         self.assertNotIn("hey gemma what's on", said)
 
+    def test_macros(self):
+        """a macro is written once, and one may use another"""
+        said = texts(REPEATED)
+        for before in ("", "please ", "can you ", "could you "):
+            self.assertIn(before + "open the door", said)
+        self.assertEqual(len(said), 4 * 2 + 3 + 4 + 4)
+
     def test_count(self):
         """the count is the number of readings"""
         for source in (LIGHTS, LIGHTS + OURS):
@@ -77,10 +96,11 @@ class Reading(unittest.TestCase):
 
     def test_refusals(self):
         """what can not be understood is refused"""
-        for words in ("[a, b", "a]", "(a", "$t:v", "$pv.Integer:v", "@macro a", "a $"):
+        for words in ("[a, b", "a]", "(a", "$t:v", "$pv.Integer:v", "@macro a", "a $", "$v=", "a$v=b"):
             with self.subTest(words), self.assertRaises(contexts.ContextError):
                 contexts.parse(one(words))
-        for source in ("a list", "context: {}", "context: {macros: {a: [b]}, expressions: {a: [b]}}",
+        for source in ("a list", "context: {}", "context: {macros: {a: []}, expressions: {a: [b]}}",
+                       "context: {macros: {a: ['@b'], b: [c]}, expressions: {a: [b]}}",
                        one("$s:v").replace("x, y", ""), one("$s:v").replace("x, y", "' '")):
             with self.subTest(source), self.assertRaises(contexts.ContextError):
                 contexts.parse(source)
@@ -92,6 +112,10 @@ class Reading(unittest.TestCase):
         for source, reason in (
                 (one("(please) (help)"), "without a word"),
                 (one("$s:v and $s:v"), "'v' twice"),
+                (one("$s:v [please, (kindly $v=x)]"), "'v' twice"),
+                (slots.replace("x, y", "'$t:n percent'"), "'t' is not defined before it"),
+                (slots.replace("[x, y]", "['$s:n']"), "'s' is not defined before it"),
+                (REPEATED + "values: {half: {'$n:a and a half': 60 * b}}", "'60 * b' can not be reckoned"),
                 (one("$s:v's house"), "a word of its own"),
                 (one("what time is it?"), "'it?' can not be said"),
                 (one("$s:v").replace("x, y", "'[big, large] room'"), "can not be said"),
@@ -149,6 +173,22 @@ class Calls(unittest.TestCase):
         """numbers have no quotes, and a value means what values: says"""
         self.assertEqual(self.call(LIGHTS + OURS, "turn off the living room light"),
                          'call:setLight{room:<|"|>lounge<|"|>,state:0}')
+
+    def test_set(self):
+        """an argument can be given without a word of its own"""
+        self.assertEqual(self.call(REPEATED, "open the door slowly"),
+                         'call:open{speed:<|"|>slow<|"|>}')
+        self.assertEqual(self.call(REPEATED, "open the door"), "call:open{}")
+        self.assertEqual(self.call(REPEATED + "calls: {open: {wide: string}}", "please open wide"),
+                         'call:open{wide:<|"|>yes<|"|>}')
+
+    def test_reckoned(self):
+        """a range is its numbers, and what a value made of others means can be reckoned"""
+        source = REPEATED + ("calls: {open: {}, wait: {minutes: number, seconds: number}}\n"
+                             "values: {n: {thirty: 30}, half: {'$n:a and a half': 60 * a + 30}}")
+        for words, wanted in (("two", "minutes:2"), ("thirty", "minutes:30"), ("three and a half", "seconds:210"),
+                              ("thirty and a half", "seconds:1830")):
+            self.assertEqual(self.call(source, f"wait for {words} minutes"), f"call:wait{{{wanted}}}")
 
     def test_spelling(self):
         """the values: are found however they are written"""

@@ -33,6 +33,11 @@ class _Result(unittest.TestResult):
         super().addFailure(test, err)
         self._fail(test, self.failures)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err:
+            self._fail(subtest, self.failures if issubclass(err[0], test.failureException) else self.errors)
+
     def addError(self, test, err):
         super().addError(test, err)
         self._fail(test, self.errors)
