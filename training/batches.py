@@ -14,6 +14,7 @@ import numpy as np
 import augment
 import corpus
 import rooms
+import wordings
 from vocabulary import TURN
 
 IGNORE = -100
@@ -26,6 +27,7 @@ TALK = 0.12                                 # this part has somebody else in the
 AMID = 0.15                                 # this part of what is addressed to us stands amid other talk
 PERSON_TIMES = 6                            # so often in a pass is a command that a person says
 PERSON_ANSWERS = 0.35                       # this part of the people who do not mean us teaches "nothing"
+WORDINGS = 0.6                              # part of the typed examples that people's wordings are
 CALL_WEIGHT = 0.3                           # the call follows from the transcript
 UNCALLED = 0.5                              # this part of the batches with sound ends before the calls
 NOTHING_WEIGHT = 2.0                        # of the one token of "not for me"; a sentence has many
@@ -58,7 +60,7 @@ class Maker:
         self.text_head = vocabulary.encode("<bos>" + TURN[0])
         self.text_tail = vocabulary.encode(TURN[1])
         self.hole = vocabulary.ids["<|audio|>"]
-        self.call = vocabulary.ids["<|tool_call>"]
+        self.call, self.call_end = vocabulary.ids["<|tool_call>"], vocabulary.ids["<tool_call|>"]
 
     def _answers(self, answers):
         encoded = [self.vocabulary.encode(answer or NOTHING) for answer in answers]
@@ -69,12 +71,20 @@ class Maker:
             targets[row, :len(ids)] = ids
             weights[row, :len(ids)] = 1.0
             if self.call in ids:
-                weights[row, ids.index(self.call) + 1:len(ids)] = CALL_WEIGHT
+                weights[row, :len(ids)] = self._call_weights(ids)
             elif len(ids) == 1:
                 weights[row, 0] = NOTHING_WEIGHT
             if answers[row] is None:             # of this one nobody says what is to be answered
                 weights[row] = 0
         return targets, weights
+
+    def _call_weights(self, ids):
+        """A call weighs less than what was said before it or, of two commands, after it."""
+        weights, is_call = [], False
+        for token in ids:
+            weights.append(CALL_WEIGHT if is_call else 1.0)
+            is_call = token == self.call or is_call and token != self.call_end
+        return weights
 
     def _rows(self, prompts, targets):
         """Left-padded prompts followed by the answers without their last token."""
@@ -136,11 +146,16 @@ def typed(text, rng):
     return text
 
 
-def _text_batch(maker, drawer, rng, size):
-    splits = rng.choices(("train", "train-scrambled"), (0.9, 0.1), k=size)
-    lines = [drawer.draw(split, rng) for split in splits]
-    return maker.text([typed(line["text"], rng) for line in lines],
-                      [line["answer"] for line in lines])
+def _text_batch(maker, drawer, rng, size, people=None):
+    """people: how they type it, a wordings.Wordings."""
+    examples = []
+    for _ in range(size):
+        if people and rng.random() < WORDINGS:
+            examples.append(people.draw(rng))
+            continue
+        line = drawer.draw("train" if rng.random() < 0.9 else "train-scrambled", rng)
+        examples.append((typed(line["text"], rng), line["answer"]))
+    return maker.text(*map(list, zip(*examples)))
 
 
 class Examples:
@@ -193,17 +208,17 @@ def _audio_batches(maker, examples, size, rng, hardness):
 
 def until_call(answer):
     """What must be heard of an answer; what follows is learned from typed text, too, and more cheaply."""
-    heard, call, _ = (answer or "").partition("<|tool_call>")
-    return heard + call or None
+    heard, call, _ = (answer or "").rpartition("<|tool_call>")    # of two commands the second
+    return heard + call or answer
 
 
-def _produce(queue, hardness, maker, drawer, examples, size, seed, text_share):
+def _produce(queue, hardness, maker, drawer, examples, size, seed, text_share, people):
     rng, plain_rng = np.random.default_rng(seed), random.Random(seed)
     try:
         while True:                              # one round is one pass over the corpus
             for batch in _audio_batches(maker, examples, size, rng, hardness):
                 if plain_rng.random() < text_share:
-                    queue.put(_text_batch(maker, drawer, plain_rng, size))
+                    queue.put(_text_batch(maker, drawer, plain_rng, size, people))
                 queue.put(batch)
     except Exception as error:                   # nobody would hear of it here
         queue.put(RuntimeError(f"making batches: {error!r}"))
@@ -212,11 +227,13 @@ def _produce(queue, hardness, maker, drawer, examples, size, seed, text_share):
 class Source:
     """Batches without end, made by other processes (daemons: they end with us)."""
 
-    def __init__(self, maker, context, folder, size, seed, text_share=TEXT, producers=1, noise=None, hardness=0.0):
+    def __init__(self, maker, context, folder, size, seed, text_share=TEXT, producers=1, noise=None, hardness=0.0,
+                 typed=None):
         """noise: a folder of recordings of rooms; hardness: at first, how spoilt the recordings are to be,
-        0 to 1."""
+        0 to 1; typed: a file of people's wordings."""
         fork = multiprocessing.get_context("fork")           # the corpus is in memory once
         drawer, data = corpus.Drawer(context), corpus.load(folder, "train")
+        people = wordings.Wordings(typed, drawer) if typed else None
         if len(data[0]) < size:
             raise SystemExit(f"{folder}: {len(data[0])} clips are fewer than a batch of {size}")
         examples = Examples(data, drawer.phrases, rooms.Rooms(noise))
@@ -225,7 +242,7 @@ class Source:
         for number in range(producers):
             fork.Process(target=_produce, daemon=True,
                          args=(self._queue, self.hardness, maker, drawer, examples,
-                               size, seed + 1000 * number, text_share)).start()
+                               size, seed + 1000 * number, text_share, people)).start()
 
     def get(self):
         batch = self._queue.get()

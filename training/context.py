@@ -11,7 +11,7 @@ import operator
 import random
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import yaml
 
@@ -28,6 +28,7 @@ class Sentence:
     text: str
     intent: str
     slots: tuple = ()          # ((slot name, slot type, spoken value), ...)
+    then: tuple = ()           # what stands between, and the Sentence of another command after it
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Context:
     before: tuple = ("sequence", ())
     after: tuple = ("sequence", ())
     not_for: tuple = ()
+    between: tuple = ("sequence", ())
     source: str = field(default="", compare=False)
 
 
@@ -70,7 +72,7 @@ def load(path):
 def parse(source):
     data = _table(yaml.load(source, Loader=_Loader), "a context file", ("context", "around", "calls", "values"))
     body = _table(data.get("context"), "context", ("expressions", "slots", "macros"))
-    around = _table(data.get("around"), "around", ("before", "after", "not_for"))
+    around = _table(data.get("around"), "around", ("before", "after", "between", "not_for"))
     macros = _macros(body)
     slots, values = _slots(body, _values(data))
     expressions = {intent: [parse_expression(text, macros)
@@ -81,7 +83,9 @@ def parse(source):
     context = Context(expressions, slots, _calls(data), values,
                       parse_expression(_text(around.get("before") or "", "around: before"), macros),
                       parse_expression(_text(around.get("after") or "", "around: after"), macros),
-                      tuple(_list(around.get("not_for"), "around: not_for")), source)
+                      tuple(_list(around.get("not_for"), "around: not_for")),
+                      parse_expression(_text(around.get("between") or "", "around: between"), macros),
+                      source)
     _check_expressions(context)
     _check_names(context)
     _check_numbers(context)
@@ -224,7 +228,7 @@ def _check_expressions(context):
                 raise ContextError(f"intent {intent}: an expression can be said without a word")
             for name in filled_twice(tree):
                 raise ContextError(f"intent {intent}: one sentence can fill {name!r} twice")
-    for tree in (context.before, context.after):
+    for tree in (context.before, context.after, context.between):
         for _, name in slots_of(tree):
             raise ContextError(f"around: nobody would be told of {name!r}; write its values out")
 
@@ -323,7 +327,7 @@ def words(context):
     """Every word of the context, sorted."""
     found = set()
     trees = [t for ts in context.expressions.values() for t in ts]
-    for tree in trees + [context.before, context.after]:
+    for tree in trees + [context.before, context.after, context.between]:
         found |= _tree_words(context, tree)
     return sorted(found)
 
@@ -373,6 +377,14 @@ class Sampler:
     def _size(self, intent):
         return sum(_count(self.context, tree) for tree in self.context.expressions[intent])
 
+    def add(self, first, second, rng):
+        """Two commands in one breath, if there is a word that may stand between them; the second has
+        nothing around it."""
+        words = between(self.context)
+        if not words or {first.intent, second.intent} & set(self.context.not_for):
+            return first
+        return replace(first, then=(rng.choice(words), second))
+
     def draw(self, rng, is_bare=False):
         """is_bare: without what may, or must, stand around it."""
         intent = rng.choices(self.intents, self.weights)[0]
@@ -391,6 +403,11 @@ class Sampler:
     @staticmethod
     def _adds(tree, share, rng):
         return rng.random() < share or not can_be_silent(tree)
+
+
+def between(context):
+    """All that can stand between two commands, as text."""
+    return [" ".join(words) for words, _ in _expand(context.slots, context.between) if words]
 
 
 def phrases(context):
@@ -491,9 +508,21 @@ def call(context, sentence):
 
 
 def answer(context, sentence):
-    """What the model is to answer: the transcript, the call and the stop token."""
-    return (f"{sentence.text}<|tool_call>{call(context, sentence)}"
-            "<tool_call|><|tool_response>")
+    """What the model is to answer: the transcript, the call and the stop token; of two commands
+    both, each with its call."""
+    first = f"{sentence.text}<|tool_call>{call(context, sentence)}<tool_call|>"
+    if not sentence.then:
+        return first + "<|tool_response>"
+    between, second = sentence.then
+    return f"{first} {between} {answer(context, second)}"
+
+
+def spoken(sentence):
+    """All words of a sentence, or of two that are said as one."""
+    if not sentence.then:
+        return sentence.text
+    between, second = sentence.then
+    return f"{sentence.text} {between} {spoken(second)}"
 
 
 def main():

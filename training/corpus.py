@@ -45,6 +45,7 @@ OTHERS = {"espeak-ng": (1, 60), "flite": (1, 40), "festival": (1, 40)}    # no c
 NOTHING = "<turn|>"
 CONTEXT = "context.yaml"     # the context of the corpus, in its folder
 MOST_DRAWS = 1000            # for a sentence that means one thing only
+TWO_SHARE = 0.05             # part of the commands that are followed by another
 OTHER_SHARE = 0.22           # part of the clips that are not commands
 RESHAPED = {"kokoro": 1}
 PEOPLE = "people"            # the split of held-out recordings
@@ -90,7 +91,9 @@ class Drawer:
         if split == "train-scrambled" or rng.random() < OTHER_SHARE:
             return not_for_me(self._other(split, rng))
         sentence = self._command(rng)
-        return {"text": sentence.text, "intent": sentence.intent,
+        if rng.random() < TWO_SHARE:
+            sentence = self.sampler.add(sentence, self._command(rng, is_bare=True), rng)
+        return {"text": contexts.spoken(sentence), "intent": sentence.intent,
                 "answer": contexts.answer(self.context, sentence)}
 
     def answer_to(self, text):
@@ -113,12 +116,13 @@ class Drawer:
                        for part in contexts.call_parts(self.context, intent, names))
         return intent, f"{' '.join(words)}<|tool_call>{call}<tool_call|><|tool_response>"
 
-    def _command(self, rng):
+    def _command(self, rng, is_bare=False):
         """Of two readings of a sentence only the first counts, and which one it is is not known
         here; so what has two is not said."""
         kind = rng.random()
         for _ in range(MOST_DRAWS):
-            drawn = [self.sampler.draw(rng) for _ in range(DRAWS if kind < SHORT_SHARE + RARE_SHARE else 1)]
+            drawn = [self.sampler.draw(rng, is_bare)
+                     for _ in range(DRAWS if kind < SHORT_SHARE + RARE_SHARE else 1)]
             if kind < SHORT_SHARE:
                 sentence = min(drawn, key=lambda each: len(each.text.split()))
             else:                                # if it is only one it is this one

@@ -27,6 +27,7 @@ KEY = "gemmad.grammar."
 NOT_FOR_ME = "<turn|>"
 CALL = "<|tool_call>"
 END_OF_CALL = "<tool_call|><|tool_response>"
+ANOTHER = -1                # stands for the state in which another command begins
 MOST_STATES = 500_000       # before equal ones become one
 MOST_REGISTERS = 32         # the engine's limit
 SELF_CHECKS = 100
@@ -229,6 +230,7 @@ class _Table:
         self.vocabulary, self.context = vocabulary, context
         self.states = {(): 0}                # edges -> number; () is where an answer is over
         self.registers, self.values = {}, {}
+        self.another = None                  # the number of the state that ANOTHER stands for
 
     def state(self, edges):
         """edges: token -> (writes, number)."""
@@ -246,9 +248,21 @@ class _Table:
             after = self.state({token: ((), after)})
         return after
 
+    def end_of_call(self, intent):
+        """The state after the call of an intent: the end, or the word before another command."""
+        last, over = self.vocabulary.encode(END_OF_CALL)
+        edges = {over: ((), 0)}
+        if intent not in self.context.not_for:
+            for said in contexts.between(self.context):
+                first, *rest = self.vocabulary.encode(" " + said)
+                if first in edges:
+                    raise contexts.ContextError("around: between: two choices begin with one word")
+                edges[first] = (), self.chain(rest, ANOTHER)
+        return self.state({last: ((), self.state(edges))})
+
     def call(self, intent, names):
         """The state before the call of an intent with these slots."""
-        after = self.chain(self.vocabulary.encode(END_OF_CALL), 0)
+        after = self.end_of_call(intent)
         for part in reversed(contexts.call_parts(self.context, intent, names)):
             if isinstance(part, str):
                 after = self.chain(self.vocabulary.encode(part), after)
@@ -284,6 +298,10 @@ def _number(table, words):
         if state == words.start:
             edges[table.vocabulary.encode(NOT_FOR_ME)[0]] = (), 0
         numbers[state] = table.state(edges)
+        if state == words.start:
+            table.another = table.state({
+                table.token(word, False): (tuple(table.write(*w) for w in writes), numbers[after])
+                for word, (writes, after) in words.edges[state].items()})
     return numbers[words.start]
 
 
@@ -293,6 +311,7 @@ def _arrays(table, start):
     by_number = {number: edges for edges, number in table.states.items()}
     order = [start] + [n for n in range(1, len(by_number)) if n != start]
     place = {number: i for i, number in enumerate(order)} | {0: 0}
+    place[ANOTHER] = place[table.another]
     arrays = {name: [] for name in ARRAYS}
     arrays["first"].append(0)
     for number in order:
@@ -408,7 +427,8 @@ class Automaton:
         return position
 
     def answers(self, position=None, said=()):
-        """Every answer as a tuple of tokens. Use only on small contexts."""
+        """Every answer as a tuple of tokens. Use only on small contexts in which only one command
+        can be given at a time."""
         for token in self.allowed(position or self.start):
             after = self.follow(position or self.start, token)
             if after[0] == 0 and after[2] == 0:
@@ -417,13 +437,15 @@ class Automaton:
                 yield from self.answers(after, said + (token,))
 
     def count(self):
-        """How many answers there are; any number, without listing them."""
+        """How many answers of one command there are; any number, without listing them."""
         ways = {}
 
         def of(state):
             if state not in ways:
-                ways[state] = sum(of(after) if after else 1
-                                  for _, after in self.edges[state].values())
+                targets = [after for _, after in self.edges[state].values()]
+                if state and 0 in targets:       # what follows is another command
+                    targets = [0]
+                ways[state] = sum(of(after) if after else 1 for after in targets)
             return ways[state]
 
         return of(0)

@@ -4,6 +4,7 @@
 ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
     fifteen sixteen seventeen eighteen nineteen""".split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+NUMERALS = {*ONES, *TENS, "hundred", "oh"}
 
 
 def in_words(number):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sentences that are no command: the model must learn to answer them with silence.
 
-Some are everyday talk, some are near to commands, some are cut out of running text, some call
+Some are everyday talk, some are asked of somebody else, some are near to commands or are commands
+that are denied, cut off or about something else, some are cut out of running text, some call
 somebody else, some are random words with words of the commands among them, so that hearing
 "timer" or "volume" alone is not enough. None is checked for being a command by chance: corpus.py
 does that, which knows the context.
@@ -67,7 +68,6 @@ how much is it
 how long is the river
 how much time do we need
 the volume of the box is ten
-the screen is too bright
 thirty people came to the party
 what time did you get up
 lock the back door
@@ -100,6 +100,125 @@ hey gemma who are you
 hey gemma open the window
 hey gemma turn on the lights
 hey gemma call my mother""".split("\n")
+
+# What people ask of an assistant that knows more than we do, or of somebody else.
+ASKED = """what is the weather like in the mountains
+will it rain this weekend
+tell me a joke
+sing a song for me
+how far is it to the airport
+how do I get to the station
+call my sister
+send a message to my boss
+text my brother that I am late
+read my messages to me
+what is on my shopping list
+add milk to my shopping list
+remind me to water the plants
+what do I have to do today
+when is my next meeting
+put the meeting on friday
+book a table for four at eight
+book a flight to rome on monday
+cancel my reservation
+cancel my flight
+cancel the order
+stop the payment
+how much money do I have left
+what is my balance
+transfer fifty dollars to my savings
+pay the water bill
+when do I get paid
+raise my credit limit
+lower my bill
+how many calories are in a banana
+how long do eggs have to cook
+how much time does the cake need in the oven
+give me a recipe for soup
+what can I use instead of butter
+how do you say good evening in spanish
+translate this for me
+what does this word mean
+how do you spell it
+what is seventy times twelve
+how many inches are in a foot
+flip a coin
+roll the dice
+who made you
+who do you work for
+how old are you
+what is your name
+where do you come from
+do you have a dog
+are you a robot
+what are your hobbies
+change your name
+change your voice
+speak more slowly
+talk faster
+can you whisper
+speak another language
+call me by another name
+good to see you
+how are you doing
+that is very kind
+what is the meaning of life
+tell me something about whales
+who is playing tonight
+what is the name of this song
+add this song to my list
+put this song on my list
+turn on the light in the kitchen
+make it warmer in here
+lock the front door
+is the door locked
+find my phone
+where did I park the car
+how much gas is left
+when do I change the oil
+the battery of the car is dead
+what is the pressure of my tires
+how do I start a car that does not start
+when is the next holiday
+how many days off do I have left
+what time does the shop close
+what time does the train leave
+what time is the meeting
+what is the date of the meeting
+what day is the party
+how long is the flight
+how long until we get there
+what is the time difference
+in what time zone is the city
+play a game with me
+play chess
+open a bank account
+open the door
+start the dishwasher
+show me the way home
+show me pictures of cats
+check my account
+check the oil
+set the table
+set a good example
+reset the settings
+take a note
+take me home
+the sound of the engine is odd
+my screen is broken
+my alarm did not go off
+the volume of the tank
+go on
+go away
+come back
+I do not understand
+I am not sure
+maybe another time
+that is not right
+that is right
+you are right
+say that once more
+thank you for that""".split("\n")
 
 SUBJECTS = """the teacher|my friend|the old man|our neighbour|a little girl|the doctor|
 the company|her sister|the whole team|a stranger|the captain|your uncle""".replace("\n", "").split("|")
@@ -155,16 +274,51 @@ hey gemma sing for me
 hey gemma I am tired""".split("\n")
 
 
+DENIALS = """do not|don't|please do not|please don't|never|you should not|I did not|why did you|
+who said|he said|I will not|do you not|don't you|I told you not to""".replace("\n", "").split("|")
+DOUBTS = """no|no wait|wait|not now|I mean|or not|maybe|yesterday|last week|he said|for my sister|
+box|game|book|store|of the car|and so on|is broken|is not mine""".replace("\n", "").split("|")
+# What is done to the same things and is no command, or another one.
+OPPOSITE = {"lock": ("unlock",), "open": ("close", "shut"), "start": ("unpack", "watch"), "set": ("unset", "sell"),
+            "take": ("delete", "lose"), "turn": ("switch around", "return"), "mute": ("mount",),
+            "cancel": ("keep", "counsel"), "play": ("pay", "place"), "pause": ("pass",), "skip": ("ship",),
+            "volume": ("column",), "timer": ("tire", "tiger"), "alarm": ("arm", "farm"), "screen": ("door", "window"),
+            "music": ("mood", "muse"), "song": ("son",), "time": ("dime", "name"), "date": ("gate", "state"),
+            "minutes": ("miles", "dollars", "people"), "minute": ("mile",), "hours": ("towers", "euros"),
+            "percent": ("presents", "people"), "to": ("from",), "up": ("around",), "down": ("over",)}
+
+
+def altered(rng, command):
+    """A command that has become none, or perhaps another one: denied, cut off, doubted, or about
+    something else."""
+    words, kind = command.split(), rng.random()
+    if kind < 0.3:
+        return f"{rng.choice(DENIALS)} {command}".lower()
+    if kind < 0.6:
+        return " ".join(words[:rng.randrange(1, max(2, len(words)))])
+    if kind < 0.75:
+        return f"{command} {rng.choice(DOUBTS)}".lower()
+    places = [at for at, word in enumerate(words) if word in OPPOSITE]
+    if not places:
+        return f"{rng.choice(DENIALS)} {command}".lower()
+    at = rng.choice(places)
+    return " ".join([*words[:at], rng.choice(OPPOSITE[words[at]]), *words[at + 1:]])
+
+
 def draw(rng, command):
     """One sentence that is not for us. command: one that would be, without what may stand around it."""
     kind = rng.random()
-    if kind < 0.2:
+    if kind < 0.12:
         return rng.choice(NEAR).lower()
-    if kind < 0.3:
+    if kind < 0.24:
+        return rng.choice(ASKED).lower()
+    if kind < 0.46:
+        return altered(rng, command)
+    if kind < 0.52:
         return rng.choice(TALK).lower()
-    if kind < 0.4:
+    if kind < 0.6:
         return f"{rng.choice(CALLED)} {command if rng.random() < 0.5 else ''}".strip()
-    if kind < 0.55:
+    if kind < 0.7:
         parts = (rng.choice(SUBJECTS), rng.choice(VERBS), rng.choice(OBJECTS), rng.choice(PLACES))
         return " ".join(p for p in parts if p).lower()
     return piece(rng)

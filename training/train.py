@@ -322,7 +322,7 @@ class Trainer:
         source = batches.Source(self.maker, self.context, args.corpus, args.batch // args.workers,
                                 args.seed + self.step + 1_000_000 * self.number, args.text,
                                 producers=os.cpu_count() if args.device == "cuda" else 1,
-                                noise=args.noise, hardness=self.hardness())
+                                noise=args.noise, hardness=self.hardness(), typed=args.typed)
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "asked", True))
         recent, self.began = [], time.time() - self.spent
         next_check = self.spent + 60 * args.check
@@ -392,6 +392,7 @@ def main():
                          default="cuda" if torch.cuda.is_available() else "cpu")
     options.add_argument("--workers", type=int, help="one for each core, or one for the GPU")
     options.add_argument("--report", type=int, default=25, help="steps between two lines")
+    options.add_argument("--typed", metavar="FILE", help="people's wordings and what they mean, see wordings.py")
     options.add_argument("--seed", type=int, default=0)
     args = options.parse_args()
     if args.width < 1 or args.width % WIDTH_STEP:

@@ -99,6 +99,52 @@ class Language(unittest.TestCase):
         self.assertIsNone(automaton.follow_all(automaton.start, vocabulary.encode(wrong)))
 
 
+class Another(unittest.TestCase):
+    SOURCE = CUP + "around: {before: '(hey)', between: '[and, then a]', not_for: [wake]}\n"
+
+    def setUp(self):
+        self.context = contexts.parse(self.SOURCE.replace("    order:", "    wake: [hey]\n    order:"))
+        self.vocabulary, self.automaton = compiled(self.context)
+        self.sentences = contexts.all_sentences(self.context)
+
+    def follow(self, answer):
+        return self.automaton.follow_all(self.automaton.start, self.vocabulary.encode(answer))
+
+    def test_two(self):
+        """two commands in one breath are both called, in their order, and a third is"""
+        rng, sampler = random.Random(0), contexts.Sampler(self.context)
+        orders = [sentence for sentence in self.sentences if sentence.intent == "order"]
+        for _ in range(100):
+            three = rng.sample(orders, 3)
+            both = sampler.add(three[0], sampler.add(three[1], three[2], rng), rng)
+            answer = contexts.answer(self.context, both)
+            self.assertEqual(answer.count(grammar.CALL), 3)
+            self.assertEqual(self.follow(answer)[0], 0, answer)
+            said = answer.replace("<|tool_response>", "")
+            for sentence in three:
+                said = said.replace(f"<|tool_call>{contexts.call(self.context, sentence)}<tool_call|>", "", 1)
+            self.assertEqual(said, contexts.spoken(both))
+
+    def test_refused(self):
+        """what stands between two commands can be told by its first word"""
+        context = contexts.parse(self.SOURCE.replace("then a", "and then").replace(", not_for: [wake]", ""))
+        with self.assertRaises(contexts.ContextError):
+            grammar.build(vocabularies.build(context), context)
+
+    def test_one(self):
+        """one command is as it was, what stands alone stays alone, and half of two is not over"""
+        self.assertEqual(self.automaton.count(), 1 + len(self.sentences))
+        wake = next(s for s in self.sentences if s.intent == "wake")
+        order = next(s for s in self.sentences if s.intent == "order")
+        self.assertEqual(contexts.Sampler(self.context).add(wake, order, random.Random(0)), wake)
+        answer = contexts.answer(self.context, order)
+        self.assertEqual(self.follow(answer)[0], 0)
+        cut = answer.replace("<|tool_response>", " and")
+        self.assertNotEqual(self.follow(cut)[0], 0)
+        self.assertIsNone(self.follow(cut + "<|tool_response>"))
+        self.assertIsNone(self.follow("hey<|tool_call>call:wake{}<tool_call|> and"))
+
+
 class Sentences(unittest.TestCase):
     def test_said(self):
         """the words of a sentence are told from all others"""

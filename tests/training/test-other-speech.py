@@ -53,7 +53,18 @@ class Pieces(unittest.TestCase):
         self.assertTrue(all(text == text.lower().strip() and text for text in drawn))
         calls = [text for text in drawn if text.endswith(" stop the music")]
         self.assertGreater(len(calls), 40)
-        self.assertTrue(all(text.removesuffix(" stop the music") in other_speech.CALLED for text in calls))
+        before = {text.removesuffix(" stop the music") for text in calls}
+        self.assertLessEqual(before, {*other_speech.CALLED, *(d.lower() for d in other_speech.DENIALS)})
+        self.assertGreater(len(before & set(other_speech.CALLED)), 10)
+
+    def test_altered(self):
+        """a command is denied, cut off, doubted or about something else, and never what it was"""
+        rng, command = random.Random(2), "set the timer for ten minutes"
+        drawn = [other_speech.altered(rng, command) for _ in range(2000)]
+        self.assertNotIn(command, drawn)
+        for text in ("do not " + command, "set the timer for ten", "set", command + " no wait",
+                     "set the tiger for ten minutes", "unset the timer for ten minutes"):
+            self.assertIn(text, drawn)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ class People(Sound):
         ways = ", ".join(f"way {number}" for number in range(60))
         context = contexts.parse(f"context:\n  expressions:\n    go: ['go [{ways}]']\n    odd: ['seldom']\n")
         drawer, rng = self.corpus.Drawer(context), random.Random(0)
-        texts = [drawer._command(rng).text for _ in range(120)]
+        texts = [drawer._command(rng).text for _ in range(180)]
         said = {word for text in texts for word in text.split()}
         self.assertGreaterEqual(len(said), 60)
         self.assertGreater(texts.count("seldom"), 10)
