@@ -125,9 +125,9 @@ def write(path, text):
         f.write(text)
 
 
-def template(name):
+def template(name, program=GEMMAD):
     with open(os.path.join(SOURCE, "systemd", name)) as f:
-        return f.read().replace("@bindir@/gemmad", GEMMAD)
+        return f.read().replace("@bindir@/gemmad", program)
 
 
 def make_inaccessible(folder):
@@ -149,7 +149,10 @@ class Manager:
         self.config = os.path.join(self.home, ".config/gemmad/gemmad.conf")
         write(self.config, "")
         units = os.path.join(self.home, ".config/systemd/user/")
-        write(units + "gemmad.service", template("gemmad.service.in"))
+        # A copy of our own: root without its rights, as the unit has it, may not look into the folder of
+        # somebody who runs this with sudo.
+        program = shutil.copy(GEMMAD, folder)
+        write(units + "gemmad.service", template("gemmad.service.in", program))
         write(units + "gemmad.socket", template("gemmad.socket"))
         write(units + "gemmad.service.d/test.conf", DROP_IN.format(folder=folder, system_bus=system_bus))
         write(units + "dbus.socket", DBUS_SOCKET)
