@@ -125,6 +125,9 @@ class Said(unittest.TestCase):
             set a timer -> ask about=timer
             set an alarm for tomorrow -> ask about=alarm
             what time is it in london -> cannot what=place
+            what will the date be in two hundred days -> cannot what=date
+            the timer should have ten minutes set to it -> set_timer amount=10 unit=minute
+            tomorrow i need the alarm to go off at five -> set_alarm day=tomorrow hour=5
             play rock music -> cannot what=song""")
 
     def test_taken_back(self):
