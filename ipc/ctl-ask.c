@@ -189,6 +189,15 @@ static bool ended_by_limit(const struct ask *a, json_t *turn) {
         return a->ctl->has_max_tokens && tokens >= (json_int_t) a->ctl->max_tokens;
 }
 
+static void show_unanswered(json_t *turn) {
+        const char *hint = field_string(turn, "hint");
+
+        if (hint[0])
+                print_error("%s; did you mean: %s", turn_unanswered(turn), hint);
+        else
+                print_error("%s", turn_unanswered(turn));
+}
+
 static void show_done(struct ask *a, json_t *turn) {
         const char *outcome = field_string(turn, "outcome"), *error = field_string(turn, "error");
         bool is_limited = ended_by_limit(a, turn);
@@ -209,7 +218,7 @@ static void show_done(struct ask *a, json_t *turn) {
                 a->exit = CTL_EXIT_FAILED;
 
         if (strcmp(outcome, "answered") == 0 && a->exit == CTL_EXIT_FAILED && !is_limited)
-                print_error("nothing was understood");
+                show_unanswered(turn);
         else if (strcmp(outcome, "cancelled") == 0)
                 print_error("cancelled");
         else if (strcmp(outcome, "answered") != 0)

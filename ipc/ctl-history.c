@@ -39,6 +39,9 @@ static void show_turn(const struct ctl *c, json_t *turn) {
         print_labelled(c, "heard:", field_string(turn, "heard"));
         if (json_is_true(json_object_get(turn, "cut")))
                 print_labelled(c, "cut:", "it was too long, only the beginning was heard");
+        if (field_string(turn, "unanswered")[0])
+                print_labelled(c, "but:", turn_unanswered(turn));
+        print_labelled(c, "nearest:", field_string(turn, "hint"));
         json_array_foreach(json_object_get(turn, "calls"), i, call) {
                 (void) printf("  %-10s", "call:");
                 print_call(c, call);

@@ -118,6 +118,22 @@ double field_number(json_t *object, const char *name) {
         return json_number_value(json_object_get(object, name));
 }
 
+const char *turn_unanswered(json_t *turn) {
+        static const char *const words[][2] = {
+                { "nobody_spoke", "nobody spoke" },
+                { "too_quiet", "too quiet to be understood" },
+                { "not_a_command", "not a command" },
+                { "not_understood", "not understood" },
+                { "unsure", "heard, but not for certain: nothing was done" },
+        };
+        const char *reason = field_string(turn, "unanswered");
+
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+                if (strcmp(reason, words[i][0]) == 0)
+                        return words[i][1];
+        return "no answer";
+}
+
 bool turn_has_answer(json_t *turn) {
         return field_string(turn, "answered")[0] ||
                json_array_size(json_object_get(turn, "calls")) > 0;

@@ -39,4 +39,7 @@ double field_number(json_t *object, const char *name);
 /* Whether a turn brought words or a call. */
 bool turn_has_answer(json_t *turn);
 
+/* Why a turn that went well has no answer, in words. */
+const char *turn_unanswered(json_t *turn);
+
 #endif

@@ -88,7 +88,7 @@ static void show_watched_end(const struct ctl *c, json_t *turn) {
 
         print_text(stdout, c->to_terminal, outcome);
         if (strcmp(outcome, "answered") == 0 && !turn_has_answer(turn))
-                (void) fputs(", but nothing was understood", stdout);
+                (void) printf(", but %s", turn_unanswered(turn));
         if (error[0]) {
                 (void) fputs(": ", stdout);
                 print_indented(c, 12, error);

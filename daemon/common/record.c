@@ -16,9 +16,24 @@ static const char *const outcomes[] = {
         [OUTCOME_FAILED] = "failed",
 };
 
+static const char *const unanswereds[] = {
+        [UNANSWERED_NOBODY_SPOKE] = "nobody_spoke",
+        [UNANSWERED_TOO_QUIET] = "too_quiet",
+        [UNANSWERED_NOT_A_COMMAND] = "not_a_command",
+        [UNANSWERED_NOT_UNDERSTOOD] = "not_understood",
+        [UNANSWERED_UNSURE] = "unsure",
+};
+
+static const char *const endings[] = {
+        [ENDING_SILENCE] = "silence",
+        [ENDING_WHOLE] = "whole",
+        [ENDING_OPEN] = "open",
+        [ENDING_UNFINISHED] = "unfinished",
+};
+
 static int index_of(const char *const *names, size_t n, const char *name) {
         for (size_t i = 0; i < n; i++)
-                if (strcmp(names[i], name) == 0)
+                if (names[i] && strcmp(names[i], name) == 0)
                         return (int) i;
         return -EINVAL;
 }
@@ -50,6 +65,36 @@ int outcome_from_name(const char *name, enum outcome *ret) {
                 return r;
 
         *ret = (enum outcome) r;
+        return 0;
+}
+
+const char *unanswered_name(enum unanswered unanswered) {
+        return unanswereds[unanswered];
+}
+
+const char *ending_name(enum ending ending) {
+        return endings[ending];
+}
+
+int unanswered_from_name(const char *name, enum unanswered *ret) {
+        int r;
+
+        r = index_of(unanswereds, sizeof(unanswereds) / sizeof(unanswereds[0]), name);
+        if (r < 0)
+                return r;
+
+        *ret = (enum unanswered) r;
+        return 0;
+}
+
+int ending_from_name(const char *name, enum ending *ret) {
+        int r;
+
+        r = index_of(endings, sizeof(endings) / sizeof(endings[0]), name);
+        if (r < 0)
+                return r;
+
+        *ret = (enum ending) r;
         return 0;
 }
 

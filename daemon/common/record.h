@@ -20,6 +20,25 @@ enum outcome {
         OUTCOME_FAILED,
 };
 
+/* Why a turn that went well has no answer. */
+enum unanswered {
+        UNANSWERED_NOT, /* it has one, or nothing is known of why not */
+        UNANSWERED_NOBODY_SPOKE,
+        UNANSWERED_TOO_QUIET,      /* somebody may have spoken, but too faintly to be found */
+        UNANSWERED_NOT_A_COMMAND,  /* what was heard is for somebody else */
+        UNANSWERED_NOT_UNDERSTOOD, /* what was typed is no sentence that we know */
+        UNANSWERED_UNSURE,         /* it was heard as a command, but not for certain */
+};
+
+/* How it was known that who spoke had finished. */
+enum ending {
+        ENDING_NONE,       /* there was nothing to end: a text, or a file */
+        ENDING_SILENCE,    /* by a silence alone */
+        ENDING_WHOLE,      /* by a shorter one, behind a sentence that was whole */
+        ENDING_OPEN,       /* ... that was whole and could have gone on */
+        ENDING_UNFINISHED, /* by a longer one, behind what was no sentence yet */
+};
+
 #define TIME_NEVER (-1.0)
 
 /* Milliseconds since the request came; TIME_NEVER for what did not happen. */
@@ -50,6 +69,9 @@ struct record {
         size_t answered_size;
         const char *calls_json; /* an array of {name, arguments} */
         const char *error;      /* NULL unless it failed */
+        enum unanswered unanswered;
+        const char *hint; /* the sentence that was probably meant; NULL: there is none */
+        enum ending ending;
         bool is_cut;
         bool is_unkept; /* of a turn that has just ended: it is not in the history (yet) */
         const char *model;
@@ -61,6 +83,12 @@ const char *origin_name(enum origin origin);
 const char *outcome_name(enum outcome outcome);
 int origin_from_name(const char *name, enum origin *ret);
 int outcome_from_name(const char *name, enum outcome *ret);
+
+/* The same; the first of them has no name: NULL. */
+const char *unanswered_name(enum unanswered unanswered);
+const char *ending_name(enum ending ending);
+int unanswered_from_name(const char *name, enum unanswered *ret);
+int ending_from_name(const char *name, enum ending *ret);
 
 /* The times of a turn in which nothing has happened yet. */
 struct timings timings_none(void);

@@ -83,6 +83,13 @@ json_t *reply_turn(const struct record *turn) {
         /* clang-format on */
         if (object && turn->error)
                 (void) json_object_set_new(object, "error", reply_string(turn->error));
+        if (object && turn->unanswered != UNANSWERED_NOT)
+                (void) json_object_set_new(object, "unanswered",
+                                           json_string(unanswered_name(turn->unanswered)));
+        if (object && turn->hint)
+                (void) json_object_set_new(object, "hint", reply_string(turn->hint));
+        if (object && turn->ending != ENDING_NONE)
+                (void) json_object_set_new(object, "ending", json_string(ending_name(turn->ending)));
         if (object && turn->is_cut)
                 (void) json_object_set_new(object, "cut", json_true());
         if (object && turn->is_unkept)

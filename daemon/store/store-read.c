@@ -41,6 +41,8 @@ static struct timings column_timings(sqlite3_stmt *statement, int at) {
 static int read_row(sqlite3_stmt *statement, struct record *ret) {
         const char *origin = (const char *) sqlite3_column_text(statement, 3);
         const char *outcome = (const char *) sqlite3_column_text(statement, 7);
+        const char *unanswered = (const char *) sqlite3_column_text(statement, 22);
+        const char *ending = (const char *) sqlite3_column_text(statement, 24);
 
         *ret = (struct record){
                 .id = (uint64_t) sqlite3_column_int64(statement, 0),
@@ -54,9 +56,14 @@ static int read_row(sqlite3_stmt *statement, struct record *ret) {
                 .error = (const char *) sqlite3_column_text(statement, 8),
                 .timings = column_timings(statement, 9),
                 .is_cut = sqlite3_column_int(statement, 21) != 0,
-                .model = (const char *) sqlite3_column_text(statement, 22),
+                .hint = (const char *) sqlite3_column_text(statement, 23),
+                .model = (const char *) sqlite3_column_text(statement, 25),
         };
         if (!origin || !outcome || !ret->heard || !ret->answered || !ret->calls_json || !ret->model)
+                return -EBADMSG;
+        if (unanswered && unanswered_from_name(unanswered, &ret->unanswered) < 0)
+                return -EBADMSG;
+        if (ending && ending_from_name(ending, &ret->ending) < 0)
                 return -EBADMSG;
         if (origin_from_name(origin, &ret->origin) < 0)
                 return -EBADMSG;

@@ -34,7 +34,7 @@ static const char *put(char **end, const char *bytes, size_t size) {
 
 static struct store_waiting *waiting_new(const struct record *turn) {
         size_t size = turn->heard_size + turn->answered_size + size_of(turn->calls_json) +
-                      size_of(turn->error);
+                      size_of(turn->error) + size_of(turn->hint);
         struct store_waiting *w = malloc(sizeof(*w) + size);
         char *end;
 
@@ -46,6 +46,7 @@ static struct store_waiting *waiting_new(const struct record *turn) {
         w->record.answered = put(&end, turn->answered, turn->answered_size);
         w->record.calls_json = put(&end, turn->calls_json, size_of(turn->calls_json));
         w->record.error = put(&end, turn->error, size_of(turn->error));
+        w->record.hint = put(&end, turn->hint, size_of(turn->hint));
         w->record.model = NULL;
         return w;
 }

@@ -73,6 +73,10 @@ static const char *const migrations[] = {
         ") STRICT;"
         "INSERT INTO days (day, last_turn)"
         " SELECT began / 86400000000, min(id) - 1 FROM turns GROUP BY 1 ORDER BY 2;",
+
+        "ALTER TABLE turns ADD COLUMN unanswered TEXT;"
+        "ALTER TABLE turns ADD COLUMN hint TEXT;"
+        "ALTER TABLE turns ADD COLUMN ending TEXT;",
 };
 
 #define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
@@ -81,7 +85,7 @@ static const char *const migrations[] = {
         "turns.id, session, turns.began, source, turns.heard, turns.answered, calls, outcome,"     \
         " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"        \
         " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens, largest_backlog,"     \
-        " cut, model"
+        " cut, unanswered, hint, ending, model"
 #define COLUMNS COLUMNS_ONLY " FROM turns JOIN sessions ON sessions.id = turns.session"
 
 /* Times stand in the order of struct timings in both statements that name them. */
@@ -92,8 +96,8 @@ static const char *const statements[] = {
                 "INSERT INTO turns (id, session, began, source, heard, answered, calls, outcome,"
                 " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"
                 " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens,"
-                " largest_backlog, cut)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " largest_backlog, cut, unanswered, hint, ending)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_APPEND_WORDS] = "INSERT INTO words (rowid, heard, answered)"
                                    " SELECT id, heard, answered FROM turns WHERE id = ?",
         [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
@@ -520,6 +524,10 @@ static int append_turn(struct store *s, const struct record *turn, struct why *w
         (void) sqlite3_bind_text(statement, 9, turn->error, -1, SQLITE_TRANSIENT);
         bind_timings(statement, 10, &turn->timings);
         (void) sqlite3_bind_int(statement, 22, turn->is_cut);
+        (void) sqlite3_bind_text(statement, 23, unanswered_name(turn->unanswered), -1,
+                                 SQLITE_STATIC);
+        (void) sqlite3_bind_text(statement, 24, turn->hint, -1, SQLITE_TRANSIENT);
+        (void) sqlite3_bind_text(statement, 25, ending_name(turn->ending), -1, SQLITE_STATIC);
         return store_run(s, STATEMENT_APPEND, why);
 }
 

@@ -78,11 +78,20 @@ enum contrast contrast_of(const char *word, size_t size, unsigned *ret_side) {
 
 struct counts {
         unsigned char n[N(sides)];
-        bool has_article; /* "a" may be said as "one" */
+        bool has_article; /* "an hour" may be said as "one hour" */
 };
 
 static bool is_word(const char *word, size_t size, const char *other) {
         return strlen(other) == size && memcmp(word, other, size) == 0;
+}
+
+/* "a" or "an" before a unit. */
+static bool is_article(const char *at, size_t size) {
+        const char *next = at + size + (at[size] == ' ');
+
+        if (!is_word(at, size, "a") && !is_word(at, size, "an"))
+                return false;
+        return contrast_of(next, strcspn(next, " "), NULL) == CONTRAST_UNIT;
 }
 
 /* "a m" and "p m" are two words. */
@@ -106,7 +115,7 @@ static struct counts count(const char *sentence) {
                         c.n[side]++;
                 else {
                         n = strcspn(sentence, " ");
-                        c.has_article |= is_word(sentence, n, "a") || is_word(sentence, n, "an");
+                        c.has_article |= is_article(sentence, n);
                         if (contrast_of(sentence, n, &side) != CONTRAST_NONE)
                                 c.n[side]++;
                 }

@@ -31,7 +31,10 @@ static int hear_text(struct conversation *c) {
         const struct request *request = &c->request;
         int r;
 
-        r = dialogue_open_text(c->dialogue, request->text, request->text_size, TEXT_TAIL);
+        if (c->typed)
+                r = dialogue_open_text(c->dialogue, c->spoken, strlen(c->spoken), TEXT_TAIL);
+        else
+                r = dialogue_open_text(c->dialogue, request->text, request->text_size, TEXT_TAIL);
         if (r == -EFBIG) {
                 c->fault = FAULT_TEXT;
                 return because(&c->why, r, "the text is too long for the context of %u positions",
@@ -280,6 +283,7 @@ static int hear_nobody(struct conversation *c) {
 
         if (c->request.is_uncalled)
                 return ignore(c);
+        c->unanswered = UNANSWERED_NOBODY_SPOKE;
         r = conversation_emit_text(c, EVENT_HEARD, "", 0, true);
         return r < 0 ? r : CONVERSATION_NOBODY_SPOKE;
 }

@@ -11,6 +11,17 @@
 /* A turn that went well and in which there was nothing to answer. */
 #define CONVERSATION_NOBODY_SPOKE 1
 
+/* A typed turn that is over: obeyed, or not understood. */
+#define CONVERSATION_TYPED 2
+
+/* A typed turn, if the model is one of commands: CONVERSATION_TYPED, or 0 when the model is to say what is
+ * meant, which conversation_take_for() makes of it then, with the turn's words as in c->spoken. */
+int conversation_type(struct conversation *c);
+int conversation_take_for(struct conversation *c);
+
+/* Tells what an answer says, all of whose tokens are there. */
+int conversation_say(struct conversation *c, const int32_t *tokens, unsigned n_tokens);
+
 /* Hears the turn's text or sound, up to where the model begins to answer.
  * CONVERSATION_NOBODY_SPOKE: it does not. */
 int conversation_hear(struct conversation *c);

@@ -30,6 +30,7 @@ void conversation_done(struct conversation *c) {
         answer_done(&c->answer);
         c->dialogue = dialogue_close(c->dialogue);
         c->gate = gate_close(c->gate);
+        c->typed = typed_free(c->typed);
         free(c->samples);
         c->samples = NULL;
         free(c->kept);
@@ -124,6 +125,14 @@ int conversation_warm_up(struct conversation *c, bool thinking) {
         return r;
 }
 
+static int open_typed(struct conversation *c) {
+        const struct engine *engine = dialogue_engine(c->dialogue);
+
+        if (!engine_answers_with_transcript(engine) || !engine_grammar(engine))
+                return 0;
+        return typed_new(&c->typed, engine_grammar(engine), engine_tokenizer(engine));
+}
+
 /* The prefix is part of loading: a system text that does not fit should end the start. */
 int conversation_load(struct conversation *c, struct why *why) {
         int r;
@@ -134,6 +143,10 @@ int conversation_load(struct conversation *c, struct why *why) {
         r = answer_init(&c->answer, engine_tokenizer(dialogue_engine(c->dialogue)));
         if (r < 0)
                 return because(why, r, "out of memory");
+
+        r = open_typed(c);
+        if (r < 0)
+                return because(why, r, "reading the grammar of commands: %s", strerror(-r));
 
         r = conversation_warm_up(c, c->config->thinking);
         if (r == -ENOSPC)
@@ -189,9 +202,19 @@ static bool is_sure(const struct conversation *c) {
         return log_probability >= engine_least_log_probability(dialogue_engine(c->dialogue));
 }
 
+/* Why there will be no answer, if there is none: a transcriber answers with calls. */
+static void note_unanswered(struct conversation *c, bool has_call) {
+        if (has_call && !c->is_doubted)
+                return;
+        if (c->request.origin == ORIGIN_TEXT)
+                c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
+        else
+                c->unanswered = has_call ? UNANSWERED_UNSURE : UNANSWERED_NOT_A_COMMAND;
+}
+
 /* What was heard is complete: with the first call, or at the end.  What the model was not sure of
  * was not meant for us. */
-static int end_heard(struct conversation *c) {
+static int end_heard(struct conversation *c, bool has_call) {
         int r;
 
         if (!conversation_is_transcriber(c) || c->has_heard)
@@ -202,6 +225,7 @@ static int end_heard(struct conversation *c) {
                 c->is_doubted = true;
                 text_clear(&c->heard);
         }
+        note_unanswered(c, has_call);
         if (c->request.origin == ORIGIN_TEXT)
                 return 0;
         if (was_not_meant(c)) {
@@ -247,7 +271,7 @@ static int say(struct conversation *c, int part) {
         if (part == ANSWER_TEXT)
                 return say_text(c);
 
-        r = end_heard(c);
+        r = end_heard(c, true);
         if (r < 0 || c->is_doubted || c->is_ignored)
                 return r;
         return say_call(c);
@@ -350,6 +374,18 @@ static int respond(struct conversation *c) {
         return 0;
 }
 
+int conversation_say(struct conversation *c, const int32_t *tokens, unsigned n_tokens) {
+        int r;
+
+        answer_begin(&c->answer, false);
+        for (unsigned i = 0; i < n_tokens; i++) {
+                r = say(c, answer_push(&c->answer, tokens[i]));
+                if (r < 0)
+                        return r;
+        }
+        return say(c, answer_end(&c->answer));
+}
+
 /* Of a command nothing is told before it is certain: so the model may hear it several times. */
 static int speak_voted(struct conversation *c) {
         struct ballot ballot;
@@ -363,14 +399,8 @@ static int speak_voted(struct conversation *c) {
         if (ballot.n_tokens > 0)
                 c->timings.first_token = conversation_since_request(c, clock_now_ns());
 
-        answer_begin(&c->answer, false);
-        for (unsigned i = 0; i < ballot.n_tokens; i++) {
-                r = say(c, answer_push(&c->answer, ballot.tokens[i]));
-                if (r < 0)
-                        return r;
-        }
-        r = say(c, answer_end(&c->answer));
-        return r < 0 ? r : end_heard(c);
+        r = conversation_say(c, ballot.tokens, ballot.n_tokens);
+        return r < 0 ? r : end_heard(c, false);
 }
 
 static int speak(struct conversation *c) {
@@ -378,6 +408,8 @@ static int speak(struct conversation *c) {
 
         if (conversation_is_transcriber(c) && c->request.origin != ORIGIN_TEXT)
                 return speak_voted(c);
+        if (c->typed)
+                return conversation_take_for(c);
         c->calls = (struct calls){};
         answer_begin(&c->answer, false);
         do {
@@ -385,7 +417,7 @@ static int speak(struct conversation *c) {
                 if (r >= 0)
                         r = respond(c);
         } while (r > 0);
-        return r < 0 ? r : end_heard(c);
+        return r < 0 ? r : end_heard(c, false);
 }
 
 /* A reason for what came without one from below. */
@@ -417,13 +449,15 @@ static void end_turn(struct conversation *c, int r) {
                 event.done.why = c->why;
         } else {
                 event.done.outcome = OUTCOME_ANSWERED;
-                if (r != CONVERSATION_NOBODY_SPOKE)
+                if (r == 0)
                         c->afterwards = AFTERWARDS_REMEMBER;
-                if (r != CONVERSATION_NOBODY_SPOKE && c->request.origin != ORIGIN_TEXT &&
+                if (r == 0 && c->request.origin != ORIGIN_TEXT &&
                     !conversation_is_transcriber(c))
                         c->afterwards = AFTERWARDS_ASK;
         }
 
+        event.done.unanswered = r >= 0 ? c->unanswered : UNANSWERED_NOT;
+        (void) memcpy(event.done.hint, c->hint, sizeof(c->hint));
         event.done.is_ignored = c->is_ignored;
         c->timings.done = conversation_since_request(c, clock_now_ns());
         event.done.timings = c->timings;
@@ -464,13 +498,17 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->has_heard = false;
         c->is_doubted = false;
         c->is_cut = false;
+        c->unanswered = UNANSWERED_NOT;
+        c->hint[0] = '\0';
         text_clear(&c->heard);
         text_clear(&c->answered);
         if (c->request.origin == ORIGIN_TEXT)
                 (void) text_append(&c->heard, c->request.text, c->request.text_size,
                                    c->request.text_size);
 
-        r = conversation_hear(c);
+        r = conversation_type(c);
+        if (r == 0)
+                r = conversation_hear(c);
         if (r == 0)
                 r = speak(c);
         end_turn(c, r);

@@ -18,6 +18,8 @@
 #include "daemon/think/calls.h"
 #include "daemon/think/dialogue.h"
 #include "daemon/think/event.h"
+#include "daemon/think/typed.h"
+#include "daemon/think/wording.h"
 
 /* How a turn goes: hear, answer, and what is left to do when it is over.  Owned by the inference
  * thread, which calls the functions below in a loop. */
@@ -86,6 +88,12 @@ struct conversation {
         bool has_heard;        /* the transcript has been sent completely */
         bool is_doubted;       /* the model was not sure of it: nothing was heard */
         bool is_cut;           /* not all of the sound was heard */
+
+        struct typed *typed;     /* owned; NULL: the model has no grammar of commands */
+        struct wording wording;  /* of a typed turn */
+        char spoken[4096];       /* ... in words, for the model */
+        enum unanswered unanswered;
+        char hint[EVENT_HINT_SIZE];
 
         enum afterwards afterwards;
         unsigned n_transcript;

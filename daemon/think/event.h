@@ -43,9 +43,15 @@ struct event_loaded {
         bool hears;
 };
 
+/* A sentence that was probably meant. */
+#define EVENT_HINT_SIZE 240
+
 struct event_done {
         enum outcome outcome;
         enum fault fault;
+        enum unanswered unanswered;
+        char hint[EVENT_HINT_SIZE]; /* UTF-8; empty: there is none */
+        enum ending ending;
         bool is_cut;
         bool is_ignored; /* uncalled speech that does not count: nobody is to know */
         struct timings timings;

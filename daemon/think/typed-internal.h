@@ -12,6 +12,7 @@
 struct typed_word {
         char *text; /* owned */
         int32_t first, later;
+        uint64_t calls; /* that sentences with it can be, as bits */
 };
 
 struct typed {
@@ -20,6 +21,12 @@ struct typed {
         struct typed_word *words;          /* owned, sorted */
         size_t n_words;
 };
+
+/* The row of a token; NULL: it is no word. */
+struct typed_word *typed_word_of(struct typed *t, int32_t token);
+
+/* Fills in the words' calls. */
+int typed_note_topics(struct typed *t);
 
 const struct typed_word *typed_find(const struct typed *t, const char *text, size_t size);
 

@@ -98,6 +98,14 @@ static void join_words(struct typed *t) {
         t->n_words = n;
 }
 
+struct typed_word *typed_word_of(struct typed *t, int32_t token) {
+        bool is_first;
+        _cleanup_(freep) char *text = word_of(t, token, &is_first);
+        const struct typed_word key = { .text = text };
+
+        return text ? bsearch(&key, t->words, t->n_words, sizeof(key), compare_words) : NULL;
+}
+
 /* Every token that some state of the grammar has an edge for. */
 static int collect_words(struct typed *t) {
         size_t n_tokens = tokenizer_n_tokens(t->tokenizer);
@@ -128,6 +136,8 @@ int typed_new(struct typed **ret, const struct grammar *g, const struct tokenize
         t->grammar = g;
         t->tokenizer = tokenizer;
         r = collect_words(t);
+        if (r >= 0)
+                r = typed_note_topics(t);
         if (r < 0)
                 return r;
 

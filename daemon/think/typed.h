@@ -59,4 +59,8 @@ size_t typed_sentence(const struct typed *t,
                       char *out,
                       size_t out_size);
 
+/* Whether the second of two texts in single words can be about what the first is about: there is a call
+ * that all their words which the grammar has can lead to. */
+bool typed_is_about(const struct typed *t, const char *said, const char *taken);
+
 #endif

@@ -48,6 +48,9 @@ struct turn {
         enum fault fault;
         struct why why; /* empty unless it failed */
         struct timings timings;
+        enum unanswered unanswered;
+        char hint[EVENT_HINT_SIZE]; /* empty: there is none */
+        enum ending ending;
         bool is_cut;    /* the sound was longer than what was heard of it */
         bool is_unkept; /* the history, which there is, could not be written */
 

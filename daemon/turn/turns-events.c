@@ -109,6 +109,9 @@ static void on_done(struct turns *t, const struct event_done *done) {
         struct turn *turn = t->running;
 
         turn->timings = done->timings;
+        turn->unanswered = done->unanswered;
+        (void) memcpy(turn->hint, done->hint, sizeof(turn->hint));
+        turn->ending = done->ending;
         turn->is_cut = done->is_cut;
         t->n_cut += done->is_cut;
         turn->outcome = done->outcome;

@@ -49,6 +49,35 @@ def typed():
         assert turn["timings"]["tokens"] > 0 and turn["timings"]["done"] > 0, turn
 
 
+def typed_commands():
+    """The grammar reads them, not the model; of what it does not hold nothing is done that was not said."""
+    def calls(c, text):
+        turn = c.ask(text=text)
+        assert turn["outcome"] == "answered", turn
+        assert bool(turn["calls"]) != ("unanswered" in turn), turn
+        return [(call["name"], call["arguments"]) for call in turn["calls"]], turn
+
+    with contextlib.closing(daemon.client()) as c:
+        five = ("set_timer", {"amount": 5, "unit": "minute"})
+        for text in ("Set a timer for 5 minutes!", "set a timer for  five minuts", "set a timer for ten no 5 minutes"):
+            found, turn = calls(c, text)
+            assert found == [five] and turn["heard"] == text, turn
+            assert turn["timings"]["prompt_positions"] == 0, turn
+        found, _ = calls(c, "turn the volume up and lock the screen")
+        assert found == [("change_volume", {"direction": "up"}), ("lock_screen", {})], found
+        for text in ("unlock the screen", "do not lock the screen", "set an alarm", "lock the screen and dance",
+                     "lock the screen, no don't", "don't set an alarm for six", "set a timer for 150 minutes", "\u00e9", "?"):
+            found, turn = calls(c, text)
+            assert not found or found[0][0] == "ask", turn
+            assert found or turn["unanswered"] in ("not_understood", "not_a_command"), turn
+        found, turn = calls(c, "set an alarm for the")
+        assert not found and turn["hint"].startswith("set an alarm"), turn
+        r = daemon.ctl("ask", "set an alarm for the")
+        assert r.returncode == 1 and "not understood; did you mean: " + turn["hint"] in r.stderr, r
+        kept = c.call(ASSISTANT + "History", {"limit": 1})["parameters"]["turns"][0]
+        assert kept["hint"] == turn["hint"] and kept["unanswered"] == "not_understood", kept
+
+
 def spoken():
     """Most recorded requests of voices that the model never heard come back whole."""
     right = 0
@@ -404,7 +433,7 @@ def shown_text():
         status = c.call(ASSISTANT + "Status")["parameters"]
     failed = {**turn, "source": "audio", "outcome": "failed", "error": "no sound"}
     out = shown(["watch"], *({"event": {"kind": "done", "id": 1, "turn": t}} for t in (turn, failed)))
-    assert out.splitlines() == ["#1  done: answered, but nothing was understood", "     typed: gibberish",
+    assert out.splitlines() == ["#1  done: answered, but not understood", "     typed: gibberish",
                                 "            for sure", "#1  done: failed: no sound"], out
     out = shown(["status", "-f"], status, {**status, "muted": True, "mode": "wake"})
     first, second = out.splitlines()
@@ -538,6 +567,7 @@ with daemon:
     tap.rule("the interface describes itself as Varlink asks", introspection)
     tap.rule("a ready daemon is idle and hears", status)
     tap.rule("a typed request is answered", typed)
+    tap.rule("a typed command is done as it was typed, or not at all", typed_commands)
     tap.rule("recorded requests are heard", spoken)
     tap.rule("a model of another context hears that", another_model)
     tap.rule("events come in their order", events)

@@ -72,6 +72,9 @@ static int append_text(struct store *s, uint64_t id, const char *heard, const ch
         struct why why = {};
 
         record.is_cut = true;
+        record.unanswered = UNANSWERED_NOT_UNDERSTOOD;
+        record.hint = "set a timer";
+        record.ending = ENDING_OPEN;
         record.timings.done = 12.5;
         record.timings.framing = 2.5;
         record.timings.caching = 3.5;
@@ -97,7 +100,7 @@ struct seen {
         unsigned n;
         uint64_t ids[16];
         struct record last;
-        char heard[64], model[64];
+        char heard[64], model[64], hint[64];
 };
 
 static int see(const struct record *record, void *userdata) {
@@ -108,6 +111,7 @@ static int see(const struct record *record, void *userdata) {
         seen->n++;
         seen->last = *record;
         (void) snprintf(seen->heard, sizeof(seen->heard), "%s", record->heard);
+        (void) snprintf(seen->hint, sizeof(seen->hint), "%s", record->hint ? record->hint : "");
         (void) snprintf(seen->model, sizeof(seen->model), "%s", record->model);
         return 0;
 }
@@ -139,6 +143,8 @@ static void a_turn_comes_back_as_it_was(void) {
         expect(seen.last.timings.prefilled < 0 && seen.last.timings.largest_backlog == 9);
         expect(seen.last.timings.framing > 2.4 && seen.last.timings.framing < 2.6);
         expect(seen.last.timings.caching > 3.4 && seen.last.is_cut);
+        expect(seen.last.unanswered == UNANSWERED_NOT_UNDERSTOOD);
+        expect(seen.last.ending == ENDING_OPEN && strcmp(seen.hint, "set a timer") == 0);
 }
 
 static void history_is_newest_first_and_pages(void) {
@@ -498,13 +504,14 @@ static void an_old_store_is_upgraded_with_its_turns(void) {
         store_close(s);
         raw("DROP TABLE words; DROP TABLE duties; DROP TABLE numbers; DROP TABLE days;"
             " ALTER TABLE turns DROP COLUMN framing_ms; ALTER TABLE turns DROP COLUMN caching_ms;"
-            " ALTER TABLE turns DROP COLUMN cut; PRAGMA user_version = 1");
+            " ALTER TABLE turns DROP COLUMN cut; ALTER TABLE turns DROP COLUMN unanswered;"
+            " ALTER TABLE turns DROP COLUMN hint; ALTER TABLE turns DROP COLUMN ending; PRAGMA user_version = 1");
 
         s = begun();
         expect(found(s, "time", &seen) == 1 && seen.ids[0] == 1);
         expect(append_text(s, 2, "lamp", "") == 0 && found(s, "lamp", &seen) == 1);
         ask_raw("PRAGMA user_version", answer);
-        expect(strcmp(answer, "5") == 0);
+        expect(strcmp(answer, "6") == 0);
         expect(forget(s, STORE_SPAN_ALL) == 2);
         store_close(s);
 }

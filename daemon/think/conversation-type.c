@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A typed turn of a model that answers with commands.  What the grammar of its file holds is done as
+ * it was typed; of the rest the model says which sentence it means, and that counts only if nothing in
+ * it says something else than what was typed. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/think/contrast.h"
+#include "daemon/think/conversation-internal.h"
+
+/* Nothing is done of it, whoever is right; the nearest sentence is named. */
+static int not_understood(struct conversation *c) {
+        c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
+        (void) typed_nearest(c->typed, &c->wording, c->hint, sizeof(c->hint));
+        return CONVERSATION_TYPED;
+}
+
+static int obey(struct conversation *c, const struct typed_result *result) {
+        unsigned n_left = c->request.max_tokens;
+        int r = 0;
+
+        c->has_heard = true;
+        c->timings.prefilled = c->timings.first_token =
+                conversation_since_request(c, clock_now_ns());
+        c->timings.n_tokens = 0;
+        for (unsigned i = 0; r >= 0 && i < result->n_commands; i++) {
+                const struct typed_command *command = &result->commands[i];
+                unsigned n = command->n_tokens < n_left ? command->n_tokens : n_left;
+
+                r = conversation_say(c, command->tokens, n);
+                c->timings.n_tokens += n;
+                n_left -= n;
+        }
+        return r < 0 ? r : CONVERSATION_TYPED;
+}
+
+int conversation_type(struct conversation *c) {
+        struct typed_result result;
+        int r;
+
+        if (!c->typed || c->request.origin != ORIGIN_TEXT)
+                return 0;
+        r = conversation_announce(c);
+        if (r < 0)
+                return r;
+        r = wording_read(&c->wording, c->request.text, c->request.text_size);
+        if (r < 0 || c->wording.n_words == 0) {
+                c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
+                return CONVERSATION_TYPED;
+        }
+        switch (typed_parse(c->typed, &c->wording, &result)) {
+        case TYPED_COMMANDS:
+                return obey(c, &result);
+        case TYPED_TAKEN_BACK:
+                c->unanswered = UNANSWERED_NOT_A_COMMAND;
+                return CONVERSATION_TYPED;
+        case TYPED_IN_PART:
+                return not_understood(c);
+        case TYPED_NOTHING:
+                break;
+        }
+        /* The model has learnt from words as they are spoken. */
+        r = wording_write(&c->wording, c->spoken, sizeof(c->spoken));
+        return r < 0 ? not_understood(c) : 0;
+}
+
+/* What the model makes of it may not be taken for more than another way to say the same. */
+static bool is_to_be_believed(struct conversation *c, const struct typed_command *command) {
+        char sentence[TYPED_MAX_SENTENCE];
+
+        if (command->call == command->n_tokens ||
+            dialogue_log_probability(c->dialogue) <
+                    engine_least_log_probability(dialogue_engine(c->dialogue)))
+                return false;
+        (void) typed_sentence(c->typed, command->tokens, command->n_tokens, sentence,
+                              sizeof(sentence));
+        return contrast_agrees(c->spoken, sentence) &&
+               typed_is_about(c->typed, c->spoken, sentence);
+}
+
+int conversation_take_for(struct conversation *c) {
+        const int32_t call_begin =
+                tokenizer_special(engine_tokenizer(dialogue_engine(c->dialogue)))->call_begin;
+        struct typed_result result = { .n_commands = 1 };
+        struct typed_command *command = &result.commands[0];
+        int32_t token;
+        int r = 1;
+
+        command->call = TYPED_MAX_TOKENS;
+        while (command->n_tokens < TYPED_MAX_TOKENS && command->n_tokens < c->request.max_tokens) {
+                r = conversation_look_up(c);
+                if (r >= 0)
+                        r = dialogue_next(c->dialogue, /* exact= */ true, &token);
+                if (r <= 0)
+                        break;
+                if (token == call_begin && command->call == TYPED_MAX_TOKENS)
+                        command->call = command->n_tokens;
+                command->tokens[command->n_tokens++] = token;
+        }
+        if (r < 0)
+                return r;
+        if (command->call > command->n_tokens)
+                command->call = command->n_tokens;
+        c->timings.n_tokens = command->n_tokens;
+        /* Ended by its limit, which says nothing of what was meant. */
+        if (r > 0)
+                return CONVERSATION_TYPED;
+        if (!is_to_be_believed(c, command))
+                return not_understood(c);
+        return obey(c, &result);
+}
