@@ -289,6 +289,10 @@ void endpoint_abandon(struct endpoint *e) {
                 e->known[n].blocks = 0;
 }
 
+unsigned endpoint_silence_ms(const struct endpoint *e) {
+        return e->silence_ms;
+}
+
 float endpoint_noise_db(const struct endpoint *e) {
         float sum = 0;
 

@@ -59,6 +59,9 @@ float endpoint_probability(const struct endpoint *e, unsigned n_back);
  * is known of the room stays. */
 void endpoint_abandon(struct endpoint *e);
 
+/* How long nobody has spoken, within an utterance or in front of one, in ms. */
+unsigned endpoint_silence_ms(const struct endpoint *e);
+
 /* The room's noise in dB below full scale, for `gemmactl status`. */
 float endpoint_noise_db(const struct endpoint *e);
 

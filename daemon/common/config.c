@@ -69,7 +69,7 @@ static const struct option_row options[] = {
         { "Audio",  "Mode",             KIND_MODE,     AT(mode),              0, 0,       "push" },
         { "Audio",  "FollowUpSeconds",  KIND_UNSIGNED, AT(follow_up_seconds), 0, 600,     "8" },
         { "Audio",  "EndSilenceMs",     KIND_UNSIGNED, AT(end_silence_ms),    200, 5000,  "700" },
-        { "Audio",  "SpeculateMs",      KIND_UNSIGNED, AT(speculate_ms),      0, 5000,    "320" },
+        { "Audio",  "SpeculateMs",      KIND_UNSIGNED, AT(speculate_ms),      0, 5000,    "200" },
         { "Audio",  "PreRollMs",        KIND_UNSIGNED, AT(preroll_ms),        0, 2000,    "200" },
         { "Audio",  "PatienceMs",       KIND_UNSIGNED, AT(patience_ms),       500, 60000, "8000" },
         { "Audio",  "Detector",         KIND_BOOL,     AT(has_detector),      0, 0,       "yes" },

@@ -55,8 +55,10 @@ struct hearing {
         struct limit limit;  /* ... since it has begun */
         unsigned n_kept;     /* of a turn that was cut, 0: it was not */
         unsigned n_paused;   /* frames that were judged no speech, one after the other */
-        bool is_pause_taken; /* ... and this was told */
+        unsigned n_looks;    /* ... how often this was told */
         unsigned pause_ms;   /* so long it is silent before the first of them */
+        enum ending judged;  /* of what was said before them */
+        enum ending ending;  /* of the turn */
 };
 
 static unsigned frames_of(unsigned ms) {
@@ -77,7 +79,8 @@ int hearing_new(struct hearing **ret, const struct hearing_config *config) {
         if (!h->ring || !h->voice)
                 return -ENOMEM;
 
-        endpoint.end_ms = config->end_ms;
+        endpoint.end_ms = config->end_ms > HEARING_UNFINISHED_MS ? config->end_ms
+                                                                  : HEARING_UNFINISHED_MS;
         endpoint.is_unlearned = config->is_unlearned;
         if (endpoint.pause_ms > config->end_ms)
                 endpoint.pause_ms = config->end_ms;
@@ -116,7 +119,8 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
         h->limit = limit_of(max_frames);
         h->n_kept = 0;
         h->n_paused = 0;
-        h->is_pause_taken = false;
+        h->n_looks = 0;
+        h->judged = h->ending = ENDING_NONE;
         h->next = h->ready = h->head;
         h->gain = 1;
         if (is_held) {
@@ -255,6 +259,24 @@ static bool is_full(struct hearing *h, enum endpoint_verdict verdict) {
         return true;
 }
 
+/* A silence of so many milliseconds is the end. */
+static unsigned end_ms(const struct hearing *h) {
+        const unsigned usual = h->config.end_ms;
+
+        switch (h->judged) {
+        case ENDING_WHOLE:
+                return usual < HEARING_WHOLE_MS ? usual : HEARING_WHOLE_MS;
+        case ENDING_OPEN:
+                return usual < HEARING_OPEN_MS ? usual : HEARING_OPEN_MS;
+        case ENDING_UNFINISHED:
+                return usual > HEARING_UNFINISHED_MS ? usual : HEARING_UNFINISHED_MS;
+        case ENDING_NONE:
+        case ENDING_SILENCE:
+                break;
+        }
+        return usual;
+}
+
 /* Silence for as long as this may be a voice that is not found. */
 static bool is_doubtful(const struct hearing *h) {
         unsigned n_doubt = frames_of(HEARING_DOUBT_MS);
@@ -264,18 +286,32 @@ static bool is_doubtful(const struct hearing *h) {
         return h->is_held && h->head - h->ready >= n_doubt;
 }
 
+/* While somebody thinks about a pause its silence is not handed over, and no more when it is known that
+ * the sentence was whole: that would only have to be taken back. */
+static bool is_held_back(const struct hearing *h) {
+        if (h->judged == ENDING_WHOLE || h->judged == ENDING_OPEN)
+                return true;
+        return h->n_looks == 1 && h->n_paused < TAIL_FRAMES;
+}
+
 /* Whether all frames up to this one belong to the turn that has begun. */
 static bool counts(const struct hearing *h, enum endpoint_verdict verdict) {
-        bool is_tail = h->limit.has_spoken && h->n_paused <= TAIL_FRAMES;
+        bool is_tail = h->limit.has_spoken && h->n_paused <= TAIL_FRAMES && !is_held_back(h);
 
         return is_speech(verdict) || is_tail || is_doubtful(h);
+}
+
+static void end_by_silence(struct hearing *h) {
+        h->ending = h->judged == ENDING_NONE ? ENDING_SILENCE : h->judged;
+        end(h);
 }
 
 static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
         h->n_listened++;
         if (is_speech(verdict)) {
                 h->n_paused = 0;
-                h->is_pause_taken = false;
+                h->n_looks = 0;
+                h->judged = ENDING_NONE;
         } else {
                 h->n_paused++;
         }
@@ -288,11 +324,23 @@ static void weigh(struct hearing *h, enum endpoint_verdict verdict) {
                          : !h->is_patient && h->n_listened >= frames_of(h->config.patience_ms))
                 end(h);
         else if (!h->is_held && verdict == ENDPOINT_END)
-                end(h);
+                end_by_silence(h);
+}
+
+/* The endpointer waits as long as for an unfinished sentence; when it is over is known here. */
+static enum endpoint_verdict judge_frame(struct hearing *h, const struct frame *frame) {
+        enum endpoint_verdict verdict = endpoint_push(h->endpoint, frame);
+        bool is_live = h->is_listening && !h->has_ended && !h->is_held;
+
+        if (verdict != ENDPOINT_PAUSE ||
+            endpoint_silence_ms(h->endpoint) < (is_live ? end_ms(h) : h->config.end_ms))
+                return verdict;
+        endpoint_abandon(h->endpoint);
+        return ENDPOINT_END;
 }
 
 void hearing_push(struct hearing *h, const struct frame *frame) {
-        enum endpoint_verdict verdict = endpoint_push(h->endpoint, frame);
+        enum endpoint_verdict verdict = judge_frame(h, frame);
         bool is_within = h->is_listening && !h->has_ended;
 
         h->is_speaking = verdict != ENDPOINT_SILENCE && verdict != ENDPOINT_END;
@@ -349,16 +397,35 @@ size_t hearing_n_ready(const struct hearing *h) {
         return (size_t) (h->ready - h->next);
 }
 
-bool hearing_take_pause(struct hearing *h) {
+bool hearing_take_pause(struct hearing *h, bool *ret_is_early) {
+        bool is_tail = h->n_paused >= TAIL_FRAMES;
+
         if (h->config.speculate_ms == 0 || h->is_held || !h->has_begun || h->has_ended)
                 return false;
-        if (h->n_paused < TAIL_FRAMES || h->is_pause_taken || h->next != h->ready)
+        if (h->n_paused == 0 || h->next != h->ready)
                 return false;
         if (h->pause_ms + (h->n_paused - 1) * FRAME_MS < h->config.speculate_ms)
                 return false;
+        if (h->n_looks == 2 || (h->n_looks == 1 && (!is_tail || is_held_back(h))))
+                return false;
 
-        h->is_pause_taken = true;
+        h->n_looks = is_tail ? 2 : 1;
+        *ret_is_early = !is_tail;
         return true;
+}
+
+void hearing_judge(struct hearing *h, enum ending ending) {
+        if (ending == ENDING_NONE || ending == h->judged)
+                return;
+        if (h->n_looks == 0 || !h->is_listening || h->has_ended)
+                return;
+        h->judged = ending;
+        if (endpoint_silence_ms(h->endpoint) >= end_ms(h))
+                end_by_silence(h);
+}
+
+enum ending hearing_ending(const struct hearing *h) {
+        return h->ending;
 }
 
 bool hearing_has_begun(const struct hearing *h) {

@@ -9,12 +9,13 @@
 #include "audio/endpoint.h"
 #include "audio/frame.h"
 #include "base/cleanup.h"
+#include "daemon/common/record.h"
 
 /* Decides which frames of the microphone, or of a file, belong to a turn.  Time is counted in frames
  * only.
  *
  * Unless the key is held, a turn begins with the first word, pre-roll included, and ends with a
- * silence of end_ms; of a pause only the beginning is handed over until speech goes on, so that the
+ * silence of end_ms, or of another length when it is known what was said (hearing_judge()); of a pause only the beginning is handed over until speech goes on, so that the
  * silence at the end costs the model next to nothing.  While the key is held, a turn lasts until
  * hearing_finish(), whatever is silent; of the silence before the first word and after the last one
  * as little is handed over.  If no word is found, all counts, and so does silence of
@@ -75,8 +76,21 @@ const struct frame *hearing_peek(const struct hearing *h, size_t n_after);
 size_t hearing_n_ready(const struct hearing *h);
 
 /* Whether a pause has come that may be the end of the turn, of which all frames up to there were
- * taken.  True once in a pause. */
-bool hearing_take_pause(struct hearing *h);
+ * taken.  True once or twice in a pause: early, when no more of its silence than makes a pause was
+ * heard, and when a little more was.  Between the two nothing is there to be taken. */
+bool hearing_take_pause(struct hearing *h, bool *ret_is_early);
+
+/* What was said up to the pause that was taken, while it lasts: how long a silence has to be to end the
+ * turn.  ENDING_WHOLE: HEARING_WHOLE_MS, ENDING_OPEN: HEARING_OPEN_MS, both only if that is less than
+ * end_ms; ENDING_UNFINISHED: HEARING_UNFINISHED_MS, if that is more. */
+void hearing_judge(struct hearing *h, enum ending ending);
+
+#define HEARING_WHOLE_MS      200
+#define HEARING_OPEN_MS       500
+#define HEARING_UNFINISHED_MS 2000
+
+/* How it was known that the turn's speech was over; ENDING_NONE: it was ended by something else. */
+enum ending hearing_ending(const struct hearing *h);
 
 /* No more frames will come to be ready in this turn. */
 bool hearing_has_ended(const struct hearing *h);

@@ -63,6 +63,7 @@ struct pipeline {
         struct microphone microphone;
         struct hearing *hearing; /* owned */
         struct interruption interruption;
+        unsigned n_pauses;       /* that were told, ever */
         bool is_listening;       /* for a turn */
         bool is_waiting;         /* for speech, or for the job of what was said */
         uint64_t told_ns;        /* ... of which PIPELINE_SPEECH was sent then; 0: not yet */
@@ -310,12 +311,13 @@ static int new_hearing(const struct pipeline *p, struct hearing **ret) {
 }
 
 /* ended_ns: when whoever played or held the key had done; 0: when he spoke last. */
-static int push_end(struct pipeline *p, unsigned n_kept, uint64_t ended_ns) {
+static int push_end(struct pipeline *p, unsigned n_kept, uint64_t ended_ns, enum ending ending) {
         const struct sound end = {
                 .kind = SOUND_END,
                 .turn = p->turn,
                 .n_kept = n_kept,
                 .given_ns = ended_ns,
+                .ending = ending,
         };
 
         return push(p, &end);
@@ -390,7 +392,7 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
 
         /* What does not fit is told even when nobody spoke just then. */
         n_kept = hearing_n_kept(hearing) > 0 ? hearing_n_kept(hearing) : n_pushed;
-        return push_end(p, frame.is_last ? 0 : n_kept, clock_now_ns());
+        return push_end(p, frame.is_last ? 0 : n_kept, clock_now_ns(), ENDING_NONE);
 }
 
 static int open_source(struct pipeline *p,
@@ -439,7 +441,7 @@ static void hand_over(struct pipeline *p, uint64_t turn) {
                 .is_live = true,
                 .given_ns = clock_now_ns(),
         };
-        const struct sound pause = { .kind = SOUND_PAUSE, .turn = turn };
+        struct sound pause = { .kind = SOUND_PAUSE, .turn = turn };
         bool any = false;
 
         while (spsc_count(&p->sounds->queue) < SOUND_QUEUE_FRAMES &&
@@ -448,7 +450,9 @@ static void hand_over(struct pipeline *p, uint64_t turn) {
                 (void) spsc_push(&p->sounds->queue, &sound, 1);
                 any = true;
         }
-        if (spsc_count(&p->sounds->queue) < SOUND_QUEUE_FRAMES && hearing_take_pause(p->hearing)) {
+        if (spsc_count(&p->sounds->queue) < SOUND_QUEUE_FRAMES &&
+            hearing_take_pause(p->hearing, &pause.is_early)) {
+                pause.pause = ++p->n_pauses;
                 (void) spsc_push(&p->sounds->queue, &pause, 1);
                 any = true;
         }
@@ -480,10 +484,12 @@ static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, 
                 if (atomic_load_explicit(&p->finished, memory_order_acquire) >= job->turn)
                         hearing_finish(p->hearing);
 
+                hearing_judge(p->hearing, sound_judged(p->sounds, job->turn, p->n_pauses));
                 hand_over(p, job->turn);
                 if (hearing_has_ended(p->hearing) && hearing_n_ready(p->hearing) == 0)
                         return push_end(p, hearing_n_kept(p->hearing),
-                                        job->is_held ? clock_now_ns() : 0);
+                                        job->is_held ? clock_now_ns() : 0,
+                                        hearing_ending(p->hearing));
                 if (!hearing_has_ended(p->hearing)) {
                         r = check_microphone(p, began, why);
                         if (r < 0)
@@ -500,7 +506,7 @@ listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct 
         /* Speech that was meant for this job is gone when the microphone was muted, or another turn
          * has listened. */
         if (job->is_uncalled && !(p->is_waiting && hearing_has_begun(p->hearing)))
-                return push_end(p, 0, 0);
+                return push_end(p, 0, 0, ENDING_NONE);
         if (!job->is_uncalled)
                 hearing_begin(p->hearing, job->is_held, job->max_frames);
         p->is_listening = true;

@@ -8,6 +8,7 @@
 #include "audio/frame.h"
 #include "base/spsc.h"
 #include "base/why.h"
+#include "daemon/common/record.h"
 
 /* The way of the sound from the pipeline thread (producer) to the inference thread (consumer).
  * When it is full the pipeline waits for room: a file loses nothing by that, and what the microphone
@@ -27,6 +28,9 @@ struct sound {
         uint64_t turn;
         bool is_live;      /* it comes at the speed of speech */
         unsigned n_behind; /* frames that wait behind this one, not in this queue */
+        unsigned pause;    /* of a pause: its number, for sound_judge() */
+        bool is_early;     /* ... and none of its silence is there yet that a model may want */
+        enum ending ending; /* of an end */
         unsigned n_kept;   /* of an end: the turn was cut after so many frames; 0: it was not */
         uint64_t given_ns; /* when a frame was known to belong to the turn, or somebody ended it */
         union {
@@ -39,7 +43,16 @@ struct sound_queue {
         struct spsc queue; /* of struct sound */
         int filled_fd;     /* owned; the inference thread's only doorbell */
         int room_fd;       /* owned; the pipeline thread's only doorbell */
+
+        /* The one word that goes back: what is known of the last pause.  Written by the consumer. */
+        _Atomic uint64_t judged;
 };
+
+/* Consumer: what was said up to this pause of the turn. */
+void sound_judge(struct sound_queue *q, uint64_t turn, unsigned pause, enum ending ending);
+
+/* Producer: what it was, ENDING_NONE as long as nothing is known of that pause. */
+enum ending sound_judged(const struct sound_queue *q, uint64_t turn, unsigned pause);
 
 int sound_queue_init(struct sound_queue *q);
 void sound_queue_done(struct sound_queue *q);

@@ -12,6 +12,9 @@
 #define TEXT_TAIL  16
 #define SOUND_TAIL 64
 
+/* The beginning of a sentence is worth waiting for its end, a word or two may be anything. */
+#define SURE_WORDS 2
+
 /* What the wake phrase alone is answered with, as the pocket model does. */
 #define WOKEN "call:wake{}"
 
@@ -158,12 +161,39 @@ static int fall_back(struct conversation *c) {
         if (!c->is_ahead)
                 return 0;
         c->is_ahead = false;
+        c->ahead = (struct heard_answer){ 0 };
         return dialogue_fall_back(c->dialogue);
+}
+
+/* Whether what was heard up to a pause is whole.  A model that is sure of the first words and not of what
+ * it made of the rest has not heard the end of them; of one that is not sure of any nothing is known. */
+static enum ending ending_of(const struct conversation *c) {
+        const struct heard_answer *a = &c->ahead;
+
+        if (a->call < a->n_tokens && a->n_sure == a->n_tokens)
+                return typed_can_go_on(c->typed, a->tokens, a->call) ? ENDING_OPEN : ENDING_WHOLE;
+        return a->n_sure >= SURE_WORDS && a->n_sure < a->call ? ENDING_UNFINISHED : ENDING_NONE;
+}
+
+/* The answer to a pause, and what the audio thread may know of it. */
+static int answer_ahead(struct conversation *c, const struct sound *pause) {
+        enum ending ending;
+        int r;
+
+        if (!c->typed)
+                return 0;
+        r = conversation_read_answer(c, /* while_quiet= */ true, &c->ahead);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        ending = ending_of(c);
+        if (ending != ENDING_NONE)
+                sound_judge(c->sounds, pause->turn, pause->pause, ending);
+        return 0;
 }
 
 /* A pause that may be the end: what comes after the end is computed already, unless the pause is
  * over by now.  Whatever is not done when the end comes is done then. */
-static int run_ahead(struct conversation *c) {
+static int run_ahead(struct conversation *c, const struct sound *pause) {
         int r;
 
         if (c->is_ahead || spsc_count(&c->sounds->queue) > 0)
@@ -177,7 +207,7 @@ static int run_ahead(struct conversation *c) {
                 r = dialogue_feed(c->dialogue);
                 if (r == 0) {
                         dialogue_foresee(c->dialogue);
-                        return 0;
+                        return answer_ahead(c, pause);
                 }
         }
         /* If there is no room for the answer, the end will tell. */
@@ -201,15 +231,17 @@ static int hear_frames(struct conversation *c) {
                         return conversation_fail(c, fault, -EBADMSG, sound.why.text);
                 if (sound.kind == SOUND_END) {
                         note_end(c, &sound);
+                        c->ending = sound.ending;
                         if (sound.n_kept == 0)
                                 return append(c, &n);
                         r = fall_back(c);
                         return r < 0 ? r : cut(c, sound.n_kept, n);
                 }
                 if (sound.kind == SOUND_PAUSE) {
-                        r = append(c, &n);
-                        if (r >= 0)
-                                r = run_ahead(c);
+                        /* A large model is not asked for every pause between two words. */
+                        r = sound.is_early && !c->typed ? 0 : append(c, &n);
+                        if (r >= 0 && !(sound.is_early && !c->typed))
+                                r = run_ahead(c, &sound);
                         if (r < 0)
                                 return r;
                         continue;

@@ -53,6 +53,10 @@ int conversation_keep_frame(struct conversation *c, unsigned index, const float 
 /* Wipes the sound of the turn. */
 void conversation_wipe_frames(struct conversation *c);
 
+/* Goes on with an answer, while_quiet only as long as no sound waits: 1 when some does, 0 when the
+ * answer is over. */
+int conversation_read_answer(struct conversation *c, bool while_quiet, struct heard_answer *ret);
+
 /* What a transcriber answers to the sound that is in the cache, or was. */
 int conversation_vote(struct conversation *c, struct ballot *ret);
 

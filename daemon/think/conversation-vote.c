@@ -17,13 +17,6 @@
 /* Longer than any command, and than what the sliding layers can take back. */
 #define MAX_FRAMES 750
 
-struct hearing_answer {
-        int32_t tokens[BALLOT_MAX_TOKENS];
-        unsigned n_tokens;
-        unsigned call; /* the first token of the call, n_tokens: there is none */
-        float probability;
-};
-
 /* One frame of silence, those of the turn, and one of silence again: a later beginning is an earlier
  * place to read from. */
 static float *frames_of(struct conversation *c) {
@@ -50,34 +43,37 @@ void conversation_wipe_frames(struct conversation *c) {
         wipe(c->samples, (size_t) c->config->batch_frames * FRAME_SAMPLES * sizeof(float));
 }
 
-static int read_answer(struct conversation *c, struct hearing_answer *ret) {
-        const int32_t call_begin =
-                tokenizer_special(engine_tokenizer(dialogue_engine(c->dialogue)))->call_begin;
+int conversation_read_answer(struct conversation *c, bool while_quiet, struct heard_answer *ret) {
+        const struct engine *engine = dialogue_engine(c->dialogue);
+        const int32_t call_begin = tokenizer_special(engine_tokenizer(engine))->call_begin;
         unsigned limit = c->request.max_tokens < BALLOT_MAX_TOKENS ? c->request.max_tokens
                                                                    : BALLOT_MAX_TOKENS;
         int32_t token;
+        bool has_call;
         int r = 1;
 
-        ret->n_tokens = 0;
-        ret->call = BALLOT_MAX_TOKENS;
-        while (ret->n_tokens < limit) {
+        while (!ret->is_over && ret->n_tokens < limit) {
+                if (while_quiet && spsc_count(&c->sounds->queue) > 0)
+                        return 1;
                 r = conversation_look_up(c);
                 if (r >= 0)
                         r = dialogue_next(c->dialogue, /* exact= */ true, &token);
                 if (r <= 0)
                         break;
-                if (token == call_begin && ret->call == BALLOT_MAX_TOKENS)
-                        ret->call = ret->n_tokens;
+                has_call = ret->call < ret->n_tokens || token == call_begin;
                 ret->tokens[ret->n_tokens++] = token;
+                if (!has_call)
+                        ret->call = ret->n_tokens;
+                if (dialogue_log_probability(c->dialogue) >= engine_least_log_probability(engine))
+                        ret->n_sure = ret->n_tokens;
         }
-        if (ret->call > ret->n_tokens)
-                ret->call = ret->n_tokens;
+        ret->is_over = r >= 0;
         ret->probability = expf(dialogue_log_probability(c->dialogue));
         return r < 0 ? r : 0;
 }
 
 /* Of the same frames, which begin so many samples later. */
-static int hear_again(struct conversation *c, unsigned shift, struct hearing_answer *ret) {
+static int hear_again(struct conversation *c, unsigned shift, struct heard_answer *ret) {
         unsigned n = c->timings.n_frames + 1;
         const float *samples = frames_of(c) - shift;
         int r;
@@ -94,10 +90,11 @@ static int hear_again(struct conversation *c, unsigned shift, struct hearing_ans
         }
         if (r >= 0)
                 r = dialogue_close_again(c->dialogue);
-        return r < 0 ? r : read_answer(c, ret);
+        *ret = (struct heard_answer){ 0 };
+        return r < 0 ? r : conversation_read_answer(c, false, ret);
 }
 
-static bool has_same_call(const struct hearing_answer *a, const struct hearing_answer *b) {
+static bool has_same_call(const struct heard_answer *a, const struct heard_answer *b) {
         unsigned n = a->n_tokens - a->call;
 
         return n == b->n_tokens - b->call &&
@@ -105,9 +102,9 @@ static bool has_same_call(const struct hearing_answer *a, const struct hearing_a
 }
 
 /* The answer whose call has most of the probability, and how much. */
-static const struct hearing_answer *
-most_believed(const struct hearing_answer *answers, unsigned n, float *ret_share) {
-        const struct hearing_answer *best = &answers[0];
+static const struct heard_answer *
+most_believed(const struct heard_answer *answers, unsigned n, float *ret_share) {
+        const struct heard_answer *best = &answers[0];
 
         *ret_share = 0;
         for (unsigned i = 0; i < n; i++) {
@@ -127,13 +124,15 @@ most_believed(const struct hearing_answer *answers, unsigned n, float *ret_share
 }
 
 int conversation_vote(struct conversation *c, struct ballot *ret) {
-        struct hearing_answer answers[N_HEARINGS];
-        const struct hearing_answer *best;
+        struct heard_answer answers[N_HEARINGS];
+        const struct heard_answer *best;
         unsigned n = 1;
         float share;
         int r;
 
-        r = read_answer(c, &answers[0]);
+        /* It may have been begun in the pause that was the end. */
+        answers[0] = c->ahead;
+        r = conversation_read_answer(c, false, &answers[0]);
         if (r < 0)
                 return r;
         if (c->kept && c->timings.n_frames <= MAX_FRAMES)

@@ -458,6 +458,7 @@ static void end_turn(struct conversation *c, int r) {
 
         event.done.unanswered = r >= 0 ? c->unanswered : UNANSWERED_NOT;
         (void) memcpy(event.done.hint, c->hint, sizeof(c->hint));
+        event.done.ending = c->ending;
         event.done.is_ignored = c->is_ignored;
         c->timings.done = conversation_since_request(c, clock_now_ns());
         event.done.timings = c->timings;
@@ -499,6 +500,8 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->is_doubted = false;
         c->is_cut = false;
         c->unanswered = UNANSWERED_NOT;
+        c->ending = ENDING_NONE;
+        c->ahead = (struct heard_answer){ 0 };
         c->hint[0] = '\0';
         text_clear(&c->heard);
         text_clear(&c->answered);

@@ -60,6 +60,16 @@ struct ballot {
         float log_probability; /* of its call */
 };
 
+/* One hearing's answer, as it comes. */
+struct heard_answer {
+        int32_t tokens[BALLOT_MAX_TOKENS];
+        unsigned n_tokens;
+        unsigned call;   /* the first token of the call; n_tokens: there is none (yet) */
+        unsigned n_sure; /* so many tokens the model was sure of, all together */
+        bool is_over;
+        float probability;
+};
+
 struct conversation {
         const struct config *config; /* not owned */
         struct sound_queue *sounds;  /* not owned */
@@ -83,6 +93,8 @@ struct conversation {
         struct why why;
         float log_probability; /* of what was voted */
         bool is_ahead;         /* the turn is closed although its sound may go on */
+        struct heard_answer ahead; /* ... and what a transcriber has answered to it by now */
+        enum ending ending;    /* how the end of the sound was known */
         bool is_told;          /* that the turn has started */
         bool is_ignored;       /* the turn does not count */
         bool has_heard;        /* the transcript has been sent completely */

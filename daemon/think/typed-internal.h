@@ -20,6 +20,7 @@ struct typed {
         const struct tokenizer *tokenizer; /* not owned */
         struct typed_word *words;          /* owned, sorted */
         size_t n_words;
+        uint32_t *outcomes; /* owned, [states]: which call all sentences through a state are; see typed-topic.c */
 };
 
 /* The row of a token; NULL: it is no word. */

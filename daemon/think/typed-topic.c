@@ -11,6 +11,12 @@
 
 #define MAX_CALLS 64 /* bits; of more calls nothing is known */
 
+/* What the sentences through a state are, from there on: none, several calls, or one, whose first state
+ * follows. */
+#define OUTCOME_NONE    0
+#define OUTCOME_SEVERAL 1
+#define OUTCOME_CALL    2
+
 /* Words that say nothing of what a sentence is about, however few sentences of a context have them. */
 static const char *const empty[] = {
         "about", "again", "ahead", "also",  "does",  "from",  "give", "going", "good",  "have",
@@ -59,8 +65,25 @@ static uint64_t bit_of(struct topics *p, const char *name) {
         return UINT64_C(1) << p->n_names++;
 }
 
-/* What an option of a state leads to: its own calls, or a state; -ENOENT: to nothing. */
-static int lead(struct topics *p, uint32_t state, size_t i, uint64_t *ret_calls, uint32_t *ret_after) {
+/* A word that writes a value makes another call of the sentence. */
+static bool has_written(const struct grammar_place *place) {
+        for (unsigned i = 0; i < GRAMMAR_N_REGISTERS; i++)
+                if (place->registers[i] != 0)
+                        return true;
+        return false;
+}
+
+static void add_outcome(struct topics *p, uint32_t state, uint32_t outcome) {
+        uint32_t *all = &p->typed->outcomes[state];
+
+        if (*all == OUTCOME_NONE)
+                *all = outcome;
+        else if (outcome != OUTCOME_NONE && outcome != *all)
+                *all = OUTCOME_SEVERAL;
+}
+
+/* What an option of a state leads to: its own calls (1), a state (0); -ENOENT: to nothing. */
+static int lead(struct topics *p, uint32_t state, size_t i, uint64_t *ret_calls, struct grammar_place *ret_after) {
         const struct typed *t = p->typed;
         struct grammar_place place = { .state = state };
         int32_t token = grammar_option(t->grammar, &place, i);
@@ -69,7 +92,7 @@ static int lead(struct topics *p, uint32_t state, size_t i, uint64_t *ret_calls,
         *ret_calls = 0;
         if (grammar_follow(t->grammar, &place, token) < 0)
                 return -ENOENT;
-        *ret_after = place.state;
+        *ret_after = place;
         if (token != tokenizer_special(t->tokenizer)->call_begin)
                 return 0;
         if (name_at(t, place, name))
@@ -95,26 +118,29 @@ static int reach_calls(struct topics *p) {
         while (n > 0) {
                 struct frame *top = &stack[n - 1];
                 const struct grammar_place place = { .state = top->state };
-                uint32_t after = 0;
+                struct grammar_place after;
                 uint64_t calls;
                 int r;
 
                 if (top->next == grammar_n_options(g, &place)) {
                         n--;
-                        if (n > 0)
-                                p->calls[stack[n - 1].state] |= p->calls[top->state];
                         continue;
                 }
-                r = lead(p, top->state, top->next++, &calls, &after);
-                p->calls[top->state] |= calls;
-                if (r != 0)
-                        continue;
-                if (p->is_known[after]) {
-                        p->calls[top->state] |= p->calls[after];
+                r = lead(p, top->state, top->next, &calls, &after);
+                if (r == 0 && !p->is_known[after.state]) {
+                        /* And then this option once more. */
+                        p->is_known[after.state] = true;
+                        stack[n++] = (struct frame){ .state = after.state };
                         continue;
                 }
-                p->is_known[after] = true;
-                stack[n++] = (struct frame){ .state = after };
+                top->next++;
+                if (r < 0)
+                        continue;
+                p->calls[top->state] |= r == 0 ? p->calls[after.state] : calls;
+                add_outcome(p, top->state,
+                            has_written(&after) ? OUTCOME_SEVERAL
+                            : r == 0            ? p->typed->outcomes[after.state]
+                                                : OUTCOME_CALL + after.state);
         }
         return 0;
 }
@@ -130,11 +156,11 @@ static void note_words(struct topics *p) {
                 for (size_t i = 0; i < n; i++) {
                         int32_t token = grammar_option(t->grammar, &place, i);
                         struct typed_word *word = typed_word_of(t, token);
+                        struct grammar_place after;
                         uint64_t calls;
-                        uint32_t after;
 
                         if (word && lead(p, state, i, &calls, &after) == 0)
-                                word->calls |= p->calls[after];
+                                word->calls |= p->calls[after.state];
                 }
         }
 }
@@ -148,13 +174,23 @@ int typed_note_topics(struct typed *t) {
         };
         int r = -ENOMEM;
 
-        if (p.calls && p.is_known)
+        t->outcomes = calloc(n + 1, sizeof(*t->outcomes));
+        if (p.calls && p.is_known && t->outcomes)
                 r = reach_calls(&p);
         if (r >= 0)
                 note_words(&p);
         free(p.calls);
         free(p.is_known);
         return r;
+}
+
+bool typed_can_go_on(const struct typed *t, const int32_t *tokens, unsigned n_tokens) {
+        struct grammar_place place = { 0 };
+
+        for (unsigned i = 0; i < n_tokens; i++)
+                if (grammar_follow(t->grammar, &place, tokens[i]) < 0)
+                        return true;
+        return t->outcomes[place.state] < OUTCOME_CALL;
 }
 
 static bool is_empty(const char *word, size_t size) {

@@ -152,6 +152,7 @@ struct typed *typed_free(struct typed *t) {
         for (size_t i = 0; i < t->n_words; i++)
                 free(t->words[i].text);
         free(t->words);
+        free(t->outcomes);
         free(t);
         return NULL;
 }

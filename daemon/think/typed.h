@@ -59,6 +59,10 @@ size_t typed_sentence(const struct typed *t,
                       char *out,
                       size_t out_size);
 
+/* Whether these words of an answer, which are a sentence, can be the beginning of one that means something
+ * else: "set a timer for twenty". */
+bool typed_can_go_on(const struct typed *t, const int32_t *tokens, unsigned n_tokens);
+
 /* Whether the second of two texts in single words can be about what the first is about: there is a call
  * that all their words which the grammar has can lead to. */
 bool typed_is_about(const struct typed *t, const char *said, const char *taken);

@@ -205,8 +205,8 @@ class Typed(unittest.TestCase):
         cls.small = os.path.join(cls.folder.name, "small.gguf")
         grammar_file.write(cls.small, contexts.parse(SMALL))
 
-    def read(self, texts):
-        done = subprocess.run([PROBE, self.small], input="".join(text + "\n" for text in texts), text=True,
+    def read(self, texts, *arguments):
+        done = subprocess.run([PROBE, self.small, *arguments], input="".join(text + "\n" for text in texts), text=True,
                               stdout=subprocess.PIPE, check=True)
         return done.stdout.splitlines()
 
@@ -248,6 +248,14 @@ class Typed(unittest.TestCase):
             self.assertTrue(found.startswith("nothing"), (text, found))
             found = found.partition(": ")[2]
             self.assertTrue(found.startswith(hint) and bool(found) == bool(hint), (text, found))
+
+    def test_ends(self):
+        """a sentence is whole where nothing that can follow makes another command of it"""
+        rows = [("lock the screen", "whole"), ("lock the screen please", "whole"), ("pause", "whole"),
+                ("set a timer for five minutes", "whole"), ("set an alarm for seven", "open"),
+                ("set an alarm for seven thirty", "open"), ("set an alarm for seven thirty a m", "whole"),
+                ("stop", "whole"), ("set a timer for", "nothing")]
+        self.assertEqual(self.read([text for text, _ in rows], "ends"), [end for _, end in rows])
 
     def test_long(self):
         """a text that is longer than any command is none, whatever it is made of"""

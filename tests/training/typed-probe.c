@@ -2,7 +2,8 @@
 /* What a model file's grammar makes of typed texts, one a line on standard input; only the grammar and
  * the vocabulary of the file are read, so that it needs no weights:
  *
- *     typed-probe FILE      one line each: the calls in JSON, or a word, and the nearest sentence
+ *     typed-probe FILE        one line each: the calls in JSON, or a word, and the nearest sentence
+ *     typed-probe FILE ends   ... "whole" or "open", whether the sentence could become another command
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,19 @@ static void print_call(const struct tokenizer *tokenizer, const struct typed_com
         free(name);
 }
 
+static void tell_end(const struct typed *typed, const char *line) {
+        struct typed_result result;
+        struct wording wording;
+
+        if (wording_read(&wording, line, strlen(line)) < 0 ||
+            typed_parse(typed, &wording, &result) != TYPED_COMMANDS)
+                puts("nothing");
+        else
+                puts(typed_can_go_on(typed, result.commands[0].tokens, result.commands[0].call)
+                             ? "open"
+                             : "whole");
+}
+
 static void answer(const struct typed *typed, const struct tokenizer *tokenizer, const char *line) {
         static const char *const words[] = {
                 [TYPED_NOTHING] = "nothing",
@@ -85,14 +99,17 @@ int main(int argc, char **argv) {
         struct why why = {};
         char line[4096];
 
-        if (argc != 2 || gguf_open(&file, argv[1], &why) < 0 ||
+        if (argc < 2 || gguf_open(&file, argv[1], &why) < 0 ||
             tokenizer_new(&tokenizer, file, &why) < 0 ||
             grammar_read(&grammar, file, tokenizer_n_tokens(tokenizer), &why) < 0 ||
             typed_new(&typed, grammar, tokenizer) < 0) {
-                (void) fprintf(stderr, "typed-probe: %s\n", argc == 2 ? why.text : "which file?");
+                (void) fprintf(stderr, "typed-probe: %s\n", argc > 1 ? why.text : "which file?");
                 return 2;
         }
         while (fgets(line, sizeof(line), stdin))
-                answer(typed, tokenizer, line);
+                if (argc > 2)
+                        tell_end(typed, line);
+                else
+                        answer(typed, tokenizer, line);
         return 0;
 }

@@ -11,7 +11,7 @@
 static struct hearing *h;
 static uint64_t n_pushed;
 static uint32_t seed;
-static unsigned end_ms = 700;
+static unsigned end_ms = 700, speculate_ms = 300;
 static float volume = 1, room = 1;
 
 static void open_world(unsigned patience_ms) {
@@ -19,7 +19,7 @@ static void open_world(unsigned patience_ms) {
                 .end_ms = end_ms,
                 .preroll_ms = 200,
                 .patience_ms = patience_ms,
-                .speculate_ms = 300,
+                .speculate_ms = speculate_ms,
                 .is_unlearned = true,
         };
 
@@ -105,33 +105,151 @@ static void a_pause_is_kept_back_until_speech_goes_on(void) {
         hearing_free(h);
 }
 
+/* Speech, and then silence until the pause is looked at; how many frames of it that took. */
+static unsigned speak_until_look(unsigned n_speech, bool *ret_is_early) {
+        unsigned n = 0;
+
+        push(true, n_speech);
+        (void) take(&(uint64_t){ 0 });
+        while (!hearing_take_pause(h, ret_is_early) && n < 50) {
+                push(false, 1);
+                (void) take(&(uint64_t){ 0 });
+                n++;
+        }
+        return n;
+}
+
+/* So many more frames of silence until the turn is over. */
+static unsigned wait_for_end(void) {
+        unsigned n = 0;
+
+        while (!hearing_has_ended(h) && n < 100) {
+                push(false, 1);
+                n++;
+        }
+        return n;
+}
+
+static void open_turn(void) {
+        open_world(8000);
+        push(false, 100);
+        hearing_begin(h, false, 750);
+}
+
+static void what_was_said_tells_how_long_to_wait(void) {
+        static const struct {
+                enum ending judged, ending;
+                unsigned least, most; /* frames of silence in all */
+        } cases[] = {
+                { ENDING_WHOLE, ENDING_WHOLE, 5, 8 },
+                { ENDING_OPEN, ENDING_OPEN, 12, 14 },
+                { ENDING_NONE, ENDING_SILENCE, 17, 19 },
+                { ENDING_UNFINISHED, ENDING_UNFINISHED, 49, 52 },
+        };
+
+        speculate_ms = 200;
+        for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                bool is_early = false;
+                unsigned n;
+
+                open_turn();
+                n = speak_until_look(30, &is_early);
+                expect(is_early);
+                hearing_judge(h, cases[i].judged);
+                n += wait_for_end();
+                expect(n >= cases[i].least && n <= cases[i].most);
+                expect(hearing_ending(h) == cases[i].ending);
+                hearing_free(h);
+        }
+        speculate_ms = 300;
+}
+
+/* What the model has heard up to the look is all it has to have heard. */
+static void silence_behind_a_whole_sentence_is_not_handed_over(void) {
+        bool is_early = false;
+
+        speculate_ms = 200;
+        open_turn();
+        (void) speak_until_look(30, &is_early);
+        push(false, 2);
+        expect(hearing_n_ready(h) == 0);
+        hearing_judge(h, ENDING_OPEN);
+        push(false, 2);
+        expect(hearing_n_ready(h) == 0 && !hearing_take_pause(h, &is_early));
+        /* If it goes on after all, none of it is lost. */
+        push(true, 8);
+        expect(hearing_n_ready(h) >= 12 && !hearing_has_ended(h));
+        hearing_free(h);
+        speculate_ms = 300;
+}
+
+static void a_pause_of_which_nothing_is_known_is_told_again(void) {
+        bool is_early = false;
+
+        speculate_ms = 200;
+        open_turn();
+        (void) speak_until_look(30, &is_early);
+        expect(is_early);
+        push(false, 2);
+        expect(hearing_n_ready(h) == 0 && !hearing_take_pause(h, &is_early));
+        push(false, 2);
+        expect(take(&(uint64_t){ 0 }) >= 3);
+        expect(hearing_take_pause(h, &is_early) && !is_early);
+        push(false, 2);
+        expect(!hearing_take_pause(h, &is_early));
+        hearing_free(h);
+        speculate_ms = 300;
+}
+
+static void a_verdict_is_of_one_pause(void) {
+        bool is_early = false;
+
+        speculate_ms = 200;
+        open_turn();
+        hearing_judge(h, ENDING_WHOLE);
+        (void) speak_until_look(30, &is_early);
+        push(true, 10);
+        hearing_judge(h, ENDING_WHOLE);
+        (void) take(&(uint64_t){ 0 });
+        push(false, 6);
+        expect(!hearing_has_ended(h));
+        expect(wait_for_end() >= 10 && hearing_ending(h) == ENDING_SILENCE);
+        /* One that was ended otherwise has no such end. */
+        hearing_begin(h, false, 750);
+        push(true, 20);
+        hearing_finish(h);
+        expect(hearing_has_ended(h) && hearing_ending(h) == ENDING_NONE);
+        hearing_free(h);
+        speculate_ms = 300;
+}
+
 static void a_pause_that_may_be_the_end_is_told_once(void) {
         uint64_t first;
 
         open_world(8000);
         push(false, 100);
         hearing_begin(h, false, 750);
-        expect(!hearing_take_pause(h));
+        expect(!hearing_take_pause(h, &(bool){ false }));
         push(true, 30);
         (void) take(&first);
-        expect(!hearing_take_pause(h));
+        expect(!hearing_take_pause(h, &(bool){ false }));
         push(false, 3);
         (void) take(&first);
-        expect(!hearing_take_pause(h));
+        expect(!hearing_take_pause(h, &(bool){ false }));
         push(false, 9);
-        expect(hearing_n_ready(h) == 0 || !hearing_take_pause(h));
+        expect(hearing_n_ready(h) == 0 || !hearing_take_pause(h, &(bool){ false }));
         (void) take(&first);
-        expect(hearing_take_pause(h));
+        expect(hearing_take_pause(h, &(bool){ false }));
         push(false, 1);
-        expect(!hearing_take_pause(h));
+        expect(!hearing_take_pause(h, &(bool){ false }));
 
         /* Speech goes on, and pauses again. */
         push(true, 20);
         push(false, 12);
         (void) take(&first);
-        expect(hearing_take_pause(h));
+        expect(hearing_take_pause(h, &(bool){ false }));
         push(false, 20);
-        expect(hearing_has_ended(h) && !hearing_take_pause(h));
+        expect(hearing_has_ended(h) && !hearing_take_pause(h, &(bool){ false }));
         hearing_free(h);
 }
 
@@ -445,6 +563,12 @@ static void a_second_turn_begins_anew(void) {
 
 int main(void) {
         rule("a pause that may be the end is told once", a_pause_that_may_be_the_end_is_told_once);
+        rule("what was said tells how long a silence is the end", what_was_said_tells_how_long_to_wait);
+        rule("silence behind a whole sentence is not handed over",
+             silence_behind_a_whole_sentence_is_not_handed_over);
+        rule("a pause of which nothing is known is told again",
+             a_pause_of_which_nothing_is_known_is_told_again);
+        rule("what is known of a pause is of no other", a_verdict_is_of_one_pause);
         rule("speech that nobody called for is waited for",
              speech_that_nobody_called_for_is_waited_for);
         rule("a turn is speech with its beginning", a_turn_is_speech_with_its_beginning);
