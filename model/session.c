@@ -25,6 +25,8 @@ struct session {
         bool is_constrained;
         struct grammar_place place; /* in the constrained answer */
         float log_probability;      /* of the constrained answer so far */
+        int32_t runner_up;          /* to its last token */
+        float runner_up_odds;
 };
 
 DEFINE_CLEANUP(struct session *, session_free)
@@ -192,6 +194,12 @@ void session_constrain(struct session *s, bool constrained) {
         s->is_constrained = constrained && s->engine->grammar;
         s->place = (struct grammar_place){ 0 };
         s->log_probability = 0;
+        s->runner_up_odds = -INFINITY;
+}
+
+float session_runner_up(const struct session *s, int32_t *ret) {
+        *ret = s->runner_up;
+        return s->runner_up_odds;
 }
 
 float session_log_probability(const struct session *s) {
@@ -210,6 +218,22 @@ static float log_softmax_at(const float *x, size_t n, size_t i) {
         return x[i] - max - (float) log(sum);
 }
 
+static void note_runner_up(struct session *s, const float *logits, int32_t chosen) {
+        const struct grammar *g = s->engine->grammar;
+        size_t n = grammar_n_options(g, &s->place);
+        float best = -INFINITY;
+
+        for (size_t i = 0; i < n; i++) {
+                int32_t token = grammar_option(g, &s->place, i);
+
+                if (token == chosen || logits[token] <= best)
+                        continue;
+                best = logits[token];
+                s->runner_up = token;
+        }
+        s->runner_up_odds = best - logits[chosen];
+}
+
 /* The likeliest token that the grammar allows; -EINVAL when it allows none that is possible. */
 static int choose_constrained(struct session *s, const float *logits, int32_t *ret) {
         const struct grammar *g = s->engine->grammar;
@@ -219,6 +243,7 @@ static int choose_constrained(struct session *s, const float *logits, int32_t *r
         if (id < 0)
                 return -EINVAL;
 
+        note_runner_up(s, logits, id);
         s->log_probability += log_softmax_at(logits, s->engine->params.n_vocab, (size_t) id);
         (void) grammar_follow(g, &s->place, id);
         *ret = id;

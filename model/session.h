@@ -61,6 +61,10 @@ void session_constrain(struct session *s, bool constrained);
  * these answers. */
 float session_log_probability(const struct session *s);
 
+/* The second likeliest token that could have been the last one of the constrained answer, and the natural
+ * logarithm of its probability over that of the one that is; -infinity: there was no choice. */
+float session_runner_up(const struct session *s, int32_t *ret);
+
 /* Samples the next token.  1 and *ret: the token, which the session appends by itself when it goes
  * on; 0 and *ret: the turn is over, *ret is the stop token, which is not appended (<turn|>, <eos>,
  * or <|tool_response> after calls); -ENOSPC: the cache is full, which is never an end of turn;

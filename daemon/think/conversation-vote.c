@@ -14,6 +14,11 @@
  * noise at 20 dB and without a limit, 95 % were right and 7 wrong, instead of 92 % and 13. */
 #define N_HEARINGS 3
 
+/* A call that has more than half of the best one's probability is as good as that. */
+#define CLOSE      0.5f
+#define LEAST_ODDS (-1.5f)
+#define MAX_RIVALS 8
+
 /* Longer than any command, and than what the sliding layers can take back. */
 #define MAX_FRAMES 750
 
@@ -61,6 +66,8 @@ int conversation_read_answer(struct conversation *c, bool while_quiet, struct he
                 if (r <= 0)
                         break;
                 has_call = ret->call < ret->n_tokens || token == call_begin;
+                ret->odds[ret->n_tokens] =
+                        dialogue_runner_up(c->dialogue, &ret->rivals[ret->n_tokens]);
                 ret->tokens[ret->n_tokens++] = token;
                 if (!has_call)
                         ret->call = ret->n_tokens;
@@ -123,6 +130,73 @@ most_believed(const struct heard_answer *answers, unsigned n, float *ret_share) 
         return best;
 }
 
+/* What else was nearly heard: the calls of the other hearings, and those that one other word would make of
+ * a hearing.  A number that was heard as two, or an opposite, is not to be guessed. */
+struct rivals {
+        const struct typed *typed;
+        const struct typed_command *best;
+        struct typed_command commands[MAX_RIVALS];
+        float shares[MAX_RIVALS];
+        unsigned n;
+};
+
+static void add_rival(struct rivals *v, const struct typed_command *command, float share) {
+        if (typed_is_same_call(command, v->best))
+                return;
+        for (unsigned i = 0; i < v->n; i++)
+                if (typed_is_same_call(command, &v->commands[i])) {
+                        v->shares[i] += share;
+                        return;
+                }
+        if (v->n == MAX_RIVALS)
+                return;
+        v->commands[v->n] = *command;
+        v->shares[v->n++] = share;
+}
+
+static void add_rivals_of(struct rivals *v, const struct heard_answer *a) {
+        struct typed_command command;
+
+        if (a->call == a->n_tokens)
+                return;
+        if (typed_command_of(v->typed, a->tokens, a->call, &command))
+                add_rival(v, &command, a->probability / N_HEARINGS);
+        for (unsigned i = 0; i < a->call; i++) {
+                int32_t words[BALLOT_MAX_TOKENS];
+
+                if (a->odds[i] < LEAST_ODDS)
+                        continue;
+                memcpy(words, a->tokens, a->call * sizeof(words[0]));
+                words[i] = a->rivals[i];
+                if (typed_command_of(v->typed, words, a->call, &command))
+                        add_rival(v, &command, a->probability * expf(a->odds[i]) / N_HEARINGS);
+        }
+}
+
+/* The likeliest of them, if it is close. */
+static void find_rival(const struct conversation *c,
+                       const struct heard_answer *answers,
+                       unsigned n,
+                       const struct heard_answer *best,
+                       float share,
+                       struct typed_command *ret) {
+        struct typed_command command;
+        struct rivals v = { .typed = c->typed, .best = &command };
+        unsigned closest = 0;
+
+        ret->n_tokens = 0;
+        if (!c->typed || best->call == best->n_tokens ||
+            !typed_command_of(c->typed, best->tokens, best->call, &command))
+                return;
+        for (unsigned i = 0; i < n; i++)
+                add_rivals_of(&v, &answers[i]);
+        for (unsigned i = 1; i < v.n; i++)
+                if (v.shares[i] > v.shares[closest])
+                        closest = i;
+        if (v.n > 0 && v.shares[closest] * N_HEARINGS / (float) n > CLOSE * share)
+                *ret = v.commands[closest];
+}
+
 int conversation_vote(struct conversation *c, struct ballot *ret) {
         struct heard_answer answers[N_HEARINGS];
         const struct heard_answer *best;
@@ -152,5 +226,6 @@ int conversation_vote(struct conversation *c, struct ballot *ret) {
         memcpy(ret->tokens, best->tokens, best->n_tokens * sizeof(best->tokens[0]));
         ret->n_tokens = best->n_tokens;
         ret->log_probability = logf(share);
+        find_rival(c, answers, n, best, share, &ret->rival);
         return 0;
 }

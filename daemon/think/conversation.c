@@ -386,6 +386,30 @@ int conversation_say(struct conversation *c, const int32_t *tokens, unsigned n_t
         return say(c, answer_end(&c->answer));
 }
 
+/* Two calls are as likely as each other: whoever called is asked which, and all others are not heard. */
+static int ask_back(struct conversation *c, const struct ballot *ballot) {
+        char sentence[TYPED_MAX_SENTENCE], question[2 * TYPED_MAX_SENTENCE];
+        size_t size = typed_sentence(c->typed, ballot->tokens, ballot->n_tokens, sentence,
+                                     sizeof(sentence));
+        int r;
+
+        c->has_heard = true;
+        c->unanswered = UNANSWERED_UNSURE;
+        r = text_append(&c->heard, sentence, size, sizeof(sentence));
+        if (r < 0)
+                return r;
+        if ((c->request.is_uncalled && !c->request.needs_phrase) || was_not_meant(c)) {
+                c->is_ignored = true;
+                return 0;
+        }
+        size = typed_question(c->typed, ballot->tokens, ballot->n_tokens, &ballot->rival, question,
+                              sizeof(question));
+        r = conversation_announce(c);
+        if (r >= 0)
+                r = conversation_emit_text(c, EVENT_HEARD, text_data(&c->heard), c->heard.size, true);
+        return r < 0 ? r : conversation_emit_text(c, EVENT_TOKEN, question, size, false);
+}
+
 /* Of a command nothing is told before it is certain: so the model may hear it several times. */
 static int speak_voted(struct conversation *c) {
         struct ballot ballot;
@@ -399,6 +423,8 @@ static int speak_voted(struct conversation *c) {
         if (ballot.n_tokens > 0)
                 c->timings.first_token = conversation_since_request(c, clock_now_ns());
 
+        if (ballot.rival.n_tokens > 0 && is_sure(c))
+                return ask_back(c, &ballot);
         r = conversation_say(c, ballot.tokens, ballot.n_tokens);
         return r < 0 ? r : end_heard(c, false);
 }

@@ -57,7 +57,8 @@ enum afterwards {
 struct ballot {
         int32_t tokens[BALLOT_MAX_TOKENS];
         unsigned n_tokens;
-        float log_probability; /* of its call */
+        float log_probability;      /* of its call */
+        struct typed_command rival; /* another call that is nearly as likely; no tokens: there is none */
 };
 
 /* One hearing's answer, as it comes. */
@@ -68,6 +69,8 @@ struct heard_answer {
         unsigned n_sure; /* so many tokens the model was sure of, all together */
         bool is_over;
         float probability;
+        int32_t rivals[BALLOT_MAX_TOKENS]; /* what each token could have been, too */
+        float odds[BALLOT_MAX_TOKENS];     /* ... the logarithm of its probability over the token's */
 };
 
 struct conversation {

@@ -431,6 +431,10 @@ float dialogue_log_probability(const struct dialogue *d) {
         return session_log_probability(d->session);
 }
 
+float dialogue_runner_up(const struct dialogue *d, int32_t *ret) {
+        return session_runner_up(d->session, ret);
+}
+
 static void forget_oldest(struct dialogue *d) {
         prompt_done(&d->exchanges[0]);
         d->n_exchanges--;

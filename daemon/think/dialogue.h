@@ -87,8 +87,9 @@ int dialogue_next(struct dialogue *d, bool exact, int32_t *ret);
 int dialogue_rewind_audio(struct dialogue *d);
 int dialogue_close_again(struct dialogue *d);
 
-/* Of the answer so far, as session_log_probability(). */
+/* Of the answer so far, as session_log_probability(); of its last token, as session_runner_up(). */
 float dialogue_log_probability(const struct dialogue *d);
+float dialogue_runner_up(const struct dialogue *d, int32_t *ret);
 
 /* Adds an exchange to the prefix to come and takes the oldest out until HistoryPositions holds
  * them. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sentence of the grammar that is nearest to what was typed: a shortest path through pairs of a
- * word of the text and a state of the grammar. */
+ * word of the text and a state of the grammar; and what tells two sentences apart. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,4 +183,50 @@ size_t typed_nearest(const struct typed *t, const struct wording *w, char *out, 
         free(n.nodes);
         free(n.slots);
         return size;
+}
+
+/* Whole words that both begin with, and those that both end with; how much of either they are. */
+static size_t common_head(const char *a, const char *b) {
+        size_t n = 0, head = 0;
+
+        while (a[n] && a[n] == b[n])
+                if (a[n++] == ' ')
+                        head = n;
+        return head;
+}
+
+static size_t common_tail(const char *a, size_t a_size, const char *b, size_t b_size) {
+        size_t n = 0, tail = 0;
+
+        while (n < a_size && n < b_size && a[a_size - 1 - n] == b[b_size - 1 - n])
+                if (a[a_size - 1 - n++] == ' ')
+                        tail = n;
+        /* All of one, behind a word of the other. */
+        if ((n == a_size && (n == b_size || b[b_size - 1 - n] == ' ')) ||
+            (n == b_size && a[a_size - 1 - n] == ' '))
+                tail = n;
+        return tail;
+}
+
+size_t typed_question(const struct typed *t,
+                      const int32_t *tokens,
+                      unsigned n_tokens,
+                      const struct typed_command *other,
+                      char *out,
+                      size_t out_size) {
+        char a[TYPED_MAX_SENTENCE], b[TYPED_MAX_SENTENCE];
+        size_t n = typed_sentence(t, tokens, n_tokens, a, sizeof(a));
+        size_t m = typed_sentence(t, other->tokens, other->n_tokens, b, sizeof(b));
+        size_t head = common_head(a, b), tail = common_tail(a + head, n - head, b + head, m - head);
+        int size;
+
+        /* Where one only says more, it takes the whole of both to see what. */
+        if (head + tail >= n || head + tail >= m)
+                head = tail = 0;
+        size = snprintf(out, out_size, "%.*s or %.*s?", (int) (n - head - tail), a + head,
+                        (int) (m - head - tail), b + head);
+        if (size < 0 || (size_t) size >= out_size)
+                return 0;
+        out[0] = (char) toupper((unsigned char) out[0]);
+        return (size_t) size;
 }

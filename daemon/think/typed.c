@@ -223,35 +223,50 @@ static bool add(struct typed_command *c, int32_t token) {
         return true;
 }
 
-static bool has_same_call(const struct typed_command *a, const struct typed_command *b) {
+bool typed_is_same_call(const struct typed_command *a, const struct typed_command *b) {
         unsigned n = a->n_tokens - a->call;
 
         return n == b->n_tokens - b->call &&
                memcmp(a->tokens + a->call, b->tokens + b->call, n * sizeof(a->tokens[0])) == 0;
 }
 
-/* The words are over: can the sentence be, and which call is it? */
-static void finish(struct search *s, struct grammar_place place) {
-        const struct grammar *g = s->typed->grammar;
-        const struct special_tokens *special = tokenizer_special(s->typed->tokenizer);
-        struct typed_command command = s->said;
+/* The words are over: which call are they, if any? */
+static bool complete(const struct typed *t, struct grammar_place place, struct typed_command *command) {
+        const struct special_tokens *special = tokenizer_special(t->tokenizer);
         int32_t token = special->call_begin;
 
-        command.call = command.n_tokens;
-        while (grammar_follow(g, &place, token) >= 0 && add(&command, token)) {
-                if (token == special->call_end) {
-                        if (s->has_found && !has_same_call(&command, s->found))
-                                s->is_ambiguous = true;
-                        if (!s->has_found)
-                                *s->found = command;
-                        s->has_found = true;
-                        return;
-                }
+        command->call = command->n_tokens;
+        while (grammar_follow(t->grammar, &place, token) >= 0 && add(command, token)) {
+                if (token == special->call_end)
+                        return true;
                 /* A call follows from its sentence: there is never a choice in it. */
-                if (grammar_n_options(g, &place) != 1)
-                        return;
-                token = grammar_option(g, &place, 0);
+                if (grammar_n_options(t->grammar, &place) != 1)
+                        return false;
+                token = grammar_option(t->grammar, &place, 0);
         }
+        return false;
+}
+
+bool typed_command_of(const struct typed *t, const int32_t *words, unsigned n, struct typed_command *ret) {
+        struct grammar_place place = { 0 };
+
+        ret->n_tokens = 0;
+        for (unsigned i = 0; i < n; i++)
+                if (grammar_follow(t->grammar, &place, words[i]) < 0 || !add(ret, words[i]))
+                        return false;
+        return complete(t, place, ret);
+}
+
+static void finish(struct search *s, struct grammar_place place) {
+        struct typed_command command = s->said;
+
+        if (!complete(s->typed, place, &command))
+                return;
+        if (s->has_found && !typed_is_same_call(&command, s->found))
+                s->is_ambiguous = true;
+        if (!s->has_found)
+                *s->found = command;
+        s->has_found = true;
 }
 
 static void walk(struct search *s, unsigned at, struct grammar_place place, unsigned n_slips);

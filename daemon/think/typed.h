@@ -59,6 +59,20 @@ size_t typed_sentence(const struct typed *t,
                       char *out,
                       size_t out_size);
 
+/* The command that these words of an answer are.  False: they are no sentence. */
+bool typed_command_of(const struct typed *t, const int32_t *words, unsigned n, struct typed_command *ret);
+
+/* "Fifteen or fifty?": what tells the sentence of an answer from another; its length. */
+size_t typed_question(const struct typed *t,
+                      const int32_t *tokens,
+                      unsigned n_tokens,
+                      const struct typed_command *other,
+                      char *out,
+                      size_t out_size);
+
+/* Whether two commands are the same call, whatever their words. */
+bool typed_is_same_call(const struct typed_command *a, const struct typed_command *b);
+
 /* Whether these words of an answer, which are a sentence, can be the beginning of one that means something
  * else: "set a timer for twenty". */
 bool typed_can_go_on(const struct typed *t, const int32_t *tokens, unsigned n_tokens);

@@ -2,6 +2,7 @@
 #include "tests/sim/fake-session.h"
 
 #include <errno.h>
+#include <math.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -686,6 +687,12 @@ void session_constrain(struct session *s, bool constrained) {
 
 float session_log_probability(const struct session *s) {
         return is_kind(s->engine, "unsure") ? -2 : 0;
+}
+
+float session_runner_up(const struct session *s, int32_t *ret) {
+        (void) s;
+        *ret = 0;
+        return -INFINITY;
 }
 
 float engine_least_log_probability(const struct engine *e) {

@@ -257,6 +257,17 @@ class Typed(unittest.TestCase):
                 ("stop", "whole"), ("set a timer for", "nothing")]
         self.assertEqual(self.read([text for text, _ in rows], "ends"), [end for _, end in rows])
 
+    def test_questions(self):
+        """two commands that were heard alike are told apart by what differs"""
+        rows = [("set a timer for fifteen minutes/set a timer for fifty minutes", "Fifteen or fifty?"),
+                ("turn the volume up/turn the volume down", "Up or down?"),
+                ("please turn up the volume/please turn up the brightness", "Volume or brightness?"),
+                ("set an alarm for seven/set an alarm for seven thirty", "Seven or seven thirty?"),
+                ("set an alarm for seven a m/set an alarm for seven thirty a m",
+                 "Set an alarm for seven a m or set an alarm for seven thirty a m?"),
+                ("mute it/pause it", "Mute or pause?")]
+        self.assertEqual(self.read([text for text, _ in rows], "apart"), [question for _, question in rows])
+
     def test_long(self):
         """a text that is longer than any command is none, whatever it is made of"""
         rows = ["lock the screen and " * 30, "and " * 48, "no " * 48, "5 " * 40, "a" * 3000, "é" * 40, "7:" * 20]

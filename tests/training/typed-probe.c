@@ -3,6 +3,7 @@
  * the vocabulary of the file are read, so that it needs no weights:
  *
  *     typed-probe FILE        one line each: the calls in JSON, or a word, and the nearest sentence
+ *     typed-probe FILE apart  ... of two sentences with a / between: what tells them apart
  *     typed-probe FILE ends   ... "whole" or "open", whether the sentence could become another command
  */
 #include <stdio.h>
@@ -49,17 +50,33 @@ static void print_call(const struct tokenizer *tokenizer, const struct typed_com
         free(name);
 }
 
-static void tell_end(const struct typed *typed, const char *line) {
-        struct typed_result result;
+static bool parse(const struct typed *typed, const char *text, size_t size, struct typed_result *ret) {
         struct wording wording;
 
-        if (wording_read(&wording, line, strlen(line)) < 0 ||
-            typed_parse(typed, &wording, &result) != TYPED_COMMANDS)
+        return wording_read(&wording, text, size) == 0 &&
+               typed_parse(typed, &wording, ret) == TYPED_COMMANDS;
+}
+
+static void tell_end(const struct typed *typed, const char *line) {
+        struct typed_result result;
+
+        if (!parse(typed, line, strlen(line), &result))
                 puts("nothing");
         else
                 puts(typed_can_go_on(typed, result.commands[0].tokens, result.commands[0].call)
                              ? "open"
                              : "whole");
+}
+
+static void tell_apart(const struct typed *typed, const char *line) {
+        struct typed_result a, b;
+        size_t n = strcspn(line, "/");
+        char question[256] = "";
+
+        if (parse(typed, line, n, &a) && line[n] && parse(typed, line + n + 1, strlen(line + n + 1), &b))
+                (void) typed_question(typed, a.commands[0].tokens, a.commands[0].n_tokens,
+                                      &b.commands[0], question, sizeof(question));
+        puts(question);
 }
 
 static void answer(const struct typed *typed, const struct tokenizer *tokenizer, const char *line) {
@@ -107,7 +124,9 @@ int main(int argc, char **argv) {
                 return 2;
         }
         while (fgets(line, sizeof(line), stdin))
-                if (argc > 2)
+                if (argc > 2 && strcmp(argv[2], "apart") == 0)
+                        tell_apart(typed, line);
+                else if (argc > 2)
                         tell_end(typed, line);
                 else
                         answer(typed, tokenizer, line);
