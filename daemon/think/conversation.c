@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/wake.h"
+#include "base/wipe.h"
 #include "daemon/think/conversation-internal.h"
 
 #define CONVERSATION_IDLE_MS 1000
@@ -542,6 +543,10 @@ void conversation_run(struct conversation *c, const struct request *request) {
                 r = speak(c);
         end_turn(c, r);
         conversation_wipe_frames(c);
+        wipe(&c->wording, sizeof(c->wording));
+        wipe(c->spoken, sizeof(c->spoken));
+        wipe(c->hint, sizeof(c->hint));
+        wipe(&c->ahead, sizeof(c->ahead));
 
         free(c->request.text);
         c->request.text = NULL;
