@@ -423,6 +423,15 @@ static int on_history(struct call *call, json_t *parameters, void *userdata) {
         return archive_on_history(&c->archive, call, parameters);
 }
 
+static int on_help(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+        json_t *groups = c->loaded.help ? json_incref(c->loaded.help) : json_array();
+
+        (void) parameters;
+        call_reply(call, json_pack("{s:o}", "groups", groups));
+        return 0;
+}
+
 static int on_search(struct call *call, json_t *parameters, void *userdata) {
         struct control *c = userdata;
 
@@ -551,6 +560,7 @@ static int open_server(struct control *c, struct why *why) {
                 { ASSISTANT ".Cancel", on_cancel },
                 { ASSISTANT ".History", on_history },
                 { ASSISTANT ".Search", on_search },
+                { ASSISTANT ".Help", on_help },
                 { ASSISTANT ".Show", on_show },
                 { ASSISTANT ".Forget", on_forget },
                 { ASSISTANT ".SetMode", on_set_mode },
@@ -620,6 +630,7 @@ struct control *control_free(struct control *c) {
         listeners_done(&c->watchers);
         listeners_done(&c->observers);
         json_decref(c->last_status);
+        json_decref(c->loaded.help);
         sd_event_source_disable_unref(c->tick);
         sd_event_source_disable_unref(c->changed);
         free(c);

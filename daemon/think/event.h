@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/spsc.h"
 #include "base/why.h"
 #include "daemon/common/record.h"
@@ -41,6 +43,7 @@ struct event_loaded {
         unsigned n_threads;
         unsigned max_positions;
         bool hears;
+        json_t *help; /* taken over by whoever pops the event: what can be said, [{name, sentences}]; or NULL */
 };
 
 /* A sentence that was probably meant. */

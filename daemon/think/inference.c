@@ -6,6 +6,7 @@
 
 #include "base/wake.h"
 #include "daemon/common/thread.h"
+#include "daemon/think/typed-help.h"
 
 /* Results that may wait: those of one round of calls, and of one that was given up. */
 #define INFERENCE_MAX_RESPONSES (2 * CALLS_MAX)
@@ -33,6 +34,7 @@ static void say_loaded(struct inference *i) {
         loaded->n_threads = engine_n_threads(engine);
         loaded->max_positions = dialogue_max_positions(d);
         loaded->hears = engine_hears(engine);
+        loaded->help = i->conversation.typed ? typed_help(i->conversation.typed) : NULL;
         event_push_always(&i->events, &event);
 }
 
@@ -97,6 +99,7 @@ int inference_new(struct inference **ret, const struct config *config, struct so
 }
 
 struct inference *inference_free(struct inference *i) {
+        struct event event;
         struct request request;
         struct response response;
 
@@ -110,6 +113,9 @@ struct inference *inference_free(struct inference *i) {
                 free(response.result_json);
         spsc_done(&i->responses);
         toolset_free(atomic_load(&i->tools));
+        while (i->events.queue.slots && event_pop(&i->events, &event))
+                if (event.kind == EVENT_LOADED)
+                        json_decref(event.loaded.help);
         event_queue_done(&i->events);
         conversation_done(&i->conversation);
         free(i);

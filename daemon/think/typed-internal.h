@@ -26,6 +26,9 @@ struct typed {
 /* The row of a token; NULL: it is no word. */
 struct typed_word *typed_word_of(struct typed *t, int32_t token);
 
+/* "call:" and the name of the call that a place is at the beginning of.  False: it has none that fits. */
+bool typed_name_at(const struct typed *t, struct grammar_place place, char name[static TYPED_MAX_WORD]);
+
 /* Fills in the words' calls. */
 int typed_note_topics(struct typed *t);
 

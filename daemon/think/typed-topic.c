@@ -34,8 +34,7 @@ struct topics {
         unsigned n_names;
 };
 
-/* The name of the call that a place is at the beginning of.  False: it has none that fits. */
-static bool name_at(const struct typed *t, struct grammar_place place, char name[static TYPED_MAX_WORD]) {
+bool typed_name_at(const struct typed *t, struct grammar_place place, char name[static TYPED_MAX_WORD]) {
         size_t n = 0;
 
         while (n < TYPED_MAX_WORD - 1 && grammar_n_options(t->grammar, &place) == 1) {
@@ -95,7 +94,7 @@ static int lead(struct topics *p, uint32_t state, size_t i, uint64_t *ret_calls,
         *ret_after = place;
         if (token != tokenizer_special(t->tokenizer)->call_begin)
                 return 0;
-        if (name_at(t, place, name))
+        if (typed_name_at(t, place, name))
                 *ret_calls = bit_of(p, name);
         return 1;
 }

@@ -8,12 +8,12 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "daemon/think/tools.h"
+#include "daemon/turn/answers.h"
 #include "daemon/turn/nobody.h"
 #include "daemon/turn/turns-internal.h"
 #include "model/toolcall.h"
 
-#define SENTENCE_SIZE 192
+#define SENTENCE_SIZE 512
 
 static enum begun begun_of(const struct turn *turn) {
         if (turn->origin != ORIGIN_MICROPHONE)
@@ -123,7 +123,7 @@ static void on_result(const struct result *result, void *userdata) {
 }
 
 /* What nobody provides is answered here if it can be, and in any case at once. */
-static void answer_here(struct turns *t, const char *name, int r) {
+static void answer_here(struct turns *t, const struct errand *errand, int r) {
         bool desktop_runs =
                 t->config.toolbox && toolbox_has_provider(t->config.toolbox, NOBODY_DESKTOP);
         struct result result = {};
@@ -135,9 +135,12 @@ static void answer_here(struct turns *t, const char *name, int r) {
                 result.error = "Too much is being done at once.";
         else if (r != -ENOENT)
                 result.error = "That could not be begun.";
-        else if (tools_answer(name, TOOLS_SENTENCE, time(NULL), sentence, sizeof(sentence)))
+        else if (strcmp(errand->name, "help") == 0 &&
+                 answers_help(t->loaded.help, sentence, sizeof(sentence)))
                 result.text = sentence;
-        else if (nobody_say(name, desktop_runs, sentence, sizeof(sentence)))
+        else if (answers_say(errand->name, errand->arguments, time(NULL), sentence, sizeof(sentence)))
+                result.text = sentence;
+        else if (nobody_say(errand->name, desktop_runs, sentence, sizeof(sentence)))
                 result.error = sentence;
         take_result(t, &result);
 }
@@ -161,7 +164,7 @@ static bool carry_out_next(struct turns *t) {
                 r = toolbox_call(t->config.toolbox, &errand, &turn->errand);
         if (r >= 0)
                 return true;
-        answer_here(t, name, r);
+        answer_here(t, &errand, r);
         return false;
 }
 
