@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "ipc/ctl-print.h"
@@ -204,6 +205,20 @@ static json_t *forget_parameters(const struct ctl *c) {
         return id > 0 ? json_pack("{s:I}", "id", id) : NULL;
 }
 
+/* Nothing brings it back.  A program that reads no question has to say --yes. */
+static bool is_meant(const struct ctl *c) {
+        char answer[16];
+
+        if (!c->all || c->yes)
+                return true;
+        if (!isatty(STDIN_FILENO)) {
+                print_error("forget --all deletes the whole history: say --yes as well");
+                return false;
+        }
+        (void) fputs("Delete the whole history for good? [y/N] ", stderr);
+        return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
 enum ctl_exit ctl_forget(const struct ctl *c) {
         json_t *parameters = forget_parameters(c);
         struct varlink_reply reply;
@@ -212,6 +227,10 @@ enum ctl_exit ctl_forget(const struct ctl *c) {
 
         if (!parameters)
                 return CTL_EXIT_USAGE;
+        if (!is_meant(c)) {
+                json_decref(parameters);
+                return CTL_EXIT_USAGE;
+        }
         e = ctl_call(c, "io.gemmad.Assistant.Forget", parameters, &reply);
         if (e != CTL_EXIT_OK)
                 return e;

@@ -34,7 +34,7 @@ struct ctl {
         bool has_max_tokens, has_limit;
         uint64_t max_tokens, limit;
         json_int_t before; /* the number of a turn, or 0 */
-        bool has_since, all;
+        bool has_since, all, yes, wants_help;
         uint64_t since_ms; /* ago */
 
         char **arguments; /* what is left after options and command */
@@ -57,6 +57,8 @@ enum ctl_exit ctl_search(const struct ctl *c);
 enum ctl_exit ctl_show(const struct ctl *c);
 enum ctl_exit ctl_forget(const struct ctl *c);
 enum ctl_exit ctl_cancel(const struct ctl *c);
+enum ctl_exit ctl_help(const struct ctl *c);
+enum ctl_exit ctl_stats(const struct ctl *c);
 enum ctl_exit ctl_trace(const struct ctl *c);
 enum ctl_exit ctl_tools(const struct ctl *c);
 enum ctl_exit ctl_do(const struct ctl *c); /* "call", a name that is taken below */

@@ -42,10 +42,12 @@ static const struct command {
         { "search", "search WORD...", "past turns in which all of these were said", "n", INT_MAX,
           ctl_search },
         { "show", "show ID", "one past turn", "", 1, ctl_show },
-        { "forget", "forget [last|ID]", "delete past turns for good", "SA", 1, ctl_forget },
+        { "stats", "stats", "how fast, how often, and what was not understood", "", 0, ctl_stats },
+        { "forget", "forget [last|ID]", "delete past turns for good", "SAy", 1, ctl_forget },
         { "cancel", "cancel [ID]", "end the running turn, or this one", "", 1, ctl_cancel },
         { "trace", "trace [ID]", "where the time of the last turn went, or of this one",
           "", 1, ctl_trace },
+        { "help", "help", "what can be said", "", 0, ctl_help },
         { "tools", "tools", "what can be called, and who carries it out", "", 0, ctl_tools },
         { "call", "call NAME [KEY=VALUE...]", "have one of them carried out", "", INT_MAX, ctl_do },
         { "mute", "mute", "close the microphone and keep it closed", "", 0, ctl_mute },
@@ -80,9 +82,10 @@ static const struct option_row {
         { 'b', false, false, "before",     "ID",   "history: only turns before this one" },
         { 'S', false, false, "since",      "SPAN", "forget: those of the last 90s, 30m, 2h, 7d" },
         { 'A', false, false, "all",        NULL,   "forget: all turns" },
+        { 'y', true,  false, "yes",        NULL,   "forget --all: do not ask" },
         { 'j', true,  true,  "json",       NULL,   "one JSON object per line, as it was sent" },
         { 's', true,  true,  "socket",     "PATH", "where the daemon listens" },
-        { 'h', true,  true,  "help",       NULL,   "this help" },
+        { 'h', true,  true,  "help",       NULL,   "this help; behind a command: what it takes" },
         { 'v', false, true,  "version",    NULL,   "the version" },
         /* clang-format on */
 };
@@ -108,6 +111,14 @@ static enum ctl_exit print_completion(const struct ctl *c) {
         return CTL_EXIT_USAGE;
 }
 
+static void print_option(const struct option_row *o, const char *help) {
+        char text[40], letter[] = { '-', o->letter, ',', ' ', 0 };
+
+        (void) snprintf(text, sizeof(text), "%s--%s%s%s", o->is_short ? letter : "    ", o->name,
+                        o->argument ? " " : "", o->argument ? o->argument : "");
+        (void) printf("  %-22s %s\n", text, help);
+}
+
 static void print_help(void) {
         (void) puts("Usage: gemmactl [OPTION...] COMMAND [ARGUMENT...]\n"
                     "Talks to gemmad, the voice assistant of this session.\n"
@@ -115,15 +126,64 @@ static void print_help(void) {
         for (size_t i = 0; i < N(commands); i++)
                 (void) printf("  %-22s %s\n", commands[i].usage, commands[i].help);
         (void) puts("\nOptions:");
+        for (size_t i = 0; i < N(option_rows); i++)
+                print_option(&option_rows[i], option_rows[i].help);
+        (void) puts("\nBehind -- nothing is an option: gemmactl ask -- what is -5 plus 3");
+}
+
+/* Of one command, with the options that it takes; what stands before a colon are commands. */
+static void print_command_help(const struct command *command) {
+        (void) printf("Usage: gemmactl %s\n%c%s.\n\nOptions:\n", command->usage,
+                      toupper((unsigned char) command->help[0]), command->help + 1);
         for (size_t i = 0; i < N(option_rows); i++) {
                 const struct option_row *o = &option_rows[i];
-                char text[40], letter[] = { '-', o->letter, ',', ' ', 0 };
+                const char *colon = o->is_for_all ? NULL : strstr(o->help, ": ");
 
-                (void) snprintf(text, sizeof(text), "%s--%s%s%s", o->is_short ? letter : "    ",
-                                o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-                (void) printf("  %-22s %s\n", text, o->help);
+                if (o->is_for_all || strchr(command->options, o->letter))
+                        print_option(o, colon ? colon + 2 : o->help);
         }
-        (void) puts("\nBehind -- nothing is an option: gemmactl ask -- what is -5 plus 3");
+}
+
+#define MAX_NAME 24
+
+/* How many letters have to be changed, added, taken away or exchanged with their neighbour. */
+static unsigned distance(const char *a, const char *b) {
+        unsigned d[MAX_NAME + 1][MAX_NAME + 1];
+        size_t n = strlen(a), m = strlen(b);
+
+        if (n > MAX_NAME || m > MAX_NAME)
+                return MAX_NAME;
+        for (size_t i = 0; i <= n; i++)
+                for (size_t k = 0; k <= m; k++) {
+                        unsigned best = (unsigned) (i > k ? i : k);
+
+                        if (i > 0 && k > 0) {
+                                best = d[i - 1][k - 1] + (a[i - 1] != b[k - 1]);
+                                best = d[i - 1][k] + 1 < best ? d[i - 1][k] + 1 : best;
+                                best = d[i][k - 1] + 1 < best ? d[i][k - 1] + 1 : best;
+                        }
+                        if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1] &&
+                            d[i - 2][k - 2] + 1 < best)
+                                best = d[i - 2][k - 2] + 1;
+                        d[i][k] = best;
+                }
+        return d[n][m];
+}
+
+/* Whoever has mistyped a command is told which; NULL: none is near. */
+static const char *nearest_command(const char *word) {
+        unsigned least = strlen(word) < 5 ? 2 : 3;
+        const char *nearest = NULL;
+
+        for (size_t i = 0; i < N(commands); i++) {
+                unsigned d = distance(word, commands[i].name);
+
+                if (d >= least)
+                        continue;
+                least = d;
+                nearest = commands[i].name;
+        }
+        return nearest;
 }
 
 static int
@@ -178,6 +238,12 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return read_since(argument, &c->since_ms);
         case 'A':
                 c->all = true;
+                return 0;
+        case 'y':
+                c->yes = true;
+                return 0;
+        case 'h':
+                c->wants_help = true;
                 return 0;
         case 'j':
                 c->as_json = true;
@@ -241,10 +307,6 @@ static int read_options(struct ctl *c, int argc, char **argv, char given[static 
                 }
                 if (letter >= FIRST_LONG)
                         letter = option_rows[letter - FIRST_LONG].letter;
-                if (letter == 'h') {
-                        print_help();
-                        return -ECANCELED;
-                }
                 if (letter == 'v') {
                         (void) puts("gemmactl " GEMMAD_VERSION);
                         return -ECANCELED;
@@ -259,6 +321,8 @@ static int read_options(struct ctl *c, int argc, char **argv, char given[static 
 }
 
 static const struct command *find_command(struct ctl *c) {
+        const char *nearest;
+
         if (c->n_arguments == 0) {
                 print_error("no command; see gemmactl --help");
                 return NULL;
@@ -270,7 +334,12 @@ static const struct command *find_command(struct ctl *c) {
                 c->n_arguments--;
                 return &commands[i];
         }
-        print_error("unknown command '%s'; see gemmactl --help", c->arguments[0]);
+        nearest = nearest_command(c->arguments[0]);
+        if (nearest)
+                print_error("unknown command '%s'; did you mean '%s'? See gemmactl --help",
+                            c->arguments[0], nearest);
+        else
+                print_error("unknown command '%s'; see gemmactl --help", c->arguments[0]);
         return NULL;
 }
 
@@ -333,7 +402,15 @@ int main(int argc, char **argv) {
                 return end_output(CTL_EXIT_OK);
         if (r < 0)
                 return CTL_EXIT_USAGE;
+        if (c.wants_help && c.n_arguments == 0) {
+                print_help();
+                return end_output(CTL_EXIT_OK);
+        }
         command = find_command(&c);
+        if (command && c.wants_help) {
+                print_command_help(command);
+                return end_output(CTL_EXIT_OK);
+        }
         if (!command || !fits_command(&c, command, given))
                 return CTL_EXIT_USAGE;
         if (!c.socket) {

@@ -104,7 +104,7 @@ def forgetting():
         bus.call("Ask", "s", "a xylophone")
         monitor.until(lambda member, data: member == "Done")
         assert bus.get("LastHeard") == "a xylophone"
-        assert bus.daemon.ctl("forget", "--all").returncode == 0
+        assert bus.daemon.ctl("forget", "--all", "--yes").returncode == 0
         assert bus.get("LastHeard") == "" and bus.get("LastAnswer") == ""
 
 

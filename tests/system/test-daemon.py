@@ -401,6 +401,35 @@ def wrong_command_lines():
     assert last["heard"] == "what is -5 plus 3", last
 
 
+def helpful():
+    """What can be said, what was not understood, and which command was meant."""
+    r = daemon.ctl("help")
+    assert r.returncode == 0 and "\ntimer\n  " in r.stdout and "lock" in r.stdout, r
+    groups = json.loads(daemon.ctl("--json", "help").stdout)["groups"]
+    assert {"set_timer", "get_time", "help"} <= {group["name"] for group in groups}, groups
+    with contextlib.closing(daemon.client()) as c:
+        for group in groups:
+            assert 1 <= len(group["sentences"]) <= 3, group
+            for sentence in group["sentences"]:
+                assert [call["name"] for call in c.ask(text=sentence)["calls"]] == [group["name"]], sentence
+        assert c.ask(text="help")["answered"].startswith("You can say, for example: "), "help"
+        for _ in range(3):
+            c.ask(text="gobble the turkey")
+    stats = json.loads(daemon.ctl("--json", "stats").stdout)
+    assert stats["commands"] >= len(groups) and stats["days"] >= 1 and stats["typed"]["p50"] <= stats["typed"]["p99"]
+    phrase = stats["not_understood"][0]
+    assert any(p["text"] == "gobble the turkey" and p["count"] == 3 for p in stats["not_understood"]), stats
+    assert phrase["count"] == max(p["count"] for p in stats["not_understood"]), stats
+    r = daemon.ctl("stats")
+    assert r.returncode == 0 and "gobble the turkey" in r.stdout and "typed" in r.stdout, r
+    r = daemon.ctl("forget", "--help")
+    assert r.returncode == 0 and "--since" in r.stdout and "--audio" not in r.stdout, r
+    assert "did you mean 'history'" in daemon.ctl("hisotry").stderr
+    assert "did you mean" not in daemon.ctl("nonsense").stderr
+    r = daemon.ctl("forget", "--all")
+    assert r.returncode == 2 and "--yes" in r.stderr, r
+
+
 def limited():
     """An answer that --max-tokens ended is not one that was not understood."""
     r = daemon.ctl("ask", "--max-tokens", "3", "what time is it")
@@ -589,6 +618,7 @@ with daemon:
     tap.rule("a bad start says why and where", bad_starts)
     tap.rule("gemmactl works and its exit codes are as documented", ctl)
     tap.rule("gemmactl refuses a wrong command line itself", wrong_command_lines)
+    tap.rule("gemmactl helps: what can be said, what was not understood, what was meant", helpful)
     tap.rule("an answer that was limited is told as such", limited)
     tap.rule("gemmactl watch and status -f say what happened", shown_text)
     tap.rule("gemmactl stops when it can not write", unwritten)

@@ -122,8 +122,8 @@ def ctl():
         c.ask(text="a rutabaga")
     assert daemon.ctl("forget", "--since", "1h").returncode == 0
     assert not bytes_on_disk("rutabaga")
-    assert daemon.ctl("forget", "--all").returncode == 0
-    assert json.loads(daemon.ctl("--json", "forget", "--all").stdout) == {"forgotten": 0}
+    assert daemon.ctl("forget", "--all", "--yes").returncode == 0
+    assert json.loads(daemon.ctl("--json", "forget", "--all", "--yes").stdout) == {"forgotten": 0}
 
 
 def keep_days():
@@ -184,7 +184,7 @@ def unopened():
             assert c.ask(text="what time is it")["outcome"] == "answered"
             refused(c, "the history can not be opened")
             assert "version 999" in c.call(ASSISTANT + "Status")["parameters"]["history_error"]
-        done = d.ctl("forget", "--all")
+        done = d.ctl("forget", "--all", "--yes")
         assert done.returncode == 1 and "can not be opened" in done.stderr, done
         assert bytes_on_disk("loganberry", d)
 
@@ -202,7 +202,7 @@ def damaged():
             assert ids(c.call(ASSISTANT + "History")) == [kept["id"]]
             assert "history_error" not in c.call(ASSISTANT + "Status")["parameters"]
         assert "damaged" in d.said() and bytes_on_disk("loganberry", d)
-        assert d.ctl("forget", "--all").returncode == 0
+        assert d.ctl("forget", "--all", "--yes").returncode == 0
         assert not bytes_on_disk("loganberry", d)
 
 

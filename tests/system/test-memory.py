@@ -47,7 +47,7 @@ def text():
         d.ctl("search", "xylophonequagmire")
         d.ctl("history")
         assert copies(d, "xylophonequagmire") > 0
-        assert d.ctl("forget", "--all").returncode == 0
+        assert d.ctl("forget", "--all", "--yes").returncode == 0
         time.sleep(1)
         assert copies(d, "xylophonequagmire") == 0
         assert c.ask(text="what time is it")["outcome"] == "answered"

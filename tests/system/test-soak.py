@@ -68,7 +68,7 @@ def round_of_turns(d, c, other, i):
     if i % 20 == 0:
         assert c.call(ASSISTANT + "Listen")["error"] == ASSISTANT + "NoMicrophone"
     if i % 10 == 9:
-        assert d.ctl("forget", "--all").returncode == 0
+        assert d.ctl("forget", "--all", "--yes").returncode == 0
         other.call(ASSISTANT + "History")
 
 
