@@ -436,6 +436,10 @@ bool hearing_has_ended(const struct hearing *h) {
         return h->has_ended;
 }
 
+bool hearing_is_faint(const struct hearing *h) {
+        return h->is_held && !h->limit.has_spoken;
+}
+
 bool hearing_is_speaking(const struct hearing *h) {
         return h->is_speaking;
 }

@@ -95,6 +95,10 @@ enum ending hearing_ending(const struct hearing *h);
 /* No more frames will come to be ready in this turn. */
 bool hearing_has_ended(const struct hearing *h);
 
+/* Whether a turn counts although no word was found in it: who holds the key, or plays a file, may speak too
+ * faintly to be found. */
+bool hearing_is_faint(const struct hearing *h);
+
 bool hearing_is_speaking(const struct hearing *h);
 
 /* In dB below full scale. */

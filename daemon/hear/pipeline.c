@@ -310,14 +310,15 @@ static int new_hearing(const struct pipeline *p, struct hearing **ret) {
         return hearing_new(ret, &config);
 }
 
-/* ended_ns: when whoever played or held the key had done; 0: when he spoke last. */
-static int push_end(struct pipeline *p, unsigned n_kept, uint64_t ended_ns, enum ending ending) {
+/* h: what was heard by, NULL: nothing was.  ended_ns: when whoever played or held the key had done; 0: when he spoke last. */
+static int push_end(struct pipeline *p, const struct hearing *h, unsigned n_kept, uint64_t ended_ns) {
         const struct sound end = {
                 .kind = SOUND_END,
                 .turn = p->turn,
                 .n_kept = n_kept,
                 .given_ns = ended_ns,
-                .ending = ending,
+                .ending = h ? hearing_ending(h) : ENDING_NONE,
+                .is_faint = h && hearing_is_faint(h),
         };
 
         return push(p, &end);
@@ -392,7 +393,7 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
 
         /* What does not fit is told even when nobody spoke just then. */
         n_kept = hearing_n_kept(hearing) > 0 ? hearing_n_kept(hearing) : n_pushed;
-        return push_end(p, frame.is_last ? 0 : n_kept, clock_now_ns(), ENDING_NONE);
+        return push_end(p, hearing, frame.is_last ? 0 : n_kept, clock_now_ns());
 }
 
 static int open_source(struct pipeline *p,
@@ -487,9 +488,8 @@ static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, 
                 hearing_judge(p->hearing, sound_judged(p->sounds, job->turn, p->n_pauses));
                 hand_over(p, job->turn);
                 if (hearing_has_ended(p->hearing) && hearing_n_ready(p->hearing) == 0)
-                        return push_end(p, hearing_n_kept(p->hearing),
-                                        job->is_held ? clock_now_ns() : 0,
-                                        hearing_ending(p->hearing));
+                        return push_end(p, p->hearing, hearing_n_kept(p->hearing),
+                                        job->is_held ? clock_now_ns() : 0);
                 if (!hearing_has_ended(p->hearing)) {
                         r = check_microphone(p, began, why);
                         if (r < 0)
@@ -506,7 +506,7 @@ listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct 
         /* Speech that was meant for this job is gone when the microphone was muted, or another turn
          * has listened. */
         if (job->is_uncalled && !(p->is_waiting && hearing_has_begun(p->hearing)))
-                return push_end(p, 0, 0, ENDING_NONE);
+                return push_end(p, NULL, 0, 0);
         if (!job->is_uncalled)
                 hearing_begin(p->hearing, job->is_held, job->max_frames);
         p->is_listening = true;

@@ -31,6 +31,7 @@ struct sound {
         unsigned pause;    /* of a pause: its number, for sound_judge() */
         bool is_early;     /* ... and none of its silence is there yet that a model may want */
         enum ending ending; /* of an end */
+        bool is_faint;      /* ... no word was found in what came before it */
         unsigned n_kept;   /* of an end: the turn was cut after so many frames; 0: it was not */
         uint64_t given_ns; /* when a frame was known to belong to the turn, or somebody ended it */
         union {

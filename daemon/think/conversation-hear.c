@@ -232,6 +232,7 @@ static int hear_frames(struct conversation *c) {
                 if (sound.kind == SOUND_END) {
                         note_end(c, &sound);
                         c->ending = sound.ending;
+                        c->is_faint = sound.is_faint;
                         if (sound.n_kept == 0)
                                 return append(c, &n);
                         r = fall_back(c);

@@ -209,6 +209,8 @@ static void note_unanswered(struct conversation *c, bool has_call) {
                 return;
         if (c->request.origin == ORIGIN_TEXT)
                 c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
+        else if (c->is_faint)
+                c->unanswered = UNANSWERED_TOO_QUIET;
         else
                 c->unanswered = has_call ? UNANSWERED_UNSURE : UNANSWERED_NOT_A_COMMAND;
 }
@@ -528,6 +530,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->is_cut = false;
         c->unanswered = UNANSWERED_NOT;
         c->ending = ENDING_NONE;
+        c->is_faint = false;
         c->ahead = (struct heard_answer){ 0 };
         c->hint[0] = '\0';
         text_clear(&c->heard);

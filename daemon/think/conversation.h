@@ -98,6 +98,7 @@ struct conversation {
         bool is_ahead;         /* the turn is closed although its sound may go on */
         struct heard_answer ahead; /* ... and what a transcriber has answered to it by now */
         enum ending ending;    /* how the end of the sound was known */
+        bool is_faint;         /* no word was found in the sound */
         bool is_told;          /* that the turn has started */
         bool is_ignored;       /* the turn does not count */
         bool has_heard;        /* the transcript has been sent completely */

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import wave
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import (ASSISTANT, GEMMACTL, GEMMAD, SOURCE, Client, Daemon, Tap, expected_speech, speech,  # noqa: E402
@@ -401,6 +402,21 @@ def wrong_command_lines():
     assert last["heard"] == "what is -5 plus 3", last
 
 
+def too_quiet():
+    """Nobody is loud enough to be found: other words than for what is no command."""
+    path = os.path.join(daemon.folder, "quiet.wav")
+    with wave.open(path, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16000)
+        out.writeframes(bytes(b for i in range(32000) for b in ((i * 7919) % 5, 0)))
+    r = daemon.ctl("ask", "--audio", path)
+    assert r.returncode == 1 and "too quiet" in r.stderr, r
+    with contextlib.closing(daemon.client()) as c:
+        assert c.ask(audio_path=path)["unanswered"] == "too_quiet"
+        assert c.ask(audio_path=speech("how-are-you-today.flite-rms.wav"))["unanswered"] == "not_a_command"
+
+
 def helpful():
     """What can be said, what was not understood, and which command was meant."""
     r = daemon.ctl("help")
@@ -618,6 +634,7 @@ with daemon:
     tap.rule("a bad start says why and where", bad_starts)
     tap.rule("gemmactl works and its exit codes are as documented", ctl)
     tap.rule("gemmactl refuses a wrong command line itself", wrong_command_lines)
+    tap.rule("what was too quiet is told apart from what is no command", too_quiet)
     tap.rule("gemmactl helps: what can be said, what was not understood, what was meant", helpful)
     tap.rule("an answer that was limited is told as such", limited)
     tap.rule("gemmactl watch and status -f say what happened", shown_text)

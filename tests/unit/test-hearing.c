@@ -105,6 +105,20 @@ static void a_pause_is_kept_back_until_speech_goes_on(void) {
         hearing_free(h);
 }
 
+static void a_voice_that_was_not_found_is_faint(void) {
+        open_world(8000);
+        push(false, 100);
+        hearing_begin(h, true, 750);
+        push(false, 50);
+        hearing_finish(h);
+        expect(hearing_n_ready(h) > 0 && hearing_is_faint(h));
+        hearing_begin(h, true, 750);
+        push(true, 50);
+        hearing_finish(h);
+        expect(!hearing_is_faint(h));
+        hearing_free(h);
+}
+
 /* Speech, and then silence until the pause is looked at; how many frames of it that took. */
 static unsigned speak_until_look(unsigned n_speech, bool *ret_is_early) {
         unsigned n = 0;
@@ -563,6 +577,7 @@ static void a_second_turn_begins_anew(void) {
 
 int main(void) {
         rule("a pause that may be the end is told once", a_pause_that_may_be_the_end_is_told_once);
+        rule("a voice that was not found is told as faint", a_voice_that_was_not_found_is_faint);
         rule("what was said tells how long a silence is the end", what_was_said_tells_how_long_to_wait);
         rule("silence behind a whole sentence is not handed over",
              silence_behind_a_whole_sentence_is_not_handed_over);
