@@ -9,6 +9,9 @@
 
 #define FRAMES_PER_SECOND (FRAME_RATE / FRAME_SAMPLES)
 
+/* Nobody knows how long a gap was: the microphone was closed meanwhile. */
+#define FRAME_GAP_UNKNOWN UINT16_MAX
+
 /* What the audio side hands to the model: 40 ms of mono sound in [-1, 1] at 16 kHz.  Travels by
  * value and owns nothing. */
 struct frame {
@@ -18,7 +21,8 @@ struct frame {
         uint32_t sequence;    /* counts up from 0 in one stream */
         uint16_t n_valid;     /* less than FRAME_SAMPLES in the padded last frame */
         uint8_t is_last;      /* the stream ended with this frame */
-        uint8_t has_gap;      /* samples were lost before this frame */
+        uint8_t has_gap;      /* samples were lost before this frame, */
+        uint16_t gap_ms;      /* ... so many ms of them, as far as it is known */
 };
 
 #endif

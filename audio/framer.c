@@ -15,6 +15,7 @@ static void emit(struct framer *f, uint64_t captured_ns, struct frame *ret) {
         f->partial.sequence++;
         f->partial.n_valid = 0;
         f->partial.has_gap = 0;
+        f->partial.gap_ms = 0;
 }
 
 int framer_feed(struct framer *f,
@@ -53,7 +54,11 @@ int framer_finish(struct framer *f, uint64_t captured_ns, struct frame *ret) {
         return 1;
 }
 
-void framer_gap(struct framer *f) {
+void framer_gap(struct framer *f, uint64_t lost_ms) {
+        uint64_t ms = f->partial.gap_ms + f->partial.n_valid / (FRAME_RATE / 1000);
+
+        ms = lost_ms < FRAME_GAP_UNKNOWN ? ms + lost_ms : FRAME_GAP_UNKNOWN;
         f->partial.n_valid = 0;
         f->partial.has_gap = 1;
+        f->partial.gap_ms = ms < FRAME_GAP_UNKNOWN ? (uint16_t) ms : FRAME_GAP_UNKNOWN;
 }

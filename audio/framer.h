@@ -31,7 +31,8 @@ int framer_feed(struct framer *f,
 int framer_finish(struct framer *f, uint64_t captured_ns, struct frame *ret);
 
 /* Samples were lost: what is held of the frame before the gap is dropped (a frame with a splice in
- * it would be a click), and the next frame is marked has_gap. */
-void framer_gap(struct framer *f);
+ * it would be a click), and the next frame is marked has_gap, with what was lost and what is dropped as
+ * its gap_ms.  lost_ms: FRAME_GAP_UNKNOWN or more, if nobody knows. */
+void framer_gap(struct framer *f, uint64_t lost_ms);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #define LISTEN_SECONDS 6
 #define FAINT_DB       (-60.0)
 #define CLIPPED_DB     (-0.1)
+#define LARGE_OFFSET   0.005 /* of full scale */
 
 DEFINE_CLEANUP(struct client *, client_free)
 
@@ -171,6 +173,7 @@ static bool check_devices(struct doctor *d) {
 struct heard {
         char state[16];
         double loudest;
+        double offset; /* the last that was told, of full scale */
 };
 
 static int open_timer(void) {
@@ -201,10 +204,19 @@ static void listen_for(const struct ctl *c, struct heard *h) {
                                 field_string(reply.parameters, "microphone"));
                 if (peak > h->loudest)
                         h->loudest = peak;
+                h->offset = field_number(reply.parameters, "offset");
                 n += strcmp(h->state, "live") == 0 && peak > -119;
-                goes_on = reply.continues && n < 16;
+                goes_on = reply.continues && n < 16 && strcmp(h->state, "silent") != 0;
                 varlink_reply_done(&reply);
         }
+}
+
+static void say_offset(struct doctor *d, double offset) {
+        char what[128];
+
+        (void) snprintf(what, sizeof(what),
+                        "the microphone has an offset of %.1f %%, which is taken out", 100 * offset);
+        say(d, "note", what, "nothing has to be done; a cheap sound card or plug does this");
 }
 
 static void check_sound(struct doctor *d) {
@@ -215,7 +227,11 @@ static void check_sound(struct doctor *d) {
                 say_ill(d, "the microphone can not be opened, or gives nothing",
                         "gemmactl status tells why; is it in use by another program, or its sound "
                         "server frozen? systemctl --user restart pipewire (or pulseaudio)");
-        else if (h.loudest <= -119)
+        else if (strcmp(h.state, "silent") == 0 && fabs(h.offset) > 1e-6)
+                say_ill(d, "the microphone gives one value all the time, and no sound",
+                        "its driver or its plug is at fault: plug it in again, or choose another one "
+                        "(gemmactl devices)");
+        else if (strcmp(h.state, "silent") == 0 || h.loudest <= -119)
                 say_ill(d, "the microphone gives digital silence",
                         "is it switched off, by a switch of its own or in the mixer? "
                         "pactl set-source-mute @DEFAULT_SOURCE@ 0; pactl list sources");
@@ -228,6 +244,8 @@ static void check_sound(struct doctor *d) {
                     "pactl set-source-volume @DEFAULT_SOURCE@ +20%");
         else
                 say_well(d, "the microphone gives sound");
+        if (fabs(h.offset) > LARGE_OFFSET && strcmp(h.state, "live") == 0)
+                say_offset(d, h.offset);
 }
 
 enum ctl_exit ctl_doctor(const struct ctl *c) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <string.h>
 
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
 
+#define SMALL_OFFSET 0.005 /* of full scale: what the meter does not tell */
 #define BAR_WIDTH 50
 #define QUIET_DB  (-72.0)
 
@@ -115,7 +117,7 @@ static int column(double db) {
 static void show_level(const struct ctl *c, json_t *level) {
         const char *state = field_string(level, "microphone");
         double rms = field_number(level, "rms"), peak = field_number(level, "peak");
-        double noise = field_number(level, "noise");
+        double noise = field_number(level, "noise"), offset = field_number(level, "offset");
         char bar[BAR_WIDTH + 2];
 
         for (int i = 0; i <= BAR_WIDTH; i++)
@@ -131,6 +133,8 @@ static void show_level(const struct ctl *c, json_t *level) {
         (void) printf("[%s] %6.1f dB  ", bar, rms);
         print_text(stdout, c->to_terminal, state);
         (void) printf("%-10s", json_is_true(json_object_get(level, "speaking")) ? ", speech" : "");
+        if (fabs(offset) > SMALL_OFFSET)
+                (void) printf("offset %+.1f %%", 100 * offset);
         if (!c->to_terminal)
                 (void) putchar('\n');
         (void) fflush(stdout);

@@ -51,6 +51,9 @@ struct hearing {
 
         bool is_listening, is_held, is_patient, has_begun, has_ended, is_speaking;
         bool has_counted;    /* frames of the turn may be or were taken */
+        unsigned torn_ms;    /* of what was said in the turn, lost */
+        uint64_t hole;       /* the last frame with a gap that is longer than a frame, ... */
+        unsigned hole_ms;    /* ... so long; 0: there was none */
         unsigned n_listened; /* frames pushed in this turn */
         struct limit limit;  /* ... since it has begun */
         unsigned n_kept;     /* of a turn that was cut, 0: it was not */
@@ -123,6 +126,7 @@ void hearing_begin(struct hearing *h, bool is_held, unsigned max_frames) {
         h->judged = h->ending = ENDING_NONE;
         h->next = h->ready = h->head;
         h->gain = 1;
+        h->torn_ms = h->hole_ms = 0;
         if (is_held) {
                 h->next = h->ready = back(h, h->head, frames_of(h->config.preroll_ms));
                 h->limit.n_frames = (unsigned) (h->head - h->next);
@@ -240,6 +244,9 @@ static void begin_speech(struct hearing *h) {
                 h->next = h->head - 1 - from > preroll ? from : back(h, h->head - 1, preroll);
         }
         release(h);
+        /* If it began right behind a hole, it began within. */
+        if (h->hole_ms > 0 && from <= h->hole)
+                h->torn_ms = h->hole_ms;
         h->has_begun = true;
         h->limit.n_frames = (unsigned) (h->head - h->next) - 1;
 }
@@ -339,6 +346,14 @@ static enum endpoint_verdict judge_frame(struct hearing *h, const struct frame *
         return ENDPOINT_END;
 }
 
+/* The frame just kept follows upon a hole. */
+static void note_hole(struct hearing *h, unsigned ms, bool is_within) {
+        h->hole = h->head - 1;
+        h->hole_ms = ms;
+        if (is_within && h->has_begun && h->limit.has_spoken)
+                h->torn_ms = ms;
+}
+
 void hearing_push(struct hearing *h, const struct frame *frame) {
         enum endpoint_verdict verdict = judge_frame(h, frame);
         bool is_within = h->is_listening && !h->has_ended;
@@ -359,6 +374,8 @@ void hearing_push(struct hearing *h, const struct frame *frame) {
         h->head++;
         if (h->head - h->first > CAPACITY)
                 h->first = h->head - CAPACITY;
+        if (frame->gap_ms > FRAME_MS)
+                note_hole(h, frame->gap_ms, is_within);
         if (is_within)
                 weigh(h, verdict);
 }
@@ -450,4 +467,8 @@ float hearing_noise_db(const struct hearing *h) {
 
 unsigned hearing_n_kept(const struct hearing *h) {
         return h->n_kept;
+}
+
+unsigned hearing_n_torn_ms(const struct hearing *h) {
+        return h->torn_ms;
 }

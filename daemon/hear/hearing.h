@@ -108,4 +108,9 @@ float hearing_noise_db(const struct hearing *h);
  * was too long, or the model too slow for it; 0: it was not. */
 unsigned hearing_n_kept(const struct hearing *h);
 
+/* How many ms are missing, because the microphone lost them, from the midst of what was said in this
+ * turn, or from its very beginning: 0: none; FRAME_GAP_UNKNOWN: nobody knows.  A frame's length or less
+ * does not count. */
+unsigned hearing_n_torn_ms(const struct hearing *h);
+
 #endif

@@ -2,6 +2,7 @@
 #include "daemon/hear/microphone.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,15 +10,17 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* Some sources need more than a second and a half for the first sample. */
-#define FIRST_SAMPLE_NS (4 * SECOND_NS)
-#define NEXT_SAMPLE_NS  (2 * SECOND_NS)
+/* Whoever speaks into a microphone that is dead is to hear of it soon.  But some sources need more than
+ * a second and a half for the first sample, so each attempt waits longer. */
+#define FIRST_SAMPLE_NS (19 * SECOND_NS / 10)
+#define LAST_SAMPLE_NS  (8 * SECOND_NS)
+#define NEXT_SAMPLE_NS  (3 * SECOND_NS / 2)
 
 #define FIRST_PAUSE_NS (SECOND_NS / 8)
 #define LAST_PAUSE_NS  SECOND_NS
 
 /* A room is never this quiet; a switch on the microphone is, and does not change by opening. */
-#define FIRST_ZEROS_NS (3 * SECOND_NS)
+#define FIRST_ZEROS_NS (3 * SECOND_NS / 2)
 #define LAST_ZEROS_NS  (60 * SECOND_NS)
 
 /* Nobody calls microphone_step() so rarely: the process or the machine was stopped. */
@@ -37,6 +40,7 @@ static void set_state(struct microphone *m, enum microphone_state state) {
 void microphone_init(struct microphone *m) {
         m->pause_ns = FIRST_PAUSE_NS;
         m->patience_ns = FIRST_ZEROS_NS;
+        m->first_ns = FIRST_SAMPLE_NS;
         framer_init(&m->framer);
 }
 
@@ -69,6 +73,7 @@ static void lose(struct microphone *m, uint64_t now_ns, const char *reason) {
 /* A stream begins: what comes now has nothing to do with what came before. */
 static int begin_stream(struct microphone *m) {
         unsigned rate = capture_rate(m->capture);
+        bool is_interrupted;
         int r;
 
         if (m->resample && rate == m->rate) {
@@ -80,7 +85,10 @@ static int begin_stream(struct microphone *m) {
                         return r;
                 m->rate = rate;
         }
-        framer_gap(&m->framer);
+        /* While it was not wanted nothing was lost. */
+        is_interrupted = m->state == MICROPHONE_LIVE || m->state == MICROPHONE_LOST;
+        framer_gap(&m->framer, is_interrupted ? FRAME_GAP_UNKNOWN : 0);
+        highpass_reset(&m->highpass);
         m->n_lost = capture_lost(m->capture);
         m->has_sounded = false;
         (void) snprintf(m->name, sizeof(m->name), "%s", capture_device(m->capture));
@@ -118,15 +126,28 @@ static void take_result(struct microphone *m, uint64_t now_ns) {
         }
 }
 
+/* Followed for about a second. */
+static void note_offset(struct microphone *m, const float *samples, size_t n) {
+        float sum = 0, part = fminf(1, 2 * (float) n / (float) m->rate);
+
+        for (size_t i = 0; i < n; i++)
+                sum += isfinite(samples[i]) ? samples[i] : 0;
+        m->offset += (m->has_sounded ? part : 1) * (sum / (float) n - m->offset);
+}
+
 static void note_sound(struct microphone *m, const float *samples, size_t n, uint64_t now_ns) {
-        bool is_zero = true;
+        float value = m->has_sounded ? m->last_sample : samples[0];
+        bool is_still = true;
 
-        for (size_t i = 0; i < n && is_zero; i++)
-                is_zero = samples[i] == 0;
+        for (size_t i = 0; i < n && is_still; i++)
+                is_still = samples[i] == value;
 
+        note_offset(m, samples, n);
+        m->last_sample = samples[n - 1];
         m->has_sounded = true;
         m->pause_ns = FIRST_PAUSE_NS;
-        if (!is_zero) {
+        m->first_ns = FIRST_SAMPLE_NS;
+        if (!is_still) {
                 m->zeros_ns = 0;
                 m->patience_ns = FIRST_ZEROS_NS;
                 set_state(m, MICROPHONE_LIVE);
@@ -147,6 +168,13 @@ static void hand_on(struct microphone *m, struct frame *frame) {
         m->on_frame(frame, m->userdata);
 }
 
+/* What is no number would stay in the filter for ever. */
+static void clean(float *samples, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (!isfinite(samples[i]))
+                        samples[i] = 0;
+}
+
 /* Samples at the device's rate, the last of which was there at that time. */
 static void feed(struct microphone *m, const float *samples, size_t n, uint64_t captured_ns) {
         float resampled[READ_SAMPLES];
@@ -158,6 +186,8 @@ static void feed(struct microphone *m, const float *samples, size_t n, uint64_t 
 
                 if (resample_feed(m->resample, &samples, &n, resampled, READ_SAMPLES, &n_out) < 0)
                         return;
+                clean(resampled, n_out);
+                highpass_apply(&m->highpass, resampled, n_out);
                 for (size_t left = n_out;
                      framer_feed(&m->framer, &at, &left, captured_ns, &frame) == 1;)
                         hand_on(m, &frame);
@@ -170,9 +200,10 @@ static void note_losses(struct microphone *m) {
 
         if (n_lost == m->n_lost)
                 return;
-        m->n_lost = n_lost;
         resample_reset(m->resample);
-        framer_gap(&m->framer);
+        highpass_reset(&m->highpass);
+        framer_gap(&m->framer, (n_lost - m->n_lost) * 1000 / m->rate);
+        m->n_lost = n_lost;
 }
 
 static void read_samples(struct microphone *m, uint64_t now_ns) {
@@ -197,7 +228,7 @@ static void reopen_silent(struct microphone *m, uint64_t now_ns) {
 }
 
 static void use(struct microphone *m, uint64_t now_ns, uint64_t boot_ns) {
-        uint64_t limit_ns = m->has_sounded ? NEXT_SAMPLE_NS : FIRST_SAMPLE_NS;
+        uint64_t limit_ns = m->has_sounded ? NEXT_SAMPLE_NS : m->first_ns;
 
         if (boot_ns - m->last_boot_ns > SLEPT_NS) {
                 m->retry_ns = now_ns;
@@ -205,12 +236,15 @@ static void use(struct microphone *m, uint64_t now_ns, uint64_t boot_ns) {
                 return;
         }
         read_samples(m, now_ns);
-        if (!capture_is_active(m->capture))
+        if (!capture_is_active(m->capture)) {
                 lose(m, now_ns, "the microphone is gone");
-        else if (capture_age(m->capture) > limit_ns)
+        } else if (capture_age(m->capture) > limit_ns) {
+                if (!m->has_sounded && m->first_ns < LAST_SAMPLE_NS)
+                        m->first_ns *= 2;
                 lose(m, now_ns, "the microphone gives nothing any more");
-        else if (m->zeros_ns != 0 && now_ns - m->zeros_ns > m->patience_ns)
+        } else if (m->zeros_ns != 0 && now_ns - m->zeros_ns > m->patience_ns) {
                 reopen_silent(m, now_ns);
+        }
 }
 
 static void close_unwanted(struct microphone *m) {

@@ -9,6 +9,7 @@
 #include "audio/capture.h"
 #include "audio/frame.h"
 #include "audio/framer.h"
+#include "audio/highpass.h"
 #include "audio/resample.h"
 #include "base/why.h"
 #include "daemon/hear/device.h"
@@ -16,13 +17,13 @@
 /* The live microphone as a stream of frames, for as long as it is wanted.  It is opened again,
  * with pauses that grow, whenever it is lost: when its stream ended, when it has given nothing for
  * too long, when it gives digital zeros only (a dummy that a sound server puts in the place of one
- * that is gone), and when this process slept, because what was said meanwhile is late by then.
+ * that is gone) or any other value without change, and when this process slept, because what was said meanwhile is late by then.
  * Owned by the pipeline thread; never waits. */
 enum microphone_state {
         MICROPHONE_CLOSED,
         MICROPHONE_OPENING,
         MICROPHONE_LIVE,
-        MICROPHONE_SILENT, /* gives zeros only: switched off, or not really there */
+        MICROPHONE_SILENT, /* gives one value only, mostly zero: switched off, or not really there */
         MICROPHONE_LOST,   /* or could not be opened; it is tried again */
 };
 
@@ -43,14 +44,18 @@ struct microphone {
         bool is_busy;              /* the device's thread has a task of ours */
         struct resample *resample; /* owned; for the rate below */
         unsigned rate;
+        struct highpass highpass;
         struct framer framer;
+        float last_sample; /* as it came from the device */
+        float offset;      /* what its samples are on the average, of full scale */
         uint64_t n_lost;       /* capture_lost() when last looked */
         uint64_t retry_ns;     /* not to be opened before */
         uint64_t pause_ns;     /* until the next attempt but one */
         uint64_t last_boot_ns; /* when microphone_step() was last called */
         uint64_t captured_ns;  /* of the last frame */
-        uint64_t zeros_ns;     /* since when there were zeros only; 0: there are others */
-        uint64_t patience_ns;  /* with zeros */
+        uint64_t zeros_ns;     /* since when there was one value only; 0: there are others */
+        uint64_t patience_ns;  /* with that */
+        uint64_t first_ns;     /* how long the first sample is waited for */
         bool has_sounded;      /* samples came since it was opened */
 };
 

@@ -30,7 +30,8 @@
 
 /* How long a turn listens to a microphone that gives nothing. */
 #define PIPELINE_OPEN_NS  UINT64_C(1500000000)
-#define PIPELINE_STALL_NS UINT64_C(6000000000)
+#define PIPELINE_STALL_NS UINT64_C(2000000000)
+#define PIPELINE_DEAD_NS  UINT64_C(7500000000)
 
 #define PIPELINE_RETELL_NS UINT64_C(10000000000)
 
@@ -92,7 +93,8 @@ static void on_state(void *userdata) {
         struct pipeline *p = userdata;
         struct pipeline_event event = {
                 .kind = PIPELINE_MICROPHONE,
-                .microphone = { .state = p->microphone.state, .why = p->microphone.why },
+                .microphone = { .state = p->microphone.state, .why = p->microphone.why,
+                                .value = p->microphone.last_sample },
         };
 
         /* What comes next has nothing to do with what was heard before, perhaps an hour ago. */
@@ -129,6 +131,7 @@ static void measure(struct pipeline *p, const struct frame *frame) {
                 .peak = decibel((double) p->peak * (double) p->peak),
                 .rms = decibel(p->power / (PIPELINE_LEVEL_FRAMES * FRAME_SAMPLES)),
                 .noise = hearing_noise_db(p->hearing),
+                .offset = p->microphone.offset,
                 .is_speaking = hearing_is_speaking(p->hearing),
         };
         p->n_measured = 0;
@@ -467,12 +470,30 @@ static int check_microphone(struct pipeline *p, uint64_t began_ns, struct why *w
         bool has_frames = p->frame_ns >= began_ns;
         uint64_t waited = clock_now_ns() - (has_frames ? p->frame_ns : began_ns);
 
-        if (m->state == MICROPHONE_LOST && !microphone_has_device(m) &&
-            waited > (has_frames ? PIPELINE_STALL_NS : PIPELINE_OPEN_NS))
+        if (m->state == MICROPHONE_LOST &&
+            (waited > PIPELINE_STALL_NS ||
+             (waited > PIPELINE_OPEN_NS && !has_frames && !microphone_has_device(m))))
                 return because(why, -ENODEV, "%s", m->why.text);
-        if (waited > PIPELINE_STALL_NS + PIPELINE_OPEN_NS)
+        if (m->state == MICROPHONE_SILENT && m->last_sample == 0)
+                return because(why, -ENODEV,
+                               "the microphone gives digital silence: is it switched off?");
+        if (m->state == MICROPHONE_SILENT)
+                return because(why, -ENODEV, "the microphone gives one value all the time");
+        if (waited > PIPELINE_DEAD_NS)
                 return because(why, -ETIMEDOUT, "the microphone does not give any sound");
         return 0;
+}
+
+/* What was said is not acted on when something is missing of it: it may have been the word that mattered. */
+static int check_whole(struct pipeline *p, struct why *why) {
+        unsigned ms = hearing_n_torn_ms(p->hearing);
+
+        if (ms == 0)
+                return 0;
+        if (ms == FRAME_GAP_UNKNOWN)
+                return because(why, -EPIPE,
+                               "the microphone was interrupted while somebody spoke: say it again");
+        return because(why, -EPIPE, "%u ms of what was said were lost: say it again", ms);
 }
 
 static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
@@ -482,6 +503,9 @@ static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, 
         for (;;) {
                 if (is_over(p))
                         return -ECANCELED;
+                r = check_whole(p, why);
+                if (r < 0)
+                        return r;
                 if (atomic_load_explicit(&p->finished, memory_order_acquire) >= job->turn)
                         hearing_finish(p->hearing);
 
@@ -514,7 +538,8 @@ listen_to_microphone(struct pipeline *p, const struct pipeline_job *job, struct 
         interruption_reset(&p->interruption);
         r = listen_until_end(p, job, why);
         p->is_listening = false;
-        if (r >= 0 || r == -ECANCELED)
+        /* Also for what is said again. */
+        if (r >= 0 || r == -ECANCELED || r == -EPIPE)
                 p->linger_ns = clock_now_ns() + (uint64_t) job->linger_seconds * 1000000000;
         hearing_abandon(p->hearing);
         return r;

@@ -45,11 +45,13 @@ struct pipeline_microphone {
         enum microphone_state state;
         char device[128];
         struct why why; /* of being lost */
+        float value;    /* the one that it gives while silent, of full scale */
 };
 
 /* In dB below full scale. */
 struct pipeline_level {
         float peak, rms, noise;
+        float offset; /* of full scale; what is measured above is without it */
         bool is_speaking;
 };
 

@@ -77,11 +77,12 @@ void live_set_loaded(struct live *l, bool hears, enum mode mode) {
 
 static json_t *reply_level(const struct live *l, const struct pipeline_level *level) {
         /* clang-format off */
-        return json_pack("{s:s, s:f, s:f, s:f, s:b}",
+        return json_pack("{s:s, s:f, s:f, s:f, s:f, s:b}",
                  "microphone", microphone_state_name(l->microphone.state),
                  "peak", (double) level->peak,
                  "rms", (double) level->rms,
                  "noise", (double) level->noise,
+                 "offset", (double) level->offset,
                  "speaking", (int) level->is_speaking);
         /* clang-format on */
 }
@@ -98,8 +99,19 @@ static void tell_level(struct live *l, const struct pipeline_level *level) {
                 pipeline_set_meter(l->pipeline, false);
 }
 
+static struct pipeline_level no_level(const struct live *l) {
+        bool is_silent = l->microphone.state == MICROPHONE_SILENT;
+
+        return (struct pipeline_level){
+                .peak = NO_LEVEL_DB,
+                .rms = NO_LEVEL_DB,
+                .noise = NO_LEVEL_DB,
+                .offset = is_silent ? l->microphone.value : 0,
+        };
+}
+
 static void tell_no_level(struct live *l) {
-        const struct pipeline_level none = { NO_LEVEL_DB, NO_LEVEL_DB, NO_LEVEL_DB, false };
+        const struct pipeline_level none = no_level(l);
 
         tell_level(l, &none);
 }
@@ -113,6 +125,8 @@ static void log_change(const struct pipeline_microphone *before,
                 log_debug("Still no microphone (%s)", now->why.text);
         else if (now->state == MICROPHONE_LOST)
                 log_warning("No microphone (%s), trying again while it is wanted", now->why.text);
+        else if (now->state == MICROPHONE_SILENT && now->value != 0)
+                log_warning("The microphone %s gives one value all the time", now->device);
         else if (now->state == MICROPHONE_SILENT)
                 log_warning("The microphone %s gives digital silence: is it switched off?",
                             now->device);
@@ -223,7 +237,7 @@ int live_on_devices(struct live *l, struct call *call) {
 }
 
 int live_on_level(struct live *l, struct call *call) {
-        const struct pipeline_level none = { NO_LEVEL_DB, NO_LEVEL_DB, NO_LEVEL_DB, false };
+        const struct pipeline_level none = no_level(l);
         int r;
 
         if (!call_wants_more(call)) {

@@ -29,6 +29,7 @@ static struct {
         bool is_held;
         unsigned n_opened, n_closed;
         size_t n_given; /* samples; the place in the voice */
+        float offset;
         uint32_t noise;
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
@@ -47,6 +48,7 @@ void fake_mic_reset(void) {
         fake.is_held = false;
         fake.n_opened = fake.n_closed = 0;
         fake.n_given = 0;
+        fake.offset = 0;
         fake.noise = 1;
         unlock();
 }
@@ -80,6 +82,12 @@ void fake_mic_set_lost(uint64_t n) {
         unlock();
 }
 
+void fake_mic_set_offset(float offset) {
+        lock();
+        fake.offset = offset;
+        unlock();
+}
+
 /* Never zero, and every band has some of it. */
 static float noise(void) {
         fake.noise = fake.noise * 1664525 + 1013904223;
@@ -106,7 +114,7 @@ bool fake_mic_give(enum fake_sound sound, size_t n_frames) {
                 if (sound == FAKE_VOICE)
                         s += voice(fake.n_given);
                 fake.n_given++;
-                fake.open->samples[fake.open->head++ % CAPACITY] = s;
+                fake.open->samples[fake.open->head++ % CAPACITY] = s + fake.offset;
         }
         if (is_open)
                 wake_ring(fake.open->wake_fd);

@@ -24,6 +24,9 @@ void fake_mic_set_age(uint64_t ns);
 /* So many samples were lost in all. */
 void fake_mic_set_lost(uint64_t n);
 
+/* What is given from now on is by so much above zero. */
+void fake_mic_set_offset(float offset);
+
 /* Gives samples, at once: a voice, a quiet room, or zeros.  False when it is not open. */
 enum fake_sound { FAKE_VOICE, FAKE_ROOM, FAKE_ZEROS };
 bool fake_mic_give(enum fake_sound sound, size_t n_frames);

@@ -27,6 +27,7 @@ class Mouth(threading.Thread):
         self.lock = threading.Lock()
         self.words = b""
         self.is_dead_silent = False
+        self.offset = 0
         self.stops = False
         rng = random.Random(1)
         self.noise = [struct.pack(f"<{CHUNK}h", *(rng.randint(-12, 12) for _ in range(CHUNK)))
@@ -42,10 +43,14 @@ class Mouth(threading.Thread):
     def next_chunk(self, i):
         with self.lock:
             if self.is_dead_silent:
-                return bytes(2 * CHUNK)
+                return struct.pack("<h", self.offset) * CHUNK
             chunk, self.words = self.words[:2 * CHUNK], self.words[2 * CHUNK:]
         noise = self.noise[i % len(self.noise)]
-        return chunk + noise[len(chunk):]
+        chunk += noise[len(chunk):]
+        if self.offset:
+            samples = (max(-32768, min(32767, s + self.offset)) for s in struct.unpack(f"<{CHUNK}h", chunk))
+            chunk = struct.pack(f"<{CHUNK}h", *samples)
+        return chunk
 
     def run(self):
         fd, due, i, chunk = -1, time.monotonic(), 0, None

@@ -271,6 +271,26 @@ def digital_silence():
         wait_microphone("live")
 
 
+def constant():
+    """A microphone that gives one value all the time is ill, and a steady offset is told."""
+    with contextlib.closing(daemon.client()) as meter:
+        meter.send(ASSISTANT + "Level", more=True)
+        wait_microphone("live")
+        sound.mouth.is_dead_silent, sound.mouth.offset = True, 655
+        try:
+            wait_microphone("silent")
+            r = daemon.ctl("doctor")
+            assert r.returncode == 1 and "one value all the time" in r.stdout, r
+            sound.mouth.is_dead_silent = False
+            wait_microphone("live")
+            r = daemon.ctl("doctor")
+            assert r.returncode == 0 and "offset of 2.0 %" in r.stdout, r
+            is_heard(MUSIC, metered=True)
+        finally:
+            sound.mouth.is_dead_silent, sound.mouth.offset = False, 0
+        wait_microphone("live")
+
+
 def slept():
     """Before sleep the device is closed, after it one is open at once, and a turn does not outlive it."""
     if not login1:
@@ -535,6 +555,7 @@ try:
         if SERVER == "pulseaudio":
             tap.rule("a frozen sound server holds up nothing", server_frozen)
         tap.rule("digital silence is told", digital_silence)
+        tap.rule("an offset is told, and one value all the time is no sound", constant)
         tap.rule("sleep closes the microphone, and waking opens it", slept)
         tap.rule("gemmactl devices, mute, doctor", ctl)
         tap.rule("gemmactl meter shows the level", ctl_meter)

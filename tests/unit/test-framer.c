@@ -130,7 +130,7 @@ static void gap(void) {
         next = samples;
         n = 100;
         expect(framer_feed(&framer, &next, &n, 0, &frame) == 0);
-        framer_gap(&framer);
+        framer_gap(&framer, 20);
 
         for (size_t i = 0; i < FRAME_SAMPLES; i++)
                 samples[i] = 0.5f;
@@ -140,6 +140,7 @@ static void gap(void) {
                 expect(framer_feed(&framer, &next, &n, 0, &frame) == 1);
                 expect(frame.sequence == i);
                 expect(frame.has_gap == (i == 0));
+                expect(frame.gap_ms == (i == 0 ? 26 : 0));
                 for (size_t k = 0; k < FRAME_SAMPLES; k++)
                         expect(frame.samples[k] < 0.6f);
         }

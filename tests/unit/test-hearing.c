@@ -481,6 +481,46 @@ static void no_preroll_from_before_a_gap(void) {
         hearing_free(h);
 }
 
+static void push_hole(unsigned ms) {
+        struct frame frame = { .has_gap = 1, .gap_ms = (uint16_t) ms, .n_valid = FRAME_SAMPLES,
+                               .captured_ns = n_pushed };
+
+        hearing_push(h, &frame);
+        n_pushed++;
+}
+
+static void what_was_said_with_a_hole_is_known(void) {
+        for (unsigned is_held = 0; is_held < 2; is_held++) {
+                open_world(8000);
+                push(false, 100);
+                hearing_begin(h, is_held, 750);
+                push(false, 20);
+                push_hole(300);
+                push(false, 40);
+                /* In silence nothing was lost. */
+                push(true, 20);
+                expect(hearing_n_torn_ms(h) == 0);
+                /* Nor by a frame's length. */
+                push_hole(40);
+                push(true, 5);
+                expect(hearing_n_torn_ms(h) == 0);
+                push_hole(41);
+                expect(hearing_n_torn_ms(h) == 41);
+                push(true, 20);
+                expect(hearing_n_torn_ms(h) == 41);
+                hearing_abandon(h);
+
+                /* The beginning of the first word. */
+                hearing_begin(h, is_held, 750);
+                expect(hearing_n_torn_ms(h) == 0);
+                push(false, 50);
+                push_hole(300);
+                push(true, 20);
+                expect(hearing_n_torn_ms(h) == 300);
+                hearing_free(h);
+        }
+}
+
 /* The microphone was closed, and is opened only after the turn has begun. */
 static void no_preroll_from_before_the_microphone_was_closed(void) {
         uint64_t first = 0;
@@ -601,6 +641,7 @@ int main(void) {
              the_tail_of_a_held_key_does_not_depend_on_the_end);
         rule("the pre-roll of a held key is kept", the_preroll_of_a_held_key_is_kept);
         rule("finish ends speech at once", finish_ends_speech_at_once);
+        rule("what was said with a hole in it is known", what_was_said_with_a_hole_is_known);
         rule("no pre-roll from before a gap", no_preroll_from_before_a_gap);
         rule("no pre-roll from before the microphone was closed",
              no_preroll_from_before_the_microphone_was_closed);

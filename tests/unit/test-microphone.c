@@ -4,6 +4,7 @@
 #include "daemon/hear/microphone.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@ static struct world {
         struct device *device;
         int bell_fd;
         uint64_t now_ns;
-        unsigned n_frames, n_gaps, n_states, n_listed;
+        unsigned n_frames, n_gaps, n_states, n_listed, gap_ms;
+        float loudest;
         enum microphone_state states[64];
 } world;
 
@@ -28,6 +30,10 @@ static void on_frame(const struct frame *frame, void *userdata) {
         (void) userdata;
         world.n_frames++;
         world.n_gaps += frame->has_gap;
+        if (frame->has_gap)
+                world.gap_ms = frame->gap_ms;
+        for (unsigned i = 0; i < FRAME_SAMPLES; i++)
+                world.loudest = fmaxf(world.loudest, fabsf(frame->samples[i]));
 }
 
 static void on_state(void *userdata) {
@@ -159,18 +165,26 @@ static void attempts_have_pauses(void) {
 
 static void one_that_gives_nothing_is_opened_again(void) {
         open_live();
-        fake_mic_set_age(1900 * MS);
+        fake_mic_set_age(1400 * MS);
         step(100);
         expect(world.m.state == MICROPHONE_LIVE);
-        fake_mic_set_age(2100 * MS);
+        fake_mic_set_age(1600 * MS);
         settle();
         expect(world.m.state == MICROPHONE_LOST && !fake_mic_is_open());
         step(1000);
         settle();
-        /* The first sample may take longer. */
-        fake_mic_set_age(3900 * MS);
+        /* The first sample may take longer, and longer at each attempt. */
+        fake_mic_set_age(1800 * MS);
         step(100);
         expect(fake_mic_is_open() && fake_mic_n_opened() == 2);
+        fake_mic_set_age(2000 * MS);
+        settle();
+        expect(!fake_mic_is_open());
+        step(1000);
+        settle();
+        fake_mic_set_age(3700 * MS);
+        step(100);
+        expect(fake_mic_is_open() && fake_mic_n_opened() == 3);
         close_world();
 }
 
@@ -193,7 +207,7 @@ static void zeros_are_opened_again_ever_more_rarely(void) {
 
 static void short_silence_is_none(void) {
         open_live();
-        for (int i = 0; i < 70; i++) {
+        for (int i = 0; i < 35; i++) {
                 (void) fake_mic_give(FAKE_ZEROS, 1);
                 step(40);
         }
@@ -203,11 +217,11 @@ static void short_silence_is_none(void) {
 
 static void what_is_lost_is_a_gap(void) {
         open_live();
-        expect(world.n_gaps == 1);
+        expect(world.n_gaps == 1 && world.gap_ms == 0);
         fake_mic_set_lost(500);
         expect(fake_mic_give(FAKE_ROOM, 2));
         step(10);
-        expect(world.n_gaps == 2 && world.n_frames == 5);
+        expect(world.n_gaps == 2 && world.n_frames == 5 && world.gap_ms == 31);
         expect(fake_mic_give(FAKE_ROOM, 2));
         step(10);
         expect(world.n_gaps == 2 && world.n_frames == 7);
@@ -270,6 +284,42 @@ static void devices_are_listed_whether_it_is_open_or_not(void) {
         close_world();
 }
 
+static void an_interruption_is_a_gap_without_a_length(void) {
+        open_live();
+        fake_mic_unplug();
+        settle();
+        step(1000);
+        settle();
+        expect(fake_mic_give(FAKE_ROOM, 2));
+        step(10);
+        expect(world.n_gaps == 2 && world.gap_ms == FRAME_GAP_UNKNOWN);
+        close_world();
+}
+
+/* Of an offset nothing is heard, but it is known. */
+static void an_offset_is_known_and_taken_out(void) {
+        open_live();
+        world.loudest = 0;
+        fake_mic_set_offset(0.1f);
+        for (int i = 0; i < 50; i++) {
+                expect(fake_mic_give(FAKE_ROOM, 1));
+                step(40);
+        }
+        world.loudest = 0;
+        expect(fake_mic_give(FAKE_ROOM, 10));
+        step(40);
+        expect(world.loudest < 0.002f && fabsf(world.m.offset - 0.1f) < 0.005f);
+
+        /* One value all the time is no sound. */
+        for (int i = 0; i < 40; i++) {
+                expect(fake_mic_give(FAKE_ZEROS, 1));
+                step(40);
+                settle();
+        }
+        expect(world.m.state == MICROPHONE_SILENT && world.m.last_sample == 0.1f);
+        close_world();
+}
+
 int main(void) {
         rule("it is open only while it is wanted", it_is_open_only_while_it_is_wanted);
         rule("one that is lost is opened again", a_lost_one_is_opened_again);
@@ -279,6 +329,9 @@ int main(void) {
              zeros_are_opened_again_ever_more_rarely);
         rule("a short digital silence is none", short_silence_is_none);
         rule("what is lost is a gap", what_is_lost_is_a_gap);
+        rule("an interruption is a gap of no known length",
+             an_interruption_is_a_gap_without_a_length);
+        rule("an offset is known, and taken out", an_offset_is_known_and_taken_out);
         rule("after a sleep nothing late is heard", after_a_sleep_nothing_late_is_heard);
         rule("a close that hangs holds up nobody", a_close_that_hangs_holds_up_nobody);
         rule("an end in the middle closes it", an_end_in_the_middle_closes_it);

@@ -1248,6 +1248,29 @@ static void the_microphone_is_answered(void) {
         scene_close();
 }
 
+/* What is missing may be the word that mattered. */
+static void speech_with_a_hole_is_not_acted_on(void) {
+        struct owner *o;
+        uint64_t n_lost = 0;
+
+        open_loaded("fake:", "");
+        for (unsigned is_held = 0; is_held < 2; is_held++) {
+                expect(ask_live(is_held, is_held) == 0);
+                /* The thread may take the turn up later than the first of it. */
+                while (!world.owners[is_held].is_done) {
+                        speak_live(FAKE_ROOM, 20);
+                        speak_live(FAKE_VOICE, 20);
+                        fake_mic_set_lost(n_lost += 5000);
+                        speak_live(FAKE_VOICE, 5);
+                }
+                o = wait_done(is_held);
+                expect(o->outcome == OUTCOME_FAILED && o->fault == FAULT_MICROPHONE);
+                expect(strstr(o->why, "were lost: say it again"));
+                expect(!o->answered[0]);
+        }
+        scene_close();
+}
+
 static void a_held_turn_ends_by_finish(void) {
         struct owner *o;
 
@@ -1596,6 +1619,7 @@ int main(void) {
 
         rule("a text is answered", a_text_is_answered);
         rule("the microphone is answered", the_microphone_is_answered);
+        rule("speech with a hole in it is not acted on", speech_with_a_hole_is_not_acted_on);
         hands_free_rules();
         rule("a held turn ends by finish", a_held_turn_ends_by_finish);
         rule("a key may be let go of late", a_key_may_be_let_go_of_late);
