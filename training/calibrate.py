@@ -2,7 +2,7 @@
 """How sure must the model be? Choose gemmad.grammar.least_log_probability.
 
     python calibrate.py MODEL.gguf --hearer ../build/bench/hear-speech --corpus CORPUS
-        [--noise 20] [--human FOLDER] [--show]
+        [--noise 20 [--rooms FOLDER]] [--human FOLDER] [--show]
 
 Lets the engine hear held-out commands and speech that is no command, three times each as the daemon
 does (daemon/think/conversation-vote.c), and prints for some limits how many commands would be right and
@@ -20,6 +20,7 @@ import numpy as np
 import soundfile
 
 import augment
+import rooms
 from evaluate import call_part, corpus_clips
 
 SHIFTS = [number * augment.FRAME // 3 for number in range(3)]
@@ -62,8 +63,9 @@ def heard(args, clips):
 def commands_and_others(args):
     """(wanted, voted, sure) of commands, and of clips that are none."""
     rows = []
+    where = rooms.Rooms(args.rooms, is_recorded=True) if args.rooms else None
     for part in ("valid", "others"):
-        lines, clips = corpus_clips(args.corpus, part, args.noise)
+        lines, clips = corpus_clips(args.corpus, part, args.noise, rooms=where)
         for line, (call, sure, _) in zip(lines, heard(args, clips)):
             rows.append((call_part(line["answer"]), call, sure))
             if args.show and call != rows[-1][0]:
@@ -87,6 +89,7 @@ def main():
     options.add_argument("--hearer", required=True, help="the program bench/hear-speech")
     options.add_argument("--corpus", required=True)
     options.add_argument("--noise", type=float, help="decibel that the noise lies below the speech")
+    options.add_argument("--rooms", metavar="FOLDER", help="the noise is that of rooms: recordings, long and short")
     options.add_argument("--human", help="human_speech.py's folder of utterances")
     options.add_argument("--show", action="store_true", help="print what was wrong")
     args = options.parse_args()
