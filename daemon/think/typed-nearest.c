@@ -102,9 +102,13 @@ static unsigned price(const struct nearest *n, unsigned at, const char *word) {
 
 /* Nothing is denied or corrected that was not, and a number that was typed is the whole number. */
 static bool may_be_more(const struct nearest *n, const char *word) {
+        static const char *const corrections[] = { "sorry", "actually", "wait", "rather", "mean" };
         enum contrast kind = contrast_of(word, strlen(word), NULL);
 
-        return strcmp(word, "sorry") != 0 && strcmp(word, "actually") != 0 && kind != CONTRAST_DENIAL && !(kind == CONTRAST_NUMBER && n->has_number);
+        for (size_t i = 0; i < sizeof(corrections) / sizeof(corrections[0]); i++)
+                if (strcmp(word, corrections[i]) == 0)
+                        return false;
+        return kind != CONTRAST_DENIAL && !(kind == CONTRAST_NUMBER && n->has_number);
 }
 
 static void expand(struct nearest *n, uint32_t index) {

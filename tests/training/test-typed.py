@@ -197,6 +197,50 @@ SLIPS = [
 ]
 
 
+# What people were found to type to the shipped context, and it did something else.
+DESKTOP = [
+    ("set a timer for half an hour", timer(30)),
+    ("set a timer for two and a half minutes", timer(150, "second")),
+    ("set a timer for one hour and thirty minutes", timer(90)),
+    ("set a timer for an hour and a half", timer(90)),
+    ("set a timer for sixteen minutes", timer(16)),
+    ("set a timer for thirty five minutes", timer(35)),
+    ("set a timer for 50 minutes", timer(50)),
+    ("set the volume to one hundred percent", 'set_volume{"percent":100}'),
+    ("set the volume to zero", 'set_volume{"percent":0}'),
+    ("set the volume to fifteen percent", 'set_volume{"percent":15}'),
+    ("turn up the volume by ten percent", 'change_volume{"direction":"up","percent":10}'),
+    ("set an alarm for ten to five", alarm(4, 50)),
+    ("set an alarm for quarter to eight", alarm(7, 45)),
+    ("set an alarm for noon", alarm(12, daytime="afternoon")),
+    ("set an alarm for fourteen thirty", alarm(14, 30)),
+    ("set an alarm for 19:30", alarm(19, 30)),
+    ("wake me up at 7am", alarm(7, daytime="morning")),
+    ("set an alarm", 'ask{"about":"alarm"}'),
+    ("set an alarm for tomorrow", 'ask{"about":"alarm"}'),
+    ("unlock the screen", NOTHING),
+    ("do not lock the screen", NOTHING),
+    ("don't set an alarm for six", NOTHING),
+    ("resume the timer", "resume_timer{}"),
+    ("remove five minutes from the timer", NOTHING),
+    ("set a timer for five no ten minutes", timer(10)),
+    ("set a timer for ten minutes never mind", "stop{}"),
+    ("turn the volume up and lock the screen", 'change_volume{"direction":"up"}; lock_screen{}'),
+    ("what day is it tomorrow", 'get_date{"day":"tomorrow"}'),
+    ("turn the volume", NOTHING),
+    ("set a timer for 5 minutes", timer(5)),
+    ("SET  A  TIMER FOR TWENTY-FIVE MINUTES", timer(25)),
+    ("turn up the volume", 'change_volume{"direction":"up"}'),
+    ("what's the time", "get_time{}"),
+    ("could you open my email", 'open_program{"name":"mail"}'),
+    ("open Firefox", 'open_program{"name":"browser"}'),
+    ("pause it", 'media{"action":"pause"}'),
+    ("what's today's date", "get_date{}"),
+    ("mute the computer", 'mute{"state":"on"}'),
+    ("set the volume to 150%", NOTHING),
+]
+
+
 class Typed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -205,15 +249,21 @@ class Typed(unittest.TestCase):
         cls.small = os.path.join(cls.folder.name, "small.gguf")
         grammar_file.write(cls.small, contexts.parse(SMALL))
 
-    def read(self, texts, *arguments):
-        done = subprocess.run([PROBE, self.small, *arguments], input="".join(text + "\n" for text in texts), text=True,
+    def read(self, texts, *arguments, model=None):
+        done = subprocess.run([PROBE, model or self.small, *arguments], input="".join(text + "\n" for text in texts), text=True,
                               stdout=subprocess.PIPE, check=True)
         return done.stdout.splitlines()
 
-    def expect(self, rows):
-        found = self.read([text for text, _ in rows])
+    def expect(self, rows, model=None):
+        found = self.read([text for text, _ in rows], model=model)
         self.assertEqual(list(zip((text for text, _ in rows),
                                   (line if "{" in line else line.split(":")[0] for line in found))), rows)
+
+    def test_desktop(self):
+        """the shipped context's commands, as people type them, do what they say or nothing"""
+        model = os.path.join(self.folder.name, "desktop.gguf")
+        grammar_file.write(model, contexts.load(os.path.join(training_test.CONTEXTS, "desktop.yaml")))
+        self.expect(DESKTOP, model)
 
     def test_written(self):
         """digits, times, units, contractions, capitals and punctuation are what they are said to be"""
