@@ -37,6 +37,8 @@ const char *tools_find(const char *name) {
 bool tools_answer(const char *name, enum tools_form form, time_t now, char *out, size_t out_size) {
         struct tm local;
 
+        /* The time zone may have been changed since the last question; localtime_r() does not look. */
+        tzset();
         for (size_t i = 0; i < N_TOOLS; i++) {
                 if (strcmp(declared[i].name, name) != 0)
                         continue;

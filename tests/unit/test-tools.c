@@ -15,14 +15,12 @@ static void time_and_date_are_told_in_local_time(void) {
         char text[128];
 
         (void) setenv("TZ", "UTC0", 1);
-        tzset();
         expect(tools_answer("get_time", TOOLS_SENTENCE, 1795529100, text, sizeof(text)));
         expect(strcmp(text, "It is 14:05.") == 0);
         expect(tools_answer("get_date", TOOLS_SENTENCE, 1795529100, text, sizeof(text)));
         expect(strcmp(text, "It is Tuesday, 24 November 2026.") == 0);
 
         (void) setenv("TZ", "EAST-10", 1);
-        tzset();
         expect(tools_answer("get_time", TOOLS_SENTENCE, 1795529100, text, sizeof(text)));
         expect(strcmp(text, "It is 00:05.") == 0);
         expect(tools_answer("get_date", TOOLS_SENTENCE, 1795529100, text, sizeof(text)));
@@ -33,7 +31,6 @@ static void a_model_is_told_in_json(void) {
         char text[128];
 
         (void) setenv("TZ", "UTC0", 1);
-        tzset();
         expect(tools_answer("get_time", TOOLS_RESULT, 1795529100, text, sizeof(text)));
         expect(strcmp(text, "{\"time\":\"14:05\"}") == 0);
         expect(tools_answer("get_date", TOOLS_RESULT, 1795529100, text, sizeof(text)));
@@ -76,7 +73,6 @@ static void they_are_declared_and_answered_as_gemma_expects(void) {
 
         prompt_clear(&p);
         (void) setenv("TZ", "UTC0", 1);
-        tzset();
         expect(tools_answer("get_date", TOOLS_RESULT, 1795529100, result, sizeof(result)));
         expect(prompt_add_tool_response(&p, l.t, "get_date", result, &why) == 0);
         expect(prompt_open_thought(&p, l.t) == 0);
