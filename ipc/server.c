@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "ipc/conn.h"
 #include "ipc/interface.h"
 #include "ipc/varlink.h"
@@ -50,14 +51,16 @@ struct peer {
         struct server *server; /* not owned */
         struct conn *conn;     /* owned */
         struct call *call;     /* owned; the one that the next one waits for */
+        uint64_t idle_ns;      /* since when there is none */
 };
 
 struct call {
         LIST_ENTRY(call) link;
         struct server *server; /* not owned */
         struct peer *peer;     /* not owned; NULL: nobody waits for an answer */
+        struct peer *sender;   /* not owned; NULL: has left */
         struct conn_fds fds;
-        bool wants_more;
+        bool wants_more, is_oneway;
         void (*gone)(struct call *call, void *userdata);
         void *gone_userdata;
 };
@@ -93,6 +96,8 @@ static int call_new(struct call **ret, struct peer *p, const struct varlink_call
         call->server = p->server;
         call->wants_more = m->more && !m->oneway;
         LIST_INSERT_HEAD(&p->server->calls, call, link);
+        call->is_oneway = m->oneway;
+        call->sender = p;
         if (!m->oneway) {
                 call->peer = p;
                 p->call = call;
@@ -106,8 +111,10 @@ static void call_free(struct call *call) {
         LIST_REMOVE(call, link);
         if (call->server->current_call == call)
                 call->server->current_call = NULL;
-        if (call->peer)
+        if (call->peer) {
                 call->peer->call = NULL;
+                call->peer->idle_ns = clock_now_ns();
+        }
         conn_fds_close(&call->fds);
         free(call);
 }
@@ -122,9 +129,26 @@ static void call_lose(struct call *call) {
         call_free(call);
 }
 
+/* A oneway call of this client that has been kept. */
+static struct call *find_left(const struct peer *p) {
+        struct call *call;
+
+        LIST_FOREACH(call, &p->server->calls, link) {
+                if (call->sender == p && call != p->server->current_call)
+                        return call;
+        }
+        return NULL;
+}
+
 static void peer_free(struct peer *p) {
+        struct call *call;
+
         if (p->call)
                 call_lose(p->call);
+        while ((call = find_left(p)))
+                call_lose(call);
+        if (p->server->current_call && p->server->current_call->sender == p)
+                p->server->current_call->sender = NULL;
         if (p->server->current_peer == p)
                 p->server->current_peer = NULL;
         LIST_REMOVE(p, link);
@@ -169,6 +193,10 @@ static void call_end(struct call *call, const char *error, json_t *parameters) {
 
 bool call_wants_more(const struct call *call) {
         return call->wants_more;
+}
+
+bool call_is_oneway(const struct call *call) {
+        return call->is_oneway;
 }
 
 void call_on_gone(struct call *call,
@@ -398,6 +426,7 @@ static int peer_new(struct server *s, int fd) {
         if (!p)
                 return -ENOMEM;
         p->server = s;
+        p->idle_ns = clock_now_ns();
         config.userdata = p;
         r = conn_new(&p->conn, s->loop, &config);
         if (r < 0)
@@ -431,11 +460,38 @@ static void pause_accepting(struct server *s) {
                 (void) sd_event_source_set_enabled(s->listening, SD_EVENT_OFF);
 }
 
+/* Who has waited longest without asking anything; NULL when nobody has for long. */
+static struct peer *find_idle(const struct server *s) {
+        uint64_t now = clock_now_ns(), limit = (uint64_t) s->config.idle_seconds * 1000000000;
+        struct peer *p, *longest = NULL;
+
+        LIST_FOREACH(p, &s->peers, link) {
+                if (p->call || now - p->idle_ns < limit)
+                        continue;
+                if (!longest || p->idle_ns < longest->idle_ns)
+                        longest = p;
+        }
+        return longest;
+}
+
+/* False when there is no room, and nobody who could make some. */
+static bool make_room(struct server *s) {
+        struct peer *idle;
+
+        if (s->counters.n_clients < s->config.max_clients)
+                return true;
+        idle = find_idle(s);
+        if (!idle)
+                return false;
+        peer_drop(idle);
+        return true;
+}
+
 /* Takes the descriptor over when it returns 0. */
 static int admit(struct server *s, int fd) {
         if (!is_allowed(fd))
                 return -EPERM;
-        if (s->counters.n_clients >= s->config.max_clients) {
+        if (!make_room(s)) {
                 if (!s->is_full && s->config.on_full)
                         s->config.on_full(s->config.userdata);
                 s->is_full = true;

@@ -13,15 +13,15 @@
 /* A Varlink service on a Unix stream socket: it knows messages, not meanings.  Everything here
  * belongs to the thread of the event loop.
  *
- * Bounds, each with a counter: clients (the newest is refused), bytes of one message and its
+ * Bounds, each with a counter: clients (the newest is refused, unless one of them is idle), bytes of one message and its
  * nesting (the client is told and dropped), unsent bytes per client (a client that does not read is
  * dropped), file descriptors per message.  Peers of another user are refused (SO_PEERCRED). */
 struct server;
 
 /* One method call that has not been answered completely.  Lives until its last reply, its error, or
  * the loss of its client.  A connection's next call is handled when the one before it has been
- * answered.  A oneway call looks like any other here: its replies go nowhere, it holds nothing up,
- * and its client may leave. */
+ * answered.  A oneway call looks like any other here: its replies go nowhere, and it holds nothing
+ * up. */
 struct call;
 
 struct server_method {
@@ -44,6 +44,10 @@ struct server_config {
         size_t max_message_size;
         size_t max_unsent_size;
 
+        /* Who has asked nothing for so long makes room for one who comes when there are
+         * max_clients. */
+        unsigned idle_seconds;
+
         /* There are max_clients, and one more came: called for the first of those that come in a row.
          * May be NULL; may not free the server. */
         void (*on_full)(void *userdata);
@@ -53,7 +57,8 @@ struct server_counters {
         unsigned n_clients;       /* now */
         unsigned long n_accepted; /* ever */
         unsigned long n_refused;  /* one too many, or of another user */
-        unsigned long n_dropped;  /* did not read, or did not speak Varlink */
+        unsigned long
+                n_dropped; /* did not read, did not speak Varlink, or was idle and in the way */
 };
 
 /* Creates and listens on a socket file, mode 0600, in a directory that is created 0700 when only it
@@ -77,6 +82,8 @@ struct server_counters server_counters(const struct server *s);
 
 /* Whether the client asked for several replies. */
 bool call_wants_more(const struct call *call);
+
+bool call_is_oneway(const struct call *call);
 
 /* Called when the client is gone (or was dropped, or the server freed) before the last reply; the
  * call must not be used afterwards.  So a call that was kept ends in exactly one way: by the

@@ -291,6 +291,10 @@ static int start(struct bus *b) {
         r = sd_bus_request_name_async(b->bus, NULL, BUS_NAME, 0, on_name, b);
         if (r < 0)
                 return r;
+        /* At the end of the loop nothing is flushed: a bus that does not read would hold up the end. */
+        r = sd_bus_set_close_on_exit(b->bus, 0);
+        if (r < 0)
+                return r;
         return sd_bus_attach_event(b->bus, b->config.loop, SD_EVENT_PRIORITY_NORMAL);
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -21,6 +22,9 @@
 #define ASSISTANT "io.gemmad.Assistant"
 
 #define CONTROL_MAX_TOKENS 32768
+
+/* How long a client may ask nothing when others find no room. */
+#define CONTROL_IDLE_SECONDS 30
 
 /* How often the things of a status that nobody reports are looked at, while somebody listens. */
 #define CONTROL_STATUS_USEC 1000000
@@ -70,6 +74,17 @@ static void refuse(struct call *call, const char *error, const struct why *why) 
         call_error(call, error, reply_reason(why->text));
 }
 
+/* Sound comes from this machine: whatever a socket of another kind brings has come over a network. */
+static bool is_from_here(int fd) {
+        struct stat st;
+        int domain = AF_UNSPEC;
+        socklen_t size = sizeof(domain);
+
+        if (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode))
+                return true;
+        return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
 /* Reads the sound's descriptor into ask.  False when the call has been answered instead. */
 static bool take_sound(struct control *c, struct call *call, json_t *parameters, struct ask *ask) {
         const char *path = parameter_string(parameters, "audio_path", NULL);
@@ -90,9 +105,16 @@ static bool take_sound(struct control *c, struct call *call, json_t *parameters,
 
         if (parameter_integer(parameters, "audio_fd", 0, INT_MAX, &index) == 1)
                 ask->audio_fd = call_take_fd(call, (size_t) index);
-        if (ask->audio_fd >= 0)
+        if (ask->audio_fd < 0) {
+                call_invalid_parameter(call, "audio_fd");
+                return false;
+        }
+        if (is_from_here(ask->audio_fd))
                 return true;
-        call_invalid_parameter(call, "audio_fd");
+        (void) because(&why, -EINVAL, "the descriptor is a socket of a network");
+        refuse(call, ASSISTANT ".BadAudio", &why);
+        closep(&ask->audio_fd);
+        ask->audio_fd = -1;
         return false;
 }
 
@@ -117,11 +139,15 @@ static bool take_input(struct control *c, struct call *call, json_t *parameters,
         return true;
 }
 
+/* Whoever has left is not told, and what he asked for is not done; but what runs already, and was not
+ * to be answered, goes on. */
 static void on_asker_gone(struct call *call, void *userdata) {
         struct asker *a = userdata;
 
-        (void) call;
-        turns_disown(a->control->turns, a->turn);
+        if (call_is_oneway(call) && a->turn->has_run)
+                turns_leave(a->turn);
+        else
+                turns_disown(a->control->turns, a->turn);
         free(a);
 }
 
@@ -585,6 +611,7 @@ static int open_server(struct control *c, struct why *why) {
                 .max_message_size = (size_t) config->max_message_kib * 1024,
                 .max_unsent_size = (size_t) config->max_unsent_kib * 1024,
                 .on_full = on_full,
+                .idle_seconds = CONTROL_IDLE_SECONDS,
         };
 
         return server_new(&c->server, c->config.loop, &server, why);

@@ -113,6 +113,10 @@ static int start(struct logind *l) {
         if (r < 0)
                 return r;
         take_lock(l);
+        /* At the end of the loop nothing is flushed: a bus that does not read would hold up the end. */
+        r = sd_bus_set_close_on_exit(l->bus, 0);
+        if (r < 0)
+                return r;
         return sd_bus_attach_event(l->bus, l->config.loop, SD_EVENT_PRIORITY_NORMAL);
 }
 

@@ -428,6 +428,10 @@ void turns_on_not_called(struct turns *t) {
                 pipeline_drop_speech(t->config.pipeline);
 }
 
+void turns_leave(struct turn *turn) {
+        turn->owner = NULL;
+}
+
 void turns_disown(struct turns *t, struct turn *turn) {
         turn->owner = NULL;
         cancel(t, turn);

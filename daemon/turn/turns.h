@@ -99,7 +99,8 @@ uint64_t turns_n_ignored(const struct turns *t);
 /* Cancels all turns that listen or wait to. */
 void turns_cancel_live(struct turns *t);
 
-/* Whoever asked is gone: nobody is to be told, and the turn is cancelled. */
+/* Whoever asked is gone: nobody is to be told, and the turn goes on, or is cancelled. */
+void turns_leave(struct turn *turn);
 void turns_disown(struct turns *t, struct turn *turn);
 
 /* One event of the inference thread, other than those about loading. */

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import ASSISTANT, GEMMAD, SOURCE, Client, Daemon, Tap, n_descriptors, speech, wait_until, write_wav  # noqa: E402
@@ -50,6 +51,54 @@ def bad_sound():
             reason = refused(c, ASSISTANT + "BadAudio", audio_path=path)
             print(f"# {path}: {reason}")
     assert daemon.is_well()
+
+
+def from_a_network():
+    """A socket of a network is no sound, whatever comes out of it."""
+    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.closing(daemon.client()) as c:
+        with socket.create_connection(server.getsockname()) as near, server.accept()[0] as far:
+            with open(speech("what-time-is-it.flite-rms.wav"), "rb") as f:
+                far.sendall(f.read())
+            reply = c.call(ASSISTANT + "Ask", {"audio_fd": 0}, fds=[near.fileno()])
+            assert reply["error"] == ASSISTANT + "BadAudio" and "network" in reply["parameters"]["reason"], reply
+        # One of this machine is.
+        near, far = socket.socketpair()
+        with near, far:
+            with open(speech("what-time-is-it.flite-rms.wav"), "rb") as f:
+                far.sendall(f.read())
+            far.close()
+            reply = c.call(ASSISTANT + "Ask", {"audio_fd": 0}, fds=[near.fileno()])
+            assert reply["parameters"]["event"]["turn"]["outcome"] == "answered", reply
+
+
+def oneway():
+    """What waits for nobody is not done when its sender has gone; what runs is done."""
+    with contextlib.closing(daemon.client()) as c:
+        before = c.call(ASSISTANT + "Status")["parameters"]["turns"]
+        sender = daemon.client()
+        sender.send(ASSISTANT + "Ask", {"audio_path": speech("what-time-is-it.flite-rms.wav"), "realtime": True},
+                    oneway=True)
+        for _ in range(3):
+            sender.send(ASSISTANT + "Ask", {"text": "what time is it"}, oneway=True)
+        wait_until(lambda: c.call(ASSISTANT + "Status")["parameters"]["queued"] == 3, "a queue")
+        sender.close()
+        wait_until(lambda: c.call(ASSISTANT + "Status")["parameters"]["queued"] == 0, "no queue")
+        wait_until(lambda: c.call(ASSISTANT + "Status")["parameters"]["turns"] == before + 4, "the ends")
+        turns = c.call(ASSISTANT + "History", {"limit": 1})["parameters"]["turns"]
+        assert turns[0]["source"] == "audio" and turns[0]["outcome"] == "answered", turns
+
+
+def mute_bus():
+    """A bus that takes connections and never says a word does not hold up the end."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bus:
+        path = os.path.join(folder, "bus")
+        bus.bind(path)
+        bus.listen(8)
+        address = {"DBUS_SESSION_BUS_ADDRESS": "unix:path=" + path, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=" + path}
+        with Daemon(environment=address) as d:
+            d.process.terminate()
+            # Without the bus it ends at once; libsystemd would wait for it for 90 seconds.
+            assert d.process.wait(60) == 0
 
 
 def truncated_sound():
@@ -229,6 +278,9 @@ def is_well_again():
 daemon.is_well_again = is_well_again
 with daemon:
     tap.rule("what is not sound is refused with a reason", bad_sound)
+    tap.rule("a socket of a network is no sound", from_a_network)
+    tap.rule("a queue of oneway calls does not outlive its sender", oneway)
+    tap.rule("a mute bus does not hold up the end", mute_bus)
     tap.rule("a truncated file is heard as far as it goes", truncated_sound)
     tap.rule("a file of no samples is refused", no_samples)
     tap.rule("an hour of sound is cut", hour)

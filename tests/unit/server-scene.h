@@ -113,6 +113,7 @@ static inline struct server_config scene_config(struct scene *s, int fd) {
                 .version = "1",
                 .url = "U",
                 .max_clients = MAX_CLIENTS,
+                .idle_seconds = 3600,
                 .max_message_size = MAX_MESSAGE,
                 .max_unsent_size = MAX_UNSENT,
                 .on_full = on_full,

@@ -201,20 +201,68 @@ static void test_oneway_holds_nothing_up(void) {
         expect(!call_wants_more(s.kept[0]));
         tell(&s, fd, "{\"method\":\"org.example.test.Echo\",\"parameters\":{\"text\":\"x\"}}");
         expect(hears(fd, "{\"parameters\":{\"text\":\"x\"}}|"));
-        closep(&fd);
-        settle(&s);
-        expect(s.n_gone == 0);
         expect(call_continue(s.kept[0], NULL));
         call_reply(s.kept[0], NULL);
-        expect(LIST_EMPTY(&s.server->calls));
+        expect(LIST_EMPTY(&s.server->calls) && s.n_gone == 0);
+        closep(&fd);
+        scene_close(&s);
+}
 
+/* What its sender has not waited for is still taken in, and then lost with it. */
+static void test_oneway_ends_with_its_client(void) {
+        struct scene s;
+        int fd;
+
+        scene_open(&s);
         fd = dial(&s);
+        for (unsigned i = 0; i < 3; i++)
+                say(fd, "{\"method\":\"org.example.test.Keep\",\"oneway\":true}");
+        settle(&s);
+        expect(s.n_kept == 3 && s.n_gone == 0 && call_is_oneway(s.kept[0]));
+        call_reply(s.kept[1], NULL);
         say(fd, "{\"method\":\"org.example.test.Keep\",\"oneway\":true}");
         closep(&fd);
         settle(&s);
-        expect(s.n_kept == 2);
+        expect(s.n_kept == 4 && s.n_gone == 3);
+        expect(LIST_EMPTY(&s.server->calls));
+        expect(server_counters(s.server).n_clients == 0);
         scene_close(&s);
-        expect(s.n_gone == 1);
+        expect(s.n_gone == 3);
+}
+
+static bool is_closed(int fd) {
+        char byte;
+
+        return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+/* Who asks nothing makes room, the one first that has been silent for longest; who waits for an answer
+ * does not. */
+static void test_idle_clients_make_room(void) {
+        struct scene s;
+        int fds[MAX_CLIENTS + 3];
+
+        scene_open(&s);
+        s.server->config.idle_seconds = 0;
+        for (unsigned i = 0; i < MAX_CLIENTS; i++) {
+                fds[i] = dial(&s);
+                settle(&s);
+        }
+        tell(&s, fds[0], "{\"method\":\"org.example.test.Keep\"}");
+        tell(&s, fds[1], "{\"method\":\"org.example.test.Echo\",\"parameters\":{\"text\":\"x\"}}");
+        expect(hears(fds[1], "{\"parameters\":{\"text\":\"x\"}}|"));
+        for (unsigned i = MAX_CLIENTS; i < MAX_CLIENTS + 2; i++) {
+                fds[i] = dial(&s);
+                settle(&s);
+        }
+        expect(server_counters(s.server).n_refused == 0 && s.n_full == 0 && s.n_gone == 0);
+        expect(server_counters(s.server).n_dropped == 2);
+        expect(is_closed(fds[2]) && is_closed(fds[3]));
+        tell(&s, fds[1], "{\"method\":\"org.example.test.Echo\",\"parameters\":{\"text\":\"y\"}}");
+        expect(hears(fds[1], "{\"parameters\":{\"text\":\"y\"}}|"));
+        for (unsigned i = 0; i < MAX_CLIENTS + 2; i++)
+                closep(&fds[i]);
+        scene_close(&s);
 }
 
 static void test_gone(void) {
@@ -517,8 +565,9 @@ int main(void) {
         rule("a message too long is refused in its turn", test_oversize);
         rule("all replies but the last continue", test_more);
         rule("pipelined calls are answered in order", test_pipelined);
-        rule("a oneway call holds nothing up and outlives its client",
-             test_oneway_holds_nothing_up);
+        rule("a oneway call holds nothing up", test_oneway_holds_nothing_up);
+        rule("a oneway call ends with its client", test_oneway_ends_with_its_client);
+        rule("idle clients make room", test_idle_clients_make_room);
         rule("who keeps a call learns that the client is gone, once", test_gone);
         rule("a handler's error ends the connection, not the server", test_handler_fails);
         rule("a client that never reads is dropped, others go on", test_never_reads);
