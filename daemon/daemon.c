@@ -51,6 +51,7 @@ struct daemon {
         struct bus *bus;             /* owned; NULL: no D-Bus */
         struct logind *logind;       /* owned; NULL: no system bus */
         struct toolbox *toolbox;     /* owned */
+        int listen_fd;               /* owned; -1 as soon as the control has it */
         char *own_socket;            /* owned; NULL: it is systemd's */
         struct control *control;     /* owned */
         struct turns *turns;         /* owned */
@@ -263,6 +264,8 @@ static int listen_at(struct daemon *d, const char *path, struct why *why) {
         if (!copy)
                 return because(why, -ENOMEM, "out of memory");
         fd = server_listen(path, why);
+        if (fd == -EADDRINUSE)
+                return because(why, fd, "gemmad is running already: something listens at %s", path);
         if (fd < 0)
                 return fd;
 
@@ -411,18 +414,14 @@ static int open_control(struct daemon *d, struct why *why) {
                 .pipeline = d->pipeline,
                 .toolbox = d->toolbox,
         };
-        _cleanup_(closep) int fd = -1;
         int r;
 
-        fd = open_socket(d, why);
-        if (fd < 0)
-                return fd;
-        config.listen_fd = fd;
+        config.listen_fd = d->listen_fd;
         r = control_new(&d->control, &config, why);
         if (r < 0)
                 return r;
 
-        (void) TAKE_FD(fd);
+        d->listen_fd = -1;
         return 0;
 }
 
@@ -483,6 +482,11 @@ static int start(struct daemon *d, struct why *why) {
         r = open_loop(d);
         if (r < 0)
                 return because(why, r, "event loop: %s", strerror(-r));
+        /* First of all: where another one runs, nothing else is to be said or touched. */
+        r = open_socket(d, why);
+        if (r < 0)
+                return r;
+        d->listen_fd = r;
         r = open_threads(d);
         if (r < 0)
                 return because(why, r, "queues: %s", strerror(-r));
@@ -537,6 +541,7 @@ static bool stop(struct daemon *d) {
                 turns_stop(d->turns);
         if (d->own_socket)
                 (void) unlink(d->own_socket);
+        closep(&d->listen_fd);
         d->logind = logind_close(d->logind);
         if (d->toolbox)
                 toolbox_stop(d->toolbox);
@@ -575,6 +580,7 @@ int daemon_run(const struct daemon_setup *setup, bool *left) {
                 return -ENOMEM;
         }
         d->setup = *setup;
+        d->listen_fd = -1;
         d->has_terminal = isatty(STDERR_FILENO);
         d->sounds = (struct sound_queue){ .filled_fd = -1, .room_fd = -1 };
 

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "daemon/common/config.h"
+#include "daemon/confinement.h"
 #include "daemon/daemon.h"
 #include "daemon/paths.h"
 #include "daemon/sandbox.h"
@@ -62,6 +63,7 @@ struct arguments {
         const char *config_file;
         struct setting settings[8];
         unsigned n_settings;
+        char **argv; /* as it was started */
         bool is_verbose, checks, shows_config, shows_version, shows_help;
 };
 
@@ -336,11 +338,7 @@ static int run(struct arguments *a) {
                 return r;
         }
 
-        /* Before anything is opened that could be talked to. */
-        if (sandbox_enter(&why) < 0)
-                log_warning("The network can not be shut off (%s), going on without that",
-                            why.text);
-
+        confinement_enter(config, a->config_file, a->argv);
         setup.config = config;
         r = daemon_run(&setup, &left);
         if (left)
@@ -357,7 +355,7 @@ static void keep_memory_private(void) {
 }
 
 int main(int argc, char **argv) {
-        struct arguments a = {};
+        struct arguments a = { .argv = argv };
 
         take_signals();
         (void) umask(077);
@@ -373,7 +371,8 @@ int main(int argc, char **argv) {
                 return EXIT_SUCCESS;
         }
 
-        log_open(a.is_verbose ? LOG_DEBUG : LOG_INFO);
+        /* In a terminal somebody else types: there a line per turn would be in the way. */
+        log_open(a.is_verbose ? LOG_DEBUG : isatty(STDERR_FILENO) ? LOG_NOTICE : LOG_INFO);
         if (a.checks)
                 return check(&a) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         return run(&a) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -4,13 +4,37 @@
 
 #include "base/why.h"
 
-/* The promise that nothing goes to another machine, kept by the kernel also where no systemd unit
- * does it: from here on the process, all its threads and all that they start have no network, and
- * gain no privileges.  The only sockets that can be made are Unix sockets, for clients, the sound
- * server and D-Bus; all others fail with EAFNOSUPPORT.  Can not be taken back.
+/* What a process that parses sound, models and messages can do should one of them take it over, kept
+ * small by the kernel also where no systemd unit does it. */
+
+/* From here on the process, all its threads and all that they start
+ *   - have no network: only Unix sockets can be made, for clients, the sound server and D-Bus; all
+ *     others fail with EAFNOSUPPORT;
+ *   - run no program, look into no other process, make no namespace, mount nothing: EPERM;
+ *   - gain no privileges.
+ * Can not be taken back.
+ *
+ * What this can not do is keep it from connecting to a Unix socket that has a path, such as that of
+ * the session bus: the kernel has no such rule for a process that is to reach the sound server.
  *
  * 0; -ENOTSUP for a processor or kernel that this does not know, or what the kernel says; each with
  * a reason. */
 int sandbox_enter(struct why *why);
+
+/* Which files are within reach; nothing of it is owned, and paths that are not there are left out. */
+struct sandbox_files {
+        const char *home;            /* all that is hidden in it is out of reach */
+        const char *const *readable; /* ... but these, up to a NULL */
+        const char *state;           /* a folder to write to; NULL: none */
+        const char *socket_folder;   /* a folder for the socket; NULL: none */
+};
+
+/* From here on the calling thread, those that it starts and its children read only files that are not
+ * hidden in the home folder, write only to the state, and reach neither Unix sockets without a path
+ * nor, by signals or as a debugger, other processes.  It does not hold for threads that are there
+ * already: whoever wants that starts the program anew afterwards.
+ *
+ * 0; -ENOTSUP for a kernel that has no Landlock, or what it says; each with a reason. */
+int sandbox_confine_files(const struct sandbox_files *files, struct why *why);
 
 #endif

@@ -198,8 +198,7 @@ int store_end(struct store *s, int r, struct why *why) {
         return r;
 }
 
-/* Every directory of the path, those that are missing closed to others. */
-static int make_directories(const char *path) {
+int store_make_folder(const char *path) {
         char part[PATH_MAX];
         size_t size = strlen(path);
 
@@ -238,7 +237,7 @@ static int make_private(int fd, mode_t mode, const char *path, struct why *why) 
 static int open_directory(struct store *s, const char *path, struct why *why) {
         int r;
 
-        r = make_directories(path);
+        r = store_make_folder(path);
         if (r < 0)
                 return because(why, r, "%s: %s", path, strerror(-r));
 

@@ -18,6 +18,9 @@ struct store;
  * the new one.  -EBUSY: another daemon has it; -ENOTSUP: written by a newer gemmad; else what the
  * system says; each with a reason. */
 int store_open(struct store **ret, const char *directory, struct why *why);
+/* The folder that a history is opened in, with all that leads to it; those that are missing are closed
+ * to others. */
+int store_make_folder(const char *path);
 struct store *store_close(struct store *s);
 DEFINE_CLEANUP(struct store *, store_close)
 

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -305,7 +306,50 @@ def second_daemon():
     """A second one on the same socket says so and leaves the first alone."""
     r = subprocess.run([GEMMAD, *daemon.arguments], env=daemon.environment, capture_output=True, text=True)
     assert r.returncode == 1 and daemon.path in r.stderr, r
+    # It is the first thing that it says: nothing is complained of that the first one has.
+    assert len(r.stderr.splitlines()) == 1 and "running already" in r.stderr, r
     assert daemon.is_well()
+
+
+def in_a_terminal():
+    """There a turn is a line of the log only with -v; elsewhere always."""
+    for arguments, is_told in (([], False), (["-v"], True)):
+        master, slave = pty.openpty()
+        with Daemon(arguments=arguments, start=False) as d:
+            d.log.close()
+            d.log = os.fdopen(slave, "wb", closefd=False)
+            d.start()
+            os.close(slave)
+            with contextlib.closing(d.client()) as c:
+                c.ask(text="what time is it")
+            d.stop()
+        said = b""
+        with contextlib.suppress(OSError):
+            while data := os.read(master, 65536):
+                said += data
+        os.close(master)
+        assert b"Ready" in said and (b"Turn 1" in said) == is_told, said
+    assert "Turn " in daemon.said()
+
+
+def hostile_reads():
+    """It is given no file that is hidden in the home folder, nor runs what it is told to."""
+    with tempfile.TemporaryDirectory(prefix="gemmad-home-") as home:
+        os.makedirs(os.path.join(home, ".ssh"))
+        for name in (".ssh/sound.wav", "sound.wav"):
+            write_wav(os.path.join(home, name), 0.2, level=8000)
+        with Daemon(environment={"HOME": home}) as d, contextlib.closing(d.client()) as c:
+            assert c.ask(audio_path=os.path.join(home, "sound.wav"))["outcome"] == "answered"
+            reply = c.call(ASSISTANT + "Ask", {"audio_path": os.path.join(home, ".ssh/sound.wav")})
+            if "Files can not be put out of reach" in d.said():
+                return "no Landlock here"
+            assert reply["error"] == ASSISTANT + "BadAudio" and "denied" in reply["parameters"]["reason"], reply
+            # Every thread is held, also those that a library had before main() began.
+            for thread in os.listdir(f"/proc/{d.process.pid}/task"):
+                with open(f"/proc/{d.process.pid}/task/{thread}/status") as f:
+                    status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+                assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", (thread, status)
+    return None
 
 
 def activated():
@@ -629,6 +673,8 @@ with daemon:
     tap.rule("a client that leaves cancels its turn", gone)
     tap.rule("SIGTERM ends a running turn and the daemon", term_while_listening)
     tap.rule("kill -9 loses no answered turn", killed)
+    tap.rule("in a terminal turns are no lines", in_a_terminal)
+    tap.rule("files that are hidden at home are out of reach", hostile_reads)
     tap.rule("a second daemon does not take the socket", second_daemon)
     tap.rule("a socket can be handed over by systemd", activated)
     tap.rule("a bad start says why and where", bad_starts)

@@ -2,14 +2,23 @@
 #include "daemon/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,11 +160,174 @@ static void entering_twice_is_well(void) {
         in_child(twice_is_well);
 }
 
+static bool is_forbidden(long r, int error) {
+        return r < 0 && errno == error;
+}
+
+/* A sanitizer runs programs and looks into the process, so there this is not refused. */
+static bool runs_no_program(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+        printf("# skipped: a sanitizer needs to run programs\n");
+        return true;
+#else
+        static char *const argv[] = { (char *) "true", NULL };
+
+        return is_forbidden(execve("/bin/true", argv, NULL), EPERM) &&
+               is_forbidden(syscall(SYS_execveat, AT_FDCWD, "/bin/true", argv, NULL, 0), EPERM) &&
+               is_forbidden(ptrace(PTRACE_TRACEME, 0, NULL, NULL), EPERM) && system("true") != 0;
+#endif
+}
+
+/* What code does that has taken the process over: a shell, other processes, namespaces. */
+static bool hostile_code_gets_nowhere(void) {
+        char byte;
+        struct iovec here = { &byte, 1 };
+
+        enter();
+        return runs_no_program() &&
+               is_forbidden(process_vm_readv(getppid(), &here, 1, &here, 1, 0), EPERM) &&
+               is_forbidden(unshare(CLONE_NEWUSER), EPERM) &&
+               is_forbidden(unshare(CLONE_NEWNS), EPERM) &&
+               is_forbidden(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0), EPERM) &&
+               is_forbidden(syscall(SYS_clone3, NULL, 0), ENOSYS) &&
+               is_forbidden(setns(0, 0), EPERM) &&
+               is_forbidden(mount("none", "/mnt", "tmpfs", 0, NULL), EPERM) &&
+               is_forbidden(chroot("/"), EPERM) &&
+               is_forbidden(syscall(SYS_bpf, 0, NULL, 0), EPERM) &&
+               is_forbidden(syscall(SYS_keyctl, 0, 0, 0, 0, 0), EPERM);
+}
+
+static void hostile_code_runs_no_program(void) {
+        in_child(hostile_code_gets_nowhere);
+}
+
+static char place[64];
+
+static void make(const char *name, const char *content) {
+        char path[128];
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "%s/%s", place, name);
+        if (!content) {
+                expect(mkdir(path, 0700) == 0);
+                return;
+        }
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        expect(fd >= 0 && write(fd, content, strlen(content)) == (ssize_t) strlen(content));
+        (void) close(fd);
+}
+
+/* 0 when it could be opened so, else the error. */
+static int open_error(const char *name, int flags) {
+        char path[128];
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "%s/%s", place, name);
+        fd = open(path, flags | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return errno;
+        (void) close(fd);
+        return 0;
+}
+
+/* 0 when somebody at an address without a path could be called, else the error. */
+static int call_abstract(void) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        socklen_t size = sizeof(sa_family_t) + 1 + strlen(place);
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0), r;
+
+        memcpy(address.sun_path + 1, place, strlen(place));
+        r = connect(fd, (struct sockaddr *) &address, size) < 0 ? errno : 0;
+        (void) close(fd);
+        return r;
+}
+
+static bool files_are_out_of_reach(void) {
+        char home[96], readable[96], state[96], sockets[96];
+        const char *const list[] = { readable, NULL };
+        struct sandbox_files files = {
+                .home = home,
+                .readable = list,
+                .state = state,
+                .socket_folder = sockets,
+        };
+        struct why why = {};
+        int r;
+
+        (void) snprintf(home, sizeof(home), "%s/home", place);
+        (void) snprintf(readable, sizeof(readable), "%s/home/.config", place);
+        (void) snprintf(state, sizeof(state), "%s/home/.state", place);
+        (void) snprintf(sockets, sizeof(sockets), "%s/home/.run", place);
+        r = sandbox_confine_files(&files, &why);
+        if (r < 0)
+                printf("# %s\n", why.text);
+        (void) fflush(stdout);
+        has_sandbox = r != -ENOTSUP;
+        if (r < 0)
+                return false;
+
+        return open_error("home/.ssh/key", O_RDONLY) == EACCES &&
+               open_error("home/.ssh", O_RDONLY) == EACCES &&
+               open_error("home/.secret", O_RDONLY) == EACCES &&
+               open_error("home/.config/conf", O_RDONLY) == 0 &&
+               open_error("home/.config/conf", O_WRONLY) == EACCES &&
+               open_error("home/sound", O_RDONLY) == 0 &&
+               open_error("home/sound", O_WRONLY) == EACCES &&
+               open_error("home/new", O_WRONLY | O_CREAT) == EACCES &&
+               open_error("new", O_WRONLY | O_CREAT) == EACCES &&
+               open_error("home/.run/new", O_WRONLY | O_CREAT) == EACCES &&
+               open_error("home/.state/new", O_RDWR | O_CREAT) == 0 &&
+               open_error("home/.state/new", O_WRONLY | O_TRUNC) == 0;
+}
+
+static bool nobody_else_is_reached(void) {
+        pid_t parent = getppid();
+
+        if (!files_are_out_of_reach())
+                return false;
+        /* Kernels of before 6.12 do not keep these from it. */
+        if (call_abstract() != EPERM) {
+                printf("# not kept from sockets without a path, nor from signals\n");
+                return true;
+        }
+        return kill(parent, 0) < 0 && errno == EPERM && kill(getpid(), 0) == 0;
+}
+
+static void hostile_code_reaches_no_secret(void) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        char command[96];
+
+        (void) strcpy(place, "/tmp/test-sandbox-XXXXXX");
+        expect(mkdtemp(place));
+        memcpy(address.sun_path + 1, place, strlen(place));
+        expect(bind(fd, (struct sockaddr *) &address,
+                    (socklen_t) (sizeof(sa_family_t) + 1 + strlen(place))) == 0);
+        expect(listen(fd, 4) == 0 && call_abstract() == 0);
+        make("home", NULL);
+        make("home/.ssh", NULL);
+        make("home/.ssh/key", "secret");
+        make("home/.secret", "secret");
+        make("home/.config", NULL);
+        make("home/.config/conf", "[Model]");
+        make("home/.state", NULL);
+        make("home/.run", NULL);
+        make("home/sound", "RIFF");
+        in_child(files_are_out_of_reach);
+        in_child(nobody_else_is_reached);
+        (void) snprintf(command, sizeof(command), "rm -rf %s", place);
+        expect(system(command) == 0);
+        (void) close(fd);
+}
+
 int main(void) {
         rule("a process keeps Unix sockets only", a_process_keeps_unix_sockets_only);
         rule("a thread that was there before is held, too",
              a_thread_that_was_there_before_is_held_too);
         rule("a child is held, too", a_child_is_held_too);
         rule("entering twice is well", entering_twice_is_well);
+        rule("hostile code runs no program and makes no namespace", hostile_code_runs_no_program);
+        rule("hostile code reads no secret and writes nothing but the state",
+             hostile_code_reaches_no_secret);
         return tap_done();
 }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_CONFINEMENT_H
+#define DAEMON_CONFINEMENT_H
+
+#include "daemon/common/config.h"
+
+/* Confines this program, by what it was configured to need, before anything is opened that could be
+ * talked to: to the files that it has to reach, and from the network, other programs and other
+ * processes; see daemon/sandbox.h.  What the kernel can not do is logged and done without.
+ *
+ * Threads that a library has started before main() (OpenBLAS does) are not held by Landlock, so the
+ * program is started anew once: argv is what it was started with.  config_path: a file of the user's
+ * choice that is read again on reload, or NULL. */
+void confinement_enter(const struct config *config, const char *config_path, char **argv);
+
+#endif
