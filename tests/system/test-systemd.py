@@ -283,7 +283,8 @@ def bus_activation():
                  "what time is it")
     assert done.returncode == 0, (done, m.said())
     assert json.loads(done.stdout)["data"][0] > 0, done
-    assert m.show("ActiveState") == "active"
+    # It has taken the question before it had loaded its model.
+    wait_until(lambda: m.show("ActiveState") == "active", "active")
 
 
 def stopping():
