@@ -2,6 +2,7 @@
 #include "daemon/think/tools.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,15 +35,27 @@ const char *tools_find(const char *name) {
         return NULL;
 }
 
+/* The time zone may have been changed since the last question, and localtime_r() does not look.  Both
+ * the main and the inference thread come here; the C library has a lock of its own, which race
+ * detectors can not see. */
+static bool tell_local(time_t now, struct tm *ret) {
+        static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+        bool is_told;
+
+        (void) pthread_mutex_lock(&lock);
+        tzset();
+        is_told = localtime_r(&now, ret) != NULL;
+        (void) pthread_mutex_unlock(&lock);
+        return is_told;
+}
+
 bool tools_answer(const char *name, enum tools_form form, time_t now, char *out, size_t out_size) {
         struct tm local;
 
-        /* The time zone may have been changed since the last question; localtime_r() does not look. */
-        tzset();
         for (size_t i = 0; i < N_TOOLS; i++) {
                 if (strcmp(declared[i].name, name) != 0)
                         continue;
-                if (!localtime_r(&now, &local))
+                if (!tell_local(now, &local))
                         return false;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
