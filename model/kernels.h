@@ -21,6 +21,9 @@ struct activations {
         float *scale; /* [n_rows][n_cols / 32] */
         float *sum;   /* [n_rows][n_cols / 32]: scale times the sum of q, which offsets multiply */
         float *half_sums; /* [n_rows][n_cols / 16]: the same for each half block */
+        int32_t *starts;  /* [n_rows][n_cols / 32]: -8 times the sum of q, which is what weights
+                             stored as unsigned integers have too much */
+        int32_t *half_starts; /* [n_rows][n_cols / 16]: the same for each half block */
 };
 
 /* Bytes of working memory that multiply() wants, aligned to 64. */
@@ -32,9 +35,8 @@ struct activations {
 struct kernels {
         const char *name;
 
-        /* Quantises one row: q, scale, sum and half_sums of n values, n a multiple of 32. */
-        void (*quantise)(
-                const float *x, size_t n, int8_t *q, float *scale, float *sum, float *half_sums);
+        /* Quantises n_cols values, a multiple of 32, as row `row` of ret. */
+        void (*quantise)(const float *x, struct activations *ret, size_t row);
 
         /* y[i * y_stride + r] = (W x_i)_r for all rows i of x and first <= r < end.  W is
          * quantised. */

@@ -3,12 +3,13 @@
 
 #include <immintrin.h>
 
+#include "model/unroll.h"
 #include "model/vector_math.h"
 
 /* AVX2, FMA and F16C: 8 weight rows in the 32-bit lanes of a 256-bit vector. */
 
 #define PANEL_ROWS      8
-#define PANEL_GROUPS    2
+#define PANEL_TILE      4
 #define PANEL_Q8_SIGNED 1
 
 typedef __m256 vec_f;
@@ -66,6 +67,20 @@ INLINE vec_f f_gather_half(const unsigned char *p, size_t stride) {
         return _mm256_cvtph_ps(halves);
 }
 
+/* Of 32-bit lanes, each below 2^16. */
+INLINE vec_f f_from_halves(vec_b v) {
+        v = _mm256_permute4x64_epi64(_mm256_packus_epi32(v, v), 0x08);
+        return _mm256_cvtph_ps(_mm256_castsi256_si128(v));
+}
+
+INLINE vec_f f_low_half(vec_b v) {
+        return f_from_halves(_mm256_and_si256(v, _mm256_set1_epi32(0xffff)));
+}
+
+INLINE vec_f f_high_half(vec_b v) {
+        return f_from_halves(_mm256_srli_epi32(v, 16));
+}
+
 INLINE float f_sum(vec_f v) {
         __m128 x = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
 
@@ -73,16 +88,12 @@ INLINE float f_sum(vec_f v) {
         return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
 
-INLINE vec_i i_load(const int32_t *p) {
-        return _mm256_loadu_si256((const __m256i *) p);
+INLINE vec_i i_set1(int32_t x) {
+        return _mm256_set1_epi32(x);
 }
 
-INLINE void i_store(int32_t *p, vec_i v) {
-        _mm256_storeu_si256((__m256i *) p, v);
-}
-
-INLINE vec_i i_add(vec_i a, vec_i b) {
-        return _mm256_add_epi32(a, b);
+INLINE vec_i i_shift_left(vec_i v, int n) {
+        return _mm256_slli_epi32(v, n);
 }
 
 INLINE vec_i i_byte(vec_b v, int n) {
@@ -134,6 +145,10 @@ INLINE void b_transpose(vec_b v[4]) {
         v[3] = _mm256_unpackhi_epi64(b, d);
 }
 
+INLINE vec_b b_middle(vec_b a, vec_b b) {
+        return _mm256_blend_epi16(_mm256_srli_epi32(a, 16), _mm256_slli_epi32(b, 16), 0xaa);
+}
+
 /* Four inputs in every lane. */
 INLINE vec_b broadcast4(const int8_t *x) {
         int32_t four;
@@ -163,17 +178,17 @@ INLINE void dot_narrow(vec_i *ret,
         vec_i ones = _mm256_set1_epi16(1);
         const unsigned step = n_additions < n_vectors ? n_additions : n_vectors;
 
-#pragma GCC unroll 8
+        UNROLL
         for (unsigned j0 = 0; j0 < n_vectors; j0 += step) {
                 vec_i narrow[2 * 4];
 
-#pragma GCC unroll 8
+                UNROLL
                 for (unsigned j = j0; j < j0 + step; j++)
-#pragma GCC unroll 4
+                        UNROLL
                         for (unsigned i = 0; i < n; i++) {
                                 vec_b four = broadcast4(x + i * x_stride + 4 * j);
 
-#pragma GCC unroll 2
+                                UNROLL
                                 for (unsigned g = 0; g < n_groups; g++) {
                                         vec_i *sum = &narrow[g * n + i];
                                         vec_i pairs =
@@ -183,11 +198,11 @@ INLINE void dot_narrow(vec_i *ret,
                                                                 : _mm256_add_epi16(*sum, pairs));
                                 }
                         }
-#pragma GCC unroll 8
+                UNROLL
                 for (unsigned i = 0; i < n_groups * n; i++) {
                         vec_i wide = _mm256_madd_epi16(narrow[i], ones);
 
-                        ret[i] = j0 == 0 ? wide : _mm256_add_epi32(ret[i], wide);
+                        ret[i] = _mm256_add_epi32(ret[i], wide);
                 }
         }
 }
@@ -214,24 +229,24 @@ INLINE void dot_q8(vec_i *ret,
                    const unsigned n_vectors) {
         vec_i ones = _mm256_set1_epi16(1);
 
-#pragma GCC unroll 8
+        UNROLL
         for (unsigned j = 0; j < n_vectors; j++) {
                 vec_b magnitude[2];
 
                 for (unsigned g = 0; g < n_groups; g++)
                         magnitude[g] = _mm256_abs_epi8(w[g * w_stride + j]);
-#pragma GCC unroll 4
+                UNROLL
                 for (unsigned i = 0; i < n; i++) {
                         vec_b four = broadcast4(x + i * x_stride + 4 * j);
 
-#pragma GCC unroll 2
+                        UNROLL
                         for (unsigned g = 0; g < n_groups; g++) {
                                 vec_b signed_x = _mm256_sign_epi8(four, w[g * w_stride + j]);
                                 vec_i wide = _mm256_madd_epi16(
                                         _mm256_maddubs_epi16(magnitude[g], signed_x), ones);
                                 vec_i *sum = &ret[g * n + i];
 
-                                *sum = in_order(j == 0 ? wide : _mm256_add_epi32(*sum, wide));
+                                *sum = in_order(_mm256_add_epi32(*sum, wide));
                         }
                 }
         }

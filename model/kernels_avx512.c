@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "model/unroll.h"
 #include "model/vector_math.h"
 
 /* AVX-512 (F, BW, VL, DQ) with VNNI: 16 weight rows in the 32-bit lanes of a 512-bit vector.
@@ -10,7 +11,7 @@
  * intermediate rounding, so all widths of weights take the same path. */
 
 #define PANEL_ROWS      16
-#define PANEL_GROUPS    1
+#define PANEL_TILE      7
 #define PANEL_Q8_SIGNED 0
 
 typedef __m512 vec_f;
@@ -76,20 +77,24 @@ INLINE vec_f f_gather_half(const unsigned char *p, size_t stride) {
         return _mm512_cvtph_ps(halves);
 }
 
+INLINE vec_f f_low_half(vec_b v) {
+        return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v));
+}
+
+INLINE vec_f f_high_half(vec_b v) {
+        return f_low_half(_mm512_srli_epi32(v, 16));
+}
+
 INLINE float f_sum(vec_f v) {
         return _mm512_reduce_add_ps(v);
 }
 
-INLINE vec_i i_load(const int32_t *p) {
-        return _mm512_loadu_si512(p);
+INLINE vec_i i_set1(int32_t x) {
+        return _mm512_set1_epi32(x);
 }
 
-INLINE void i_store(int32_t *p, vec_i v) {
-        _mm512_storeu_si512(p, v);
-}
-
-INLINE vec_i i_add(vec_i a, vec_i b) {
-        return _mm512_add_epi32(a, b);
+INLINE vec_i i_shift_left(vec_i v, unsigned n) {
+        return _mm512_slli_epi32(v, n);
 }
 
 INLINE vec_i i_byte(vec_b v, int n) {
@@ -145,6 +150,10 @@ INLINE void b_transpose(vec_b v[4]) {
         v[3] = _mm512_unpackhi_epi64(b, d);
 }
 
+INLINE vec_b b_middle(vec_b a, vec_b b) {
+        return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_ror_epi32(a, 16), _mm512_ror_epi32(b, 16));
+}
+
 INLINE void dot(vec_i *ret,
                 const vec_b *w,
                 size_t w_stride,
@@ -153,16 +162,17 @@ INLINE void dot(vec_i *ret,
                 size_t x_stride,
                 const unsigned n,
                 const unsigned n_vectors) {
-        (void) w_stride;
-        (void) n_groups;
-        for (unsigned i = 0; i < n; i++)
-                ret[i] = _mm512_setzero_si512();
+        UNROLL
         for (unsigned j = 0; j < n_vectors; j++)
+                UNROLL
                 for (unsigned i = 0; i < n; i++) {
                         int32_t four;
 
                         memcpy(&four, x + i * x_stride + 4 * j, sizeof(four));
-                        ret[i] = _mm512_dpbusd_epi32(ret[i], w[j], _mm512_set1_epi32(four));
+                        UNROLL
+                        for (unsigned g = 0; g < n_groups; g++)
+                                ret[g * n + i] = _mm512_dpbusd_epi32(
+                                        ret[g * n + i], w[g * w_stride + j], _mm512_set1_epi32(four));
                 }
 }
 

@@ -3,13 +3,14 @@
 
 #include <arm_neon.h>
 
+#include "model/unroll.h"
 #include "model/vector_math.h"
 
 /* ARMv8.2 with the dot-product instructions: 4 weight rows in the 32-bit lanes of a 128-bit vector.
  * sdot takes signed bytes on both sides; weights of 4 to 6 bits are the same signed or not. */
 
 #define PANEL_ROWS      4
-#define PANEL_GROUPS    1
+#define PANEL_TILE      6
 #define PANEL_Q8_SIGNED 1
 
 typedef float32x4_t vec_f;
@@ -63,20 +64,24 @@ INLINE vec_f f_gather_half(const unsigned char *p, size_t stride) {
         return vcvt_f32_f16(vreinterpret_f16_u16(halves));
 }
 
+INLINE vec_f f_low_half(vec_b v) {
+        return vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(vreinterpretq_u32_u8(v))));
+}
+
+INLINE vec_f f_high_half(vec_b v) {
+        return vcvt_f32_f16(vreinterpret_f16_u16(vshrn_n_u32(vreinterpretq_u32_u8(v), 16)));
+}
+
 INLINE float f_sum(vec_f v) {
         return vaddvq_f32(v);
 }
 
-INLINE vec_i i_load(const int32_t *p) {
-        return vld1q_s32(p);
+INLINE vec_i i_set1(int32_t x) {
+        return vdupq_n_s32(x);
 }
 
-INLINE void i_store(int32_t *p, vec_i v) {
-        vst1q_s32(p, v);
-}
-
-INLINE vec_i i_add(vec_i a, vec_i b) {
-        return vaddq_s32(a, b);
+INLINE vec_i i_shift_left(vec_i v, int n) {
+        return vshlq_s32(v, vdupq_n_s32(n));
 }
 
 INLINE vec_i i_byte(vec_b v, int n) {
@@ -130,6 +135,11 @@ INLINE void b_transpose(vec_b v[4]) {
         v[3] = vreinterpretq_u8_u64(vtrn2q_u64(b, d));
 }
 
+INLINE vec_b b_middle(vec_b a, vec_b b) {
+        return vreinterpretq_u8_u32(vorrq_u32(vshrq_n_u32(vreinterpretq_u32_u8(a), 16),
+                                              vshlq_n_u32(vreinterpretq_u32_u8(b), 16)));
+}
+
 INLINE void dot(vec_i *ret,
                 const vec_b *w,
                 size_t w_stride,
@@ -138,17 +148,18 @@ INLINE void dot(vec_i *ret,
                 size_t x_stride,
                 const unsigned n,
                 const unsigned n_vectors) {
-        (void) w_stride;
-        (void) n_groups;
-        for (unsigned i = 0; i < n; i++)
-                ret[i] = vdupq_n_s32(0);
+        UNROLL
         for (unsigned j = 0; j < n_vectors; j++)
+                UNROLL
                 for (unsigned i = 0; i < n; i++) {
                         int32_t four;
 
                         memcpy(&four, x + i * x_stride + 4 * j, sizeof(four));
-                        ret[i] = vdotq_s32(ret[i], vreinterpretq_s8_u8(w[j]),
-                                           vreinterpretq_s8_s32(vdupq_n_s32(four)));
+                        UNROLL
+                        for (unsigned g = 0; g < n_groups; g++)
+                                ret[g * n + i] = vdotq_s32(
+                                        ret[g * n + i], vreinterpretq_s8_u8(w[g * w_stride + j]),
+                                        vreinterpretq_s8_s32(vdupq_n_s32(four)));
                 }
 }
 

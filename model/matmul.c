@@ -22,9 +22,12 @@ int inputs_init(struct inputs *in, unsigned max_rows, unsigned max_cols) {
                         .scale = malloc(n / 32 * sizeof(float)),
                         .sum = malloc(n / 32 * sizeof(float)),
                         .half_sums = malloc(n / 16 * sizeof(float)),
+                        .starts = malloc(n / 32 * sizeof(int32_t)),
+                        .half_starts = malloc(n / 16 * sizeof(int32_t)),
                 },
         };
-        if (in->q.q && in->q.scale && in->q.sum && in->q.half_sums)
+        if (in->q.q && in->q.scale && in->q.sum && in->q.half_sums && in->q.starts &&
+            in->q.half_starts)
                 return 0;
 
         inputs_done(in);
@@ -36,6 +39,8 @@ void inputs_done(struct inputs *in) {
         free(in->q.scale);
         free(in->q.sum);
         free(in->q.half_sums);
+        free(in->q.starts);
+        free(in->q.half_starts);
         *in = (struct inputs){ 0 };
 }
 
@@ -73,10 +78,7 @@ static void quantise_item(void *userdata, unsigned item, unsigned worker) {
 
         (void) worker;
         for (size_t i = (size_t) item * QUANTISE_ROWS; i < end; i++)
-                job->kernels->quantise(job->in->x + i * q->n_cols, q->n_cols, q->q + i * q->n_cols,
-                                       q->scale + i * (q->n_cols / 32),
-                                       q->sum + i * (q->n_cols / 32),
-                                       q->half_sums + i * (q->n_cols / 16));
+                job->kernels->quantise(job->in->x + i * q->n_cols, q, i);
 }
 
 void matmul_set_inputs(

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "model/half.h"
+#include "model/kernels.h"
 
 /* Element-wise formulas in branch-free C.  Every kernels_*.c includes them, so that its compiler
  * flags turn the loops into its own vectors; sums are kept in 16 lanes for the same reason (a
@@ -121,15 +122,17 @@ static inline void vector_soft_cap(float *x, size_t n, float cap) {
                 x[i] = cap * vector_tanh(x[i] * inverse);
 }
 
-static inline void
-vector_quantise(const float *x, size_t n, int8_t *q, float *scale, float *sum, float *half_sums) {
-        for (size_t b = 0; b < n / 32; b++, x += 32, q += 32) {
-                float max = 0, inverse;
+static inline void vector_quantise(const float *x, struct activations *ret, size_t row) {
+        size_t n_blocks = ret->n_cols / 32, end = (row + 1) * n_blocks;
+
+        for (size_t b = row * n_blocks; b < end; b++, x += 32) {
+                int8_t *q = ret->q + 32 * b;
+                float max = 0, inverse, scale;
                 int total[2] = { 0, 0 };
 
                 for (unsigned i = 0; i < 32; i++)
                         max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
-                scale[b] = max / 127.0f;
+                scale = max / 127.0f;
                 inverse = max > 1e-30f ? 127.0f / max : 0.0f; /* 127 / max must be finite */
 
                 for (unsigned i = 0; i < 32; i++) {
@@ -140,9 +143,13 @@ vector_quantise(const float *x, size_t n, int8_t *q, float *scale, float *sum, f
                 }
                 for (unsigned i = 0; i < 32; i++)
                         total[i / 16] += q[i];
-                half_sums[2 * b] = scale[b] * (float) total[0];
-                half_sums[2 * b + 1] = scale[b] * (float) total[1];
-                sum[b] = scale[b] * (float) (total[0] + total[1]);
+                ret->scale[b] = scale;
+                for (unsigned i = 0; i < 2; i++) {
+                        ret->half_sums[2 * b + i] = scale * (float) total[i];
+                        ret->half_starts[2 * b + i] = -8 * total[i];
+                }
+                ret->sum[b] = scale * (float) (total[0] + total[1]);
+                ret->starts[b] = -8 * (total[0] + total[1]);
         }
 }
 
@@ -195,9 +202,8 @@ static inline void vector_mix_f32(const float *weights,
 /* The members of struct kernels that are the same C in every file.  A file that includes this
  * header instantiates them with its own flags. */
 #define DEFINE_VECTOR_KERNELS                                                                     \
-        static void quantise(const float *x, size_t n, int8_t *q, float *scale, float *sum,       \
-                             float *half_sums) {                                                  \
-                vector_quantise(x, n, q, scale, sum, half_sums);                                  \
+        static void quantise(const float *x, struct activations *ret, size_t row) {               \
+                vector_quantise(x, ret, row);                                                     \
         }                                                                                         \
         static void score_f32(const float *q, unsigned n_queries, const float *k, size_t n_keys,  \
                               unsigned size, float *scores, size_t stride) {                      \

@@ -56,3 +56,26 @@ static inline __m512i _mm512_srai_epi32(__m512i v, unsigned n) {
                 lanes[i] >>= n;
         return _mm512_loadu_si512(lanes);
 }
+
+static inline __m512i emulated_ror_epi32(__m512i v, unsigned n) {
+        uint32_t lanes[16];
+
+        memcpy(lanes, &v, sizeof(lanes));
+        for (unsigned i = 0; i < 16; i++)
+                lanes[i] = lanes[i] >> n | lanes[i] << (32 - n);
+        return _mm512_loadu_si512(lanes);
+}
+#undef _mm512_ror_epi32
+#define _mm512_ror_epi32 emulated_ror_epi32
+
+static inline __m256i emulated_cvtepi32_epi16(__m512i v) {
+        uint32_t lanes[16];
+        uint16_t low[16];
+
+        memcpy(lanes, &v, sizeof(lanes));
+        for (unsigned i = 0; i < 16; i++)
+                low[i] = (uint16_t) lanes[i];
+        return _mm256_loadu_si256((const __m256i *) low);
+}
+#undef _mm512_cvtepi32_epi16
+#define _mm512_cvtepi32_epi16 emulated_cvtepi32_epi16

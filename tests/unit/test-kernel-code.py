@@ -16,8 +16,9 @@ from gemmad_test import Tap                                 # noqa: E402
 
 TYPES = 4                       # of quantised weights with a loop of their own; a compiler may split one
 TILE = 32                       # products in the loop of the largest tile, at least
-# Vectors that may go to the stack in such a loop, for a product: none where there are 32 registers.
-SPILLS = {"avx512": 0, "neon": 0, "avx2": 0.4}
+# Vectors that may go to the stack in such a loop, for a product. The sums of a tile have a register each;
+# what a compiler puts aside once a block, a scale or where a sum begins, costs little.
+SPILLS = {"avx512": 1 / 6, "neon": 1 / 6, "avx2": 0.6}
 
 
 def instrumented(library):

@@ -37,12 +37,13 @@ static void random_activations(struct activations *x, unsigned n_rows, unsigned 
                 .scale = malloc(n_rows * n_blocks * sizeof(float)),
                 .sum = malloc(n_rows * n_blocks * sizeof(float)),
                 .half_sums = malloc(2 * n_rows * n_blocks * sizeof(float)),
+                .starts = malloc(n_rows * n_blocks * sizeof(int32_t)),
+                .half_starts = malloc(2 * n_rows * n_blocks * sizeof(int32_t)),
         };
         for (unsigned i = 0; i < n_rows; i++) {
                 for (unsigned j = 0; j < n_cols; j++)
                         values[j] = random_normal(&rng) * (i % 3 == 2 && j < 32 ? 0.0f : 1.0f);
-                kernels_scalar.quantise(values, n_cols, x->q + i * n_cols, x->scale + i * n_blocks,
-                                        x->sum + i * n_blocks, x->half_sums + 2 * i * n_blocks);
+                kernels_scalar.quantise(values, x, i);
         }
         free(values);
 }
@@ -52,6 +53,8 @@ static void activations_done(struct activations *x) {
         free(x->scale);
         free(x->sum);
         free(x->half_sums);
+        free(x->starts);
+        free(x->half_starts);
 }
 
 static float largest_difference(const float *a, const float *b, size_t n) {
@@ -104,7 +107,7 @@ static void check_product(enum gguf_type type,
 
 static void products(void) {
         for (unsigned t = 0; t < N_TYPES; t++) {
-                for (unsigned n = 1; n <= 9; n++)
+                for (unsigned n = 1; n <= 15; n++)
                         check_product(types[t], 40, 512, n, 0, 40);
                 check_product(types[t], 37, 768, 25, 0, 37);
                 check_product(types[t], 64, 256, 130, 0, 64);
@@ -114,6 +117,40 @@ static void products(void) {
         check_product(GGUF_Q4_0, 32, 32, 3, 0, 32);
         check_product(GGUF_Q4_0, 32, 352, 3, 0, 32);
         check_product(GGUF_Q8_0, 32, 640, 5, 0, 32);
+}
+
+/* How many inputs there are, and how many rows, changes no bit of a product. */
+static void alone_or_among_others(void) {
+        enum { N = 512 + 256, ROWS = 48, INPUTS = 25 };
+        _Alignas(64) static char panel[KERNELS_PANEL_SIZE];
+
+        for (unsigned t = 0; t < N_TYPES; t++) {
+                struct matrix w;
+                struct activations x, one;
+                static float all[INPUTS * ROWS], alone[ROWS], third[ROWS];
+
+                random_matrix(&w, types[t], ROWS, N);
+                random_activations(&x, INPUTS, N);
+                row->multiply(&w, 0, ROWS, &x, all, ROWS, panel);
+                for (unsigned i = 0; i < INPUTS; i++) {
+                        one = (struct activations){
+                                1,
+                                N,
+                                x.q + i * N,
+                                x.scale + i * N / 32,
+                                x.sum + i * N / 32,
+                                x.half_sums + i * N / 16,
+                                x.starts + i * N / 32,
+                                x.half_starts + i * N / 16,
+                        };
+                        row->multiply(&w, 0, ROWS, &one, alone, ROWS, panel);
+                        expect(memcmp(alone, all + i * ROWS, sizeof(alone)) == 0);
+                        row->multiply(&w, 16, 32, &one, third, ROWS, panel);
+                        expect(memcmp(third + 16, alone + 16, 16 * sizeof(float)) == 0);
+                }
+                free((void *) w.data);
+                activations_done(&x);
+        }
 }
 
 /* The largest weights and inputs of one sign must not overflow any intermediate sum. */
@@ -136,6 +173,8 @@ static void extremes(void) {
                                 x.scale[b] = 1;
                                 x.sum[b] = (fill ? 127 : -127) * 32;
                                 x.half_sums[2 * b] = x.half_sums[2 * b + 1] = x.sum[b] / 2;
+                                x.starts[b] = -8 * (int32_t) x.sum[b];
+                                x.half_starts[2 * b] = x.half_starts[2 * b + 1] = x.starts[b] / 2;
                         }
                         kernels_scalar.multiply(&w, 0, ROWS, &x, expected, ROWS, NULL);
                         row->multiply(&w, 0, ROWS, &x, got, ROWS, panel);
@@ -260,28 +299,33 @@ static void formulas(void) {
 }
 
 static void quantisation(void) {
-        enum { N = 32 * 7 };
+        enum { N = 32 * 7, ROWS = 2 };
         float *x = random_floats(&rng, N);
-        int8_t q[N];
-        float scale[N / 32], sum[N / 32], half_sums[N / 16];
+        struct activations a;
 
         memset(x + 32, 0, 32 * sizeof(float));
         x[64] = -1e20f;
-        row->quantise(x, N, q, scale, sum, half_sums);
+        random_activations(&a, ROWS, N);
+        row->quantise(x, &a, 1);
         for (unsigned b = 0; b < N / 32; b++) {
+                const int8_t *q = a.q + N + 32 * b;
+                unsigned at = N / 32 + b;
                 int totals[2] = { 0, 0 };
 
                 for (unsigned i = 0; i < 32; i++) {
-                        expect(fabsf(x[32 * b + i] - scale[b] * q[32 * b + i]) <=
-                               scale[b] * 0.501f);
-                        expect(q[32 * b + i] >= -127);
-                        totals[i / 16] += q[32 * b + i];
+                        expect(fabsf(x[32 * b + i] - a.scale[at] * q[i]) <= a.scale[at] * 0.501f);
+                        expect(q[i] >= -127);
+                        totals[i / 16] += q[i];
                 }
-                expect(half_sums[2 * b] == scale[b] * (float) totals[0]);
-                expect(half_sums[2 * b + 1] == scale[b] * (float) totals[1]);
-                expect(sum[b] == scale[b] * (float) (totals[0] + totals[1]));
+                for (unsigned half = 0; half < 2; half++) {
+                        expect(a.half_sums[2 * at + half] == a.scale[at] * (float) totals[half]);
+                        expect(a.half_starts[2 * at + half] == -8 * totals[half]);
+                }
+                expect(a.sum[at] == a.scale[at] * (float) (totals[0] + totals[1]));
+                expect(a.starts[at] == -8 * (totals[0] + totals[1]));
         }
         free(x);
+        activations_done(&a);
 }
 
 extern const struct kernels emulated_avx512, emulated_neon;
@@ -295,6 +339,7 @@ int main(void) {
                 void (*run)(void);
         } rules[] = {
                 { "products equal the scalar ones for every type and awkward sizes", products },
+                { "an input alone gives the same bits as among others", alone_or_among_others },
                 { "extreme weights and inputs do not overflow", extremes },
                 { "attention equals the scalar one", attention },
                 { "halves convert exactly", halves },
