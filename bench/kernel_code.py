@@ -17,6 +17,7 @@ import sys
 # Row: (instructions that sum products of bytes, a vector stored on the stack).
 ROWS = {
     "avx2": (r"vpmaddubsw", r"^v?mov\w+\s+%[xyz]mm\d+,-?0x[0-9a-f]+\(%r[sb]p\)"),
+    "avxvnni": (r"(?:\{vex\} )?vpdpbusd", r"^v?mov\w+\s+%[xyz]mm\d+,-?0x[0-9a-f]+\(%r[sb]p\)"),
     "avx512": (r"vpdpbusd", r"^v?mov\w+\s+%[xyz]mm\d+,-?0x[0-9a-f]+\(%r[sb]p\)"),
     "neon": (r"sdot", r"^st[rp]\s+q\d+.*\[sp"),
 }

@@ -136,6 +136,8 @@ struct pass {
         struct decoder *d;
         unsigned layer;
         unsigned first; /* position of row 0 */
+        unsigned n;     /* rows */
+        unsigned from;  /* the first row whose output is wanted: in the last layer only the last is */
 };
 
 static const struct layer_weights *pass_weights(const struct pass *p) {
@@ -186,7 +188,7 @@ static void item_heads(void *userdata, unsigned item, unsigned worker) {
         float *v = d->v + (size_t) item * lp->n_kv_heads * size;
 
         (void) worker;
-        for (unsigned h = 0; h < d->params->n_heads; h++) {
+        for (unsigned h = 0; item >= p->from && h < d->params->n_heads; h++) {
                 d->kernels->rms_norm(q + h * size, q + h * size, w->q_norm, size,
                                      d->params->rms_eps);
                 rope_turn(rope, item, q + h * size);
@@ -215,11 +217,12 @@ static void add_row(const struct decoder *d, size_t row) {
 static void item_after_attention(void *userdata, unsigned item, unsigned worker) {
         const struct pass *p = userdata;
         const struct layer_weights *w = pass_weights(p);
+        unsigned row = p->from + item;
 
         (void) worker;
-        norm_row(p->d, p->d->output, p->d->output, w->post_attn_norm, item);
-        add_row(p->d, item);
-        norm_row(p->d, p->d->normed, p->d->h, w->ffn_norm, item);
+        norm_row(p->d, p->d->output, p->d->output, w->post_attn_norm, row);
+        add_row(p->d, row);
+        norm_row(p->d, p->d->normed, p->d->h, w->ffn_norm, row);
 }
 
 /* Ends the layer and, as the row is at hand, begins the next. */
@@ -227,71 +230,98 @@ static void item_after_ffn(void *userdata, unsigned item, unsigned worker) {
         const struct pass *p = userdata;
         const struct decoder *d = p->d;
         const struct layer_weights *w = pass_weights(p);
-        float *h = d->h + (size_t) item * d->params->width;
+        unsigned row = p->from + item;
+        float *h = d->h + (size_t) row * d->params->width;
 
         (void) worker;
-        norm_row(d, d->output, d->output, w->post_ffn_norm, item);
-        add_row(d, item);
+        norm_row(d, d->output, d->output, w->post_ffn_norm, row);
+        add_row(d, row);
         for (unsigned i = 0; i < d->params->width; i++)
                 h[i] *= w->scale;
         if (p->layer + 1 < d->params->n_layers)
-                norm_row(d, d->normed, d->h, d->weights->layers[p->layer + 1].attn_norm, item);
+                norm_row(d, d->normed, d->h, d->weights->layers[p->layer + 1].attn_norm, row);
 }
 
-static void attention_sublayer(struct pass *p, unsigned n) {
+/* Queries of the rows whose output is wanted, keys and values of all. */
+static void project(struct pass *p) {
         struct decoder *d = p->d;
         const struct layer_weights *w = pass_weights(p);
         const struct layer_params *lp = pass_params(p);
         unsigned q_width = d->params->n_heads * lp->head_size,
-                 kv_width = lp->n_kv_heads * lp->head_size;
+                 kv_width = lp->n_kv_heads * lp->head_size, width = d->params->width;
         const struct product projections[] = {
-                { &w->q, d->q, q_width },
+                { &w->q, d->q + (size_t) p->from * q_width, q_width },
                 { &w->k, d->k, kv_width },
                 { &w->v, d->v, kv_width },
         };
-        const struct product to_output = { &w->o, d->output, d->params->width };
+        unsigned n_projections = w->v.data ? 3 : 2;
 
-        matmul_set_inputs(&d->matmul, &d->inputs, d->normed, n, d->params->width);
-        matmul_run(&d->matmul, &d->inputs, projections, w->v.data ? 3 : 2);
-        pool_run(d->pool, n, item_heads, p);
-        attention_run(&d->attention, p->layer, d->q, p->first, n, d->mixed);
+        matmul_set_inputs(&d->matmul, &d->inputs, d->normed, p->n, width);
+        if (p->from == 0) {
+                matmul_run(&d->matmul, &d->inputs, projections, n_projections);
+                return;
+        }
+        matmul_run(&d->matmul, &d->inputs, projections + 1, n_projections - 1);
+        matmul_set_inputs(&d->matmul, &d->inputs, d->normed + (size_t) p->from * width,
+                          p->n - p->from, width);
+        matmul_run(&d->matmul, &d->inputs, projections, 1);
+}
 
-        matmul_set_inputs(&d->matmul, &d->inputs, d->mixed, n, q_width);
+static void attention_sublayer(struct pass *p) {
+        struct decoder *d = p->d;
+        size_t q_width = (size_t) d->params->n_heads * pass_params(p)->head_size,
+               width = d->params->width;
+        unsigned n = p->n - p->from;
+        const struct product to_output = { &pass_weights(p)->o, d->output + p->from * width, width };
+
+        project(p);
+        pool_run(d->pool, p->n, item_heads, p);
+        attention_run(&d->attention, p->layer, d->q + p->from * q_width, p->first + p->from, n,
+                      d->mixed + p->from * q_width);
+
+        matmul_set_inputs(&d->matmul, &d->inputs, d->mixed + p->from * q_width, n,
+                          (unsigned) q_width);
         matmul_run(&d->matmul, &d->inputs, &to_output, 1);
         pool_run(d->pool, n, item_after_attention, p);
 }
 
-static void ffn_sublayer(struct pass *p, unsigned n) {
+static void ffn_sublayer(struct pass *p) {
         struct decoder *d = p->d;
         const struct layer_weights *w = pass_weights(p);
-        const struct product to_output = { &w->down, d->output, d->params->width };
+        size_t width = d->params->width, ffn_width = d->params->ffn_width;
+        float *gate = d->gate + p->from * ffn_width, *up = d->up + p->from * ffn_width;
+        const struct product to_output = { &w->down, d->output + p->from * width, width };
+        unsigned n = p->n - p->from;
 
-        matmul_set_inputs(&d->matmul, &d->inputs, d->normed, n, d->params->width);
-        matmul_run_gated(&d->matmul, &d->inputs, &w->gate, &w->up, d->gate, d->up,
-                         d->params->ffn_width);
+        matmul_set_inputs(&d->matmul, &d->inputs, d->normed + p->from * width, n,
+                          d->params->width);
+        matmul_run_gated(&d->matmul, &d->inputs, &w->gate, &w->up, gate, up, ffn_width);
 
-        matmul_set_inputs(&d->matmul, &d->inputs, d->gate, n, d->params->ffn_width);
+        matmul_set_inputs(&d->matmul, &d->inputs, gate, n, d->params->ffn_width);
         matmul_run(&d->matmul, &d->inputs, &to_output, 1);
         pool_run(d->pool, n, item_after_ffn, p);
 }
 
 void decoder_forward(struct decoder *d, unsigned n) {
-        struct pass p = { .d = d, .first = d->cache->n };
+        struct pass p = { .d = d, .first = d->cache->n, .n = n };
 
         rope_set_positions(&d->rope, p.first, n);
         rope_set_positions(&d->rope_sliding, p.first, n);
         pool_run(d->pool, n, item_first_norm, &p);
         for (p.layer = 0; p.layer < d->params->n_layers; p.layer++) {
-                attention_sublayer(&p, n);
-                ffn_sublayer(&p, n);
+                /* Nothing follows the last layer but the logits, of the last row. */
+                p.from = p.layer + 1 < d->params->n_layers ? 0 : n - 1;
+                attention_sublayer(&p);
+                ffn_sublayer(&p);
         }
+        d->last_row = n - 1;
         kvcache_commit(d->cache, n);
 }
 
-void decoder_logits(struct decoder *d, unsigned row, float *ret) {
+void decoder_logits(struct decoder *d, float *ret) {
         const struct product head = { &d->weights->embedding, ret, d->params->n_vocab };
 
-        d->kernels->rms_norm(d->normed, d->h + (size_t) row * d->params->width,
+        d->kernels->rms_norm(d->normed, d->h + (size_t) d->last_row * d->params->width,
                              d->weights->output_norm, d->params->width, d->params->rms_eps);
         matmul_set_inputs(&d->matmul, &d->inputs, d->normed, 1, d->params->width);
         matmul_run(&d->matmul, &d->inputs, &head, 1);

@@ -41,6 +41,7 @@ struct decoder {
         float *output; /* [rows][width], of a sub-layer */
         float *gate;   /* [rows][ffn_width] */
         float *up;
+        unsigned last_row; /* of the last pass */
 };
 
 int decoder_init(struct decoder *d,
@@ -57,10 +58,11 @@ void decoder_embed_tokens(struct decoder *d, const int32_t *ids, unsigned n);
 void decoder_embed_frames(struct decoder *d, const float *samples, unsigned n);
 
 /* Sends rows 0 .. n - 1 through all layers as the next n positions of the cache, and commits them.
- * The cache must have room for them. */
+ * The cache must have room for them.  Of the last layer, only the last row leaves more than its keys
+ * and values. */
 void decoder_forward(struct decoder *d, unsigned n);
 
-/* The logits after row `row` of the last pass, soft-capped: [n_vocab]. */
-void decoder_logits(struct decoder *d, unsigned row, float *ret);
+/* The logits after the last row of the last pass, soft-capped: [n_vocab]. */
+void decoder_logits(struct decoder *d, float *ret);
 
 #endif

@@ -102,6 +102,7 @@ struct kernels {
 
 extern const struct kernels kernels_scalar;
 extern const struct kernels kernels_avx2;
+extern const struct kernels kernels_avxvnni;
 extern const struct kernels kernels_avx512;
 extern const struct kernels kernels_neon;
 

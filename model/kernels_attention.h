@@ -5,27 +5,62 @@
 /* Attention over a cache of halves, for every instruction set: kernels_panel.h includes it after the
  * primitives that it lists. */
 
-/* Queries whose sums stay in registers together. */
+/* Queries and keys whose sums stay in registers together. */
 #define SCORE_TILE 4
+#define SCORE_KEYS 4
 
-static ALWAYS_INLINE void score_queries(const float *q,
-                                        const unsigned n,
-                                        const uint16_t *k,
-                                        unsigned size,
-                                        float *scores,
-                                        size_t stride) {
-        vec_f acc[SCORE_TILE];
+/* n_keys <= SCORE_KEYS keys with n <= SCORE_TILE queries: what is loaded of either serves all of the
+ * other. Every sum is made alike, whatever is beside it. */
+static ALWAYS_INLINE void score_tile(const float *q,
+                                     const unsigned n,
+                                     const uint16_t *k,
+                                     const unsigned n_keys,
+                                     unsigned size,
+                                     float *scores,
+                                     size_t stride) {
+        vec_f acc[SCORE_TILE * SCORE_KEYS];
 
-        for (unsigned i = 0; i < n; i++)
+        UNROLL
+        for (unsigned i = 0; i < n * n_keys; i++)
                 acc[i] = f_zero();
         for (unsigned d = 0; d < size; d += PANEL_ROWS) {
-                vec_f key = f_load_half(k + d);
+                vec_f key[SCORE_KEYS];
 
-                for (unsigned i = 0; i < n; i++)
-                        acc[i] = f_fma(f_load(q + i * size + d), key, acc[i]);
+                UNROLL
+                for (unsigned j = 0; j < n_keys; j++)
+                        key[j] = f_load_half(k + j * size + d);
+                UNROLL
+                for (unsigned i = 0; i < n; i++) {
+                        vec_f query = f_load(q + i * size + d);
+
+                        UNROLL
+                        for (unsigned j = 0; j < n_keys; j++)
+                                acc[i * n_keys + j] = f_fma(query, key[j], acc[i * n_keys + j]);
+                }
         }
+        UNROLL
         for (unsigned i = 0; i < n; i++)
-                scores[i * stride] = f_sum(acc[i]);
+                UNROLL
+                for (unsigned j = 0; j < n_keys; j++)
+                        scores[i * stride + j] = f_sum(acc[i * n_keys + j]);
+}
+
+/* n_keys keys with all queries. */
+static ALWAYS_INLINE void score_keys(const float *q,
+                                     unsigned n_queries,
+                                     const uint16_t *k,
+                                     const unsigned n_keys,
+                                     unsigned size,
+                                     float *scores,
+                                     size_t stride) {
+        unsigned i;
+
+        for (i = 0; i + SCORE_TILE <= n_queries; i += SCORE_TILE)
+                score_tile(q + i * size, SCORE_TILE, k, n_keys, size, scores + i * stride, stride);
+        for (; i + 2 <= n_queries; i += 2)
+                score_tile(q + i * size, 2, k, n_keys, size, scores + i * stride, stride);
+        for (; i < n_queries; i++)
+                score_tile(q + i * size, 1, k, n_keys, size, scores + i * stride, stride);
 }
 
 static void score(const float *q,
@@ -35,21 +70,16 @@ static void score(const float *q,
                   unsigned size,
                   float *scores,
                   size_t stride) {
-        unsigned i;
+        size_t j;
 
         if (size % PANEL_ROWS) {
                 kernels_scalar.score(q, n_queries, k, n_keys, size, scores, stride);
                 return;
         }
-        for (size_t j = 0; j < n_keys; j++, k += size, scores++) {
-                for (i = 0; i + SCORE_TILE <= n_queries; i += SCORE_TILE)
-                        score_queries(q + i * size, SCORE_TILE, k, size, scores + i * stride,
-                                      stride);
-                for (; i + 2 <= n_queries; i += 2)
-                        score_queries(q + i * size, 2, k, size, scores + i * stride, stride);
-                for (; i < n_queries; i++)
-                        score_queries(q + i * size, 1, k, size, scores + i * stride, stride);
-        }
+        for (j = 0; j + SCORE_KEYS <= n_keys; j += SCORE_KEYS)
+                score_keys(q, n_queries, k + j * size, SCORE_KEYS, size, scores + j, stride);
+        for (; j < n_keys; j++)
+                score_keys(q, n_queries, k + j * size, 1, size, scores + j, stride);
 }
 
 /* Two vectors of the output of n queries stay in registers while all keys go by. */

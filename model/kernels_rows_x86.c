@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/kernels_rows.h"
 
+#include <cpuid.h>
 #include <stddef.h>
 
 static bool has_avx512(void) {
@@ -14,12 +15,20 @@ static bool has_avx2(void) {
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
+/* The compilers of Debian 12 have no common name for it: leaf 7, second part. */
+static bool has_avxvnni(void) {
+        unsigned a, b, c, d;
+
+        return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 4;
+}
+
 static bool always(void) {
         return true;
 }
 
 const struct kernels_row kernels_rows[] = {
         { &kernels_avx512, has_avx512 },
+        { &kernels_avxvnni, has_avxvnni },
         { &kernels_avx2, has_avx2 },
         { &kernels_scalar, always },
         { NULL, NULL },

@@ -19,8 +19,7 @@ struct session {
         struct decoder decoder;
         float *logits;   /* owned, [n_vocab] */
         bool has_logits; /* logits belong to the last position */
-        bool has_last;   /* the decoder's row last_row belongs to the last position */
-        unsigned last_row;
+        bool has_last;   /* the decoder's last row belongs to the last position */
         int32_t pending; /* sampled and returned, not yet in the cache; -1: none */
         bool is_constrained;
         struct grammar_place place; /* in the constrained answer */
@@ -97,7 +96,6 @@ static bool has_room(const struct session *s, size_t n) {
 /* The rows of one pass are in place: computes them and remembers the last. */
 static void forward(struct session *s, unsigned n) {
         decoder_forward(&s->decoder, n);
-        s->last_row = n - 1;
         s->has_last = true;
         s->has_logits = false;
 }
@@ -176,7 +174,7 @@ const float *session_logits(struct session *s) {
         if (!s->has_last)
                 return NULL;
 
-        decoder_logits(&s->decoder, s->last_row, s->logits);
+        decoder_logits(&s->decoder, s->logits);
         for (size_t i = 0; i < s->engine->n_suppressed; i++)
                 s->logits[s->engine->suppressed[i]] = -INFINITY;
         s->has_logits = true;

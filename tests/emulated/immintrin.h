@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in for the compiler's header when a test builds kernels_avx512.c for any processor: SIMDe
+/* Stands in for the compiler's header when a test builds kernels of x86 for any processor: SIMDe
  * computes the intrinsics in portable C.  What Debian 12's SIMDe lacks is added below, element by
  * element. */
 #define SIMDE_ENABLE_NATIVE_ALIASES
@@ -79,3 +79,18 @@ static inline __m256i emulated_cvtepi32_epi16(__m512i v) {
 }
 #undef _mm512_cvtepi32_epi16
 #define _mm512_cvtepi32_epi16 emulated_cvtepi32_epi16
+
+static inline __m256i emulated_dpbusd_avx_epi32(__m256i sums, __m256i a, __m256i b) {
+        int32_t lanes[8];
+        uint8_t weights[32];
+        int8_t inputs[32];
+
+        memcpy(lanes, &sums, sizeof(lanes));
+        memcpy(weights, &a, sizeof(weights));
+        memcpy(inputs, &b, sizeof(inputs));
+        for (unsigned i = 0; i < 32; i++)
+                lanes[i / 4] += weights[i] * inputs[i];
+        return _mm256_loadu_si256((const __m256i *) lanes);
+}
+#undef _mm256_dpbusd_avx_epi32
+#define _mm256_dpbusd_avx_epi32 emulated_dpbusd_avx_epi32

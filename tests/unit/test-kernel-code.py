@@ -18,7 +18,7 @@ TYPES = 4                       # of quantised weights with a loop of their own;
 TILE = 32                       # products in the loop of the largest tile, at least
 # Vectors that may go to the stack in such a loop, for a product. The sums of a tile have a register each;
 # what a compiler puts aside once a block, a scale or where a sum begins, costs little.
-SPILLS = {"avx512": 1 / 6, "neon": 1 / 6, "avx2": 0.6}
+SPILLS = {"avx512": 1 / 6, "neon": 1 / 6, "avxvnni": 0.6, "avx2": 0.6}
 
 
 def instrumented(library):

@@ -328,12 +328,12 @@ static void quantisation(void) {
         activations_done(&a);
 }
 
-extern const struct kernels emulated_avx512, emulated_neon;
+extern const struct kernels emulated_avx512, emulated_avxvnni, emulated_neon;
 
 int main(void) {
-        const struct kernels *rows[16] = { &emulated_avx512, &emulated_neon };
-        const char *labels[16] = { "avx512 (emulated)", "neon (emulated)" };
-        unsigned n = 2;
+        const struct kernels *rows[16] = { &emulated_avx512, &emulated_avxvnni, &emulated_neon };
+        const char *labels[16] = { "avx512 (emulated)", "avxvnni (emulated)", "neon (emulated)" };
+        unsigned n = 3;
         static const struct {
                 const char *name;
                 void (*run)(void);
