@@ -11,7 +11,7 @@
 
 struct answers {
         struct notify *notify; /* not owned */
-        enum shown shown;
+        enum when when;
         struct notice *notice; /* owned; the last one that is on the screen */
 };
 
@@ -22,13 +22,13 @@ static void on_chosen(const char *key, void *userdata) {
         a->notice = notice_close(a->notice);
 }
 
-int answers_new(struct answers **ret, struct notify *notify, enum shown shown) {
+int answers_new(struct answers **ret, struct notify *notify, enum when when) {
         struct answers *a = calloc(1, sizeof(*a));
 
         if (!a)
                 return -ENOMEM;
         a->notify = notify;
-        a->shown = shown;
+        a->when = when;
         *ret = a;
         return 0;
 }
@@ -40,17 +40,6 @@ struct answers *answers_free(struct answers *a) {
         (void) notice_close(a->notice);
         free(a);
         return NULL;
-}
-
-bool shown_from_name(const char *name, enum shown *ret) {
-        static const char *const names[] = { "spoken", "always", "never" };
-
-        for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-                if (strcmp(names[i], name) == 0) {
-                        *ret = (enum shown) i;
-                        return true;
-                }
-        return false;
 }
 
 /* At most so many bytes, and whole characters. */
@@ -92,8 +81,6 @@ void answers_on_event(struct answers *a, json_t *event) {
 
         if (!kind || strcmp(kind, "done") != 0 || !source || !answered || !*answered)
                 return;
-        if (a->shown == SHOWN_NEVER ||
-            (a->shown == SHOWN_SPOKEN && strcmp(source, "microphone") != 0))
-                return;
-        show(a, heard ? heard : "", answered);
+        if (when_is_wanted(a->when, source))
+                show(a, heard ? heard : "", answered);
 }

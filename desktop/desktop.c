@@ -37,6 +37,7 @@ static void on_event(json_t *event, void *userdata) {
 
         talk_heard_event(d, event);
         answers_on_event(d->answers, event);
+        speaker_on_event(d->speaker, event);
 }
 
 static int socket_path(char *ret, size_t size, const char *configured, struct why *why) {
@@ -211,13 +212,14 @@ static void open_servers(struct desktop *d, json_t *servers, const char *path, c
                         log_warning("%s: [mcp.%s]: %s", path, name, why.text);
 }
 
-static int open_answers(struct desktop *d, json_t *setting, const char *path) {
+static enum when read_when(json_t *settings, const char *key, const char *path) {
+        json_t *setting = json_object_get(settings, key);
         const char *name = json_string_value(setting);
-        enum shown shown = SHOWN_SPOKEN;
+        enum when when = WHEN_SPOKEN;
 
-        if (setting && (!name || !shown_from_name(name, &shown)))
-                log_warning("%s: answers is none of \"spoken\", \"always\" and \"never\"", path);
-        return answers_new(&d->answers, d->notify, shown);
+        if (setting && (!name || !when_from_name(name, &when)))
+                log_warning("%s: %s is none of \"spoken\", \"always\" and \"never\"", path, key);
+        return when;
 }
 
 static int open_configured(struct desktop *d, const char *socket) {
@@ -225,13 +227,17 @@ static int open_configured(struct desktop *d, const char *socket) {
         _cleanup_(json_decrefp) json_t *settings = read_settings(path, sizeof(path));
         const char *name;
         json_t *value;
+        int r;
 
         json_object_foreach(settings, name, value)
-                if (strcmp(name, "answers") != 0 &&
+                if (strcmp(name, "answers") != 0 && strcmp(name, "speak") != 0 &&
                     (strcmp(name, "mcp") != 0 || !json_is_object(value)))
                         log_warning("%s: there is no '%s'", path, name);
         open_servers(d, json_object_get(settings, "mcp"), path, socket);
-        return open_answers(d, json_object_get(settings, "answers"), path);
+        r = answers_new(&d->answers, d->notify, read_when(settings, "answers", path));
+        if (r < 0)
+                return r;
+        return speaker_new(&d->speaker, d->loop, read_when(settings, "speak", path));
 }
 
 static int open_links(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
@@ -307,6 +313,7 @@ static void stop(struct desktop *d) {
         d->sound = sound_free(d->sound);
         d->user_tools = user_tools_free(d->user_tools);
         d->confirm = confirm_free(d->confirm);
+        d->speaker = speaker_free(d->speaker);
         d->answers = answers_free(d->answers);
         d->bell = bell_free(d->bell);
         d->media = media_free(d->media);

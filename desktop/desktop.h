@@ -18,6 +18,7 @@
 #include "desktop/media.h"
 #include "desktop/notify.h"
 #include "desktop/sound.h"
+#include "desktop/speaker.h"
 #include "desktop/user-tools.h"
 
 /* Servers of tools that are run. */
@@ -29,6 +30,7 @@ struct desktop {
         struct buses *buses;   /* owned, like the rest */
         struct notify *notify;
         struct answers *answers;
+        struct speaker *speaker;
         struct media *media;
         struct sound *sound;
         struct bell *bell;

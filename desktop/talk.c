@@ -71,6 +71,7 @@ void talk_repeat(struct desktop *d, struct call *call) {
 }
 
 void talk_stop(struct desktop *d, struct call *call) {
+        speaker_stop(d->speaker);
         if (bell_stop(d->bell) > 0)
                 call_say(call, NULL, "Stopped.");
         else if (confirm_drop(d->confirm))

@@ -121,6 +121,8 @@ json_t *reply_event(const struct turns *turns, const struct news *news) {
 
         switch (news->kind) {
         case NEWS_STARTED:
+                (void) json_object_set_new(event, "source",
+                                           json_string(origin_name(news->turn->origin)));
                 break;
         case NEWS_HEARD:
         case NEWS_TOKEN:

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Answers aloud, as the recording of a speaker has them: speech-dispatcher and its voice are real."""
+import contextlib
+import glob
+import os
+import shutil
+import subprocess
+
+from desktop_test import Desktop
+from gemmad_test import PATIENCE, Tap, skip_all, wait_until
+from sound_server import RATE, Speaker
+
+tap = Tap()
+LOUD = 500  # of 32767
+LONG = ("This is a sentence. " * 60).split(" ")
+
+
+class Voice:
+    """A speech-dispatcher with one voice, which gemmad-desktop would start by itself otherwise. It takes its time."""
+
+    def __init__(self):
+        self.folder = os.path.join(server.folder, "voice")
+        os.makedirs(os.path.join(self.folder, "modules"), exist_ok=True)
+        with open(os.path.join(self.folder, "speechd.conf"), "w") as f:
+            f.write('LogLevel 1\nAddModule "espeak-ng" "sd_espeak-ng" "espeak-ng.conf"\nDefaultModule espeak-ng\n')
+        with open(os.path.join(self.folder, "modules/espeak-ng.conf"), "w") as f:
+            f.write("Debug 0\n")
+        self.socket = os.path.join(self.folder, "socket")
+        self.environment = {**server.for_daemon, "SPEECHD_ADDRESS": "unix_socket:" + self.socket}
+        self.start()
+
+    def start(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket)
+        self.process = subprocess.Popen(
+            ["speech-dispatcher", "--run-single", "--timeout", "0", "--config-dir", self.folder, "--log-dir", self.folder,
+             "--pid-file", os.path.join(self.folder, "pid"), "--communication-method", "unix_socket", "--socket-path", self.socket],
+            env={**server.environment, **self.environment}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        wait_until(lambda: os.path.exists(self.socket) or self.process.poll() is not None, "speech-dispatcher")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+def loud():
+    """How many tenths of a second had a voice in them."""
+    samples, step = server.recorded(), RATE // 10
+    return sum(any(abs(x) > LOUD for x in samples[i:i + step:7]) for i in range(0, len(samples), step))
+
+
+def is_silent_for(seconds):
+    """Waits for so much more of the recording, and tells whether it is silent."""
+    begun = len(server.recorded())
+    wait_until(lambda: len(server.recorded()) >= begun + seconds * RATE, "more of the recording")
+    return not any(abs(x) > LOUD for x in server.recorded()[begun:])
+
+
+def world(setting=""):
+    d = Desktop(environment=voice.environment, start=False)
+    os.makedirs(d.at("config/gemmad"))
+    with open(d.at("config/gemmad/desktop.toml"), "w") as f:
+        f.write(setting + "\n")
+    return d
+
+
+def turn(gemmad, number, source, pieces, end=True):
+    gemmad.tell(kind="started", id=number, source=source)
+    for piece in pieces:
+        gemmad.tell(kind="token", id=number, text=piece)
+    if end:
+        gemmad.tell(kind="done", id=number, turn={"source": source, "outcome": "answered", "answered": "".join(pieces)})
+
+
+def speaks():
+    """What was spoken to is answered aloud; what was typed is not, unless configured."""
+    for setting, aloud in (("", {"microphone"}), ('speak = "always"', {"microphone", "text"}), ('speak = "never"', set())):
+        with world(setting) as d:
+            d.start()
+            for number, source in enumerate(("text", "audio", "microphone"), 1):
+                server.record()
+                turn(d.gemmad, number, source, ["Timer", " set", ", five minutes."])
+                if source in aloud:
+                    wait_until(lambda: loud() >= 5, f"a voice for {source} with '{setting}'")
+                elif source != "audio":
+                    assert is_silent_for(3), (source, setting)
+
+
+def speaks_early():
+    """The first sentence does not wait for the others."""
+    with world() as d:
+        d.start()
+        server.record()
+        turn(d.gemmad, 1, "microphone", ["It is late.", " And"], end=False)
+        wait_until(lambda: loud() >= 4, "the first sentence")
+
+
+def stops():
+    """By "stop", by the next question, and by the end of a turn that was cancelled."""
+    with world() as d:
+        d.start()
+        for number, stop in enumerate((lambda: d.gemmad.say("stop"),
+                                       lambda: d.gemmad.tell(kind="started", id=99, source="microphone"),
+                                       lambda: d.gemmad.tell(kind="done", id=3, turn={"outcome": "cancelled"})), 1):
+            server.record()
+            turn(d.gemmad, number, "microphone", [word + " " for word in LONG], end=False)
+            wait_until(lambda: loud() >= 10, "the voice")
+            stop()
+            # What was on its way to the speaker may still come.
+            wait_until(lambda: is_silent_for(2), "silence")
+            assert loud() < 250, f"all of it was spoken: {loud()}"
+
+
+def comes_back():
+    """A speech-dispatcher that ends, and one that comes."""
+    with world() as d:
+        d.start()
+        server.record()
+        turn(d.gemmad, 1, "microphone", ["Hello there, you."])
+        wait_until(lambda: loud() >= 4, "the voice")
+        voice.kill()
+        voice.start()
+        server.record()
+        turn(d.gemmad, 2, "microphone", ["Hello there, you."])
+        wait_until(lambda: loud() >= 4, "the voice again")
+
+
+def missing():
+    """Without speech-dispatcher: one line, and all else works."""
+    with world() as d:
+        d.environment["SPEECHD_ADDRESS"] = "unix_socket:" + d.at("nowhere")
+        d.start()
+        for number in (1, 2):
+            turn(d.gemmad, number, "microphone", ["Hello."])
+            wait_until(lambda: "packages for it are speech-dispatcher" in d.said(), "a line")
+        assert d.gemmad.say("stop") == "OK." and d.said().count("packages for it") == 1
+        assert d.stop() == 0
+
+
+for tool in ("pulseaudio", "pactl", "parec", "speech-dispatcher"):
+    if not shutil.which(tool):
+        skip_all("no " + tool)
+if not any(glob.glob(f"/usr/{place}/speech-dispatcher-modules/sd_espeak-ng") for place in ("lib", "lib/*", "libexec")):
+    skip_all("no voice of espeak-ng")
+try:
+    server = Speaker()
+except RuntimeError as error:
+    skip_all(str(error))
+try:
+    voice = Voice()
+    tap.rule("answers aloud", speaks)
+    tap.rule("the first sentence comes early", speaks_early)
+    tap.rule("silence when it is wanted", stops)
+    tap.rule("speech-dispatcher ends and comes", comes_back)
+    tap.rule("no speech-dispatcher", missing)
+    voice.kill()
+finally:
+    server.stop()
+tap.done()
