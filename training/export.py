@@ -23,34 +23,45 @@ import train
 import vocabulary as vocabularies
 from network import Network, Shape
 
+NEVER_SAID = "<mask>"
+
 
 def load_checkpoint(path, other=None):
-    """The network of a checkpoint, or the mean of two, of which one began with the other."""
-    saved = train.load(path)
-    state = saved["network"]
+    """The network of a checkpoint or of a GGUF file, or the mean of two of the same context, and the
+    context."""
+    known = train.known_of(path)
+    state = without_helpers(known.state)
     if other:
-        before = train.load(other)
-        if before["shape"] != saved["shape"] or before["context"] != saved["context"]:
+        before = train.known_of(other)
+        if before.shape != known.shape or before.context != known.context:
             raise SystemExit(f"{other} is a model of another shape or context than {path}")
-        state = {name: (value.float() + before["network"][name].float()) / 2 for name, value in state.items()}
-    network = Network(Shape(**saved["shape"]), saved["helpers"])
+        mate = without_helpers(before.state)
+        state = {name: (value.float() + mate[name].float()) / 2 for name, value in state.items()}
+    network = Network(known.shape)
     network.load_state_dict(state)
     network.eval()
-    return network, saved["context"]
+    return network, known.context.source
 
 
-def for_context(network, source, newer):
-    """The network for a newer context whose tokens it all has learned: its sentences may be others."""
+def without_helpers(state):
+    return {name: value for name, value in state.items() if not name.startswith("helpers")}
+
+
+def for_context(network, source, newer, is_typed_only):
+    """The network for a newer context of the same words. is_typed_only: of more words, too; those it has
+    not learned it never hears, and they are for what is typed, which the grammar alone reads."""
     old, fresh = (vocabularies.build(contexts.parse(text)) for text in (source, newer))
-    unknown = [token for token in fresh.tokens if token not in old.ids]
-    if unknown:
+    known = {token: old.ids.get(token, old.ids.get(token.replace("i", "I"))) for token in fresh.tokens}
+    unknown = [token for token, number in known.items() if number is None]
+    if unknown and not is_typed_only:
         raise SystemExit(f"not learned: {' '.join(unknown[:20])}; train.py --start learns it")
-    chosen = Network(dataclasses.replace(network.shape, vocabulary=len(fresh)))
-    state = {name: value for name, value in network.state_dict().items() if not name.startswith("helpers")}
-    state["token_embd.weight"] = state["token_embd.weight"][[old.ids[token] for token in fresh.tokens]]
-    chosen.load_state_dict(state)
-    chosen.eval()
-    return chosen
+    rows = network.token_embd.weight
+    # What is never said is as unlikely as can be, and so is what was not learned.
+    chosen = [old.ids[NEVER_SAID] if known[token] is None else known[token] for token in fresh.tokens]
+    newly = Network(dataclasses.replace(network.shape, vocabulary=len(fresh)))
+    newly.load_state_dict({**network.state_dict(), "token_embd.weight": rows.detach()[chosen]})
+    newly.eval()
+    return newly
 
 
 def check_vocabulary(vocabulary, context):
@@ -84,6 +95,8 @@ def main():
     options.add_argument("--type", choices=pocket_file.TYPES, default="q8_0", help="of the matrices")
     options.add_argument("--mean", metavar="CHECKPOINT", help="write the mean of this one's weights and the other's")
     options.add_argument("--context", metavar="FILE", help="a newer version of the context, of the same words")
+    options.add_argument("--typed-only", action="store_true",
+                         help="with --context: words that were not learned are never heard, only read")
     options.add_argument("--least", type=float, help="the limit that calibrate.py led to")
     options.add_argument("--count", type=int, default=60, help="clips to compare")
     options.add_argument("--threads", type=int, default=2)
@@ -92,7 +105,7 @@ def main():
     network, source = load_checkpoint(args.checkpoint, args.mean)
     if args.context:
         newer = contexts.load(args.context).source
-        network, source = for_context(network, source, newer), newer
+        network, source = for_context(network, source, newer, args.typed_only), newer
     vocabulary = vocabularies.build(contexts.parse(source))
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
     pocket_file.write(args.out, network, vocabulary, source, args.type, args.least)
