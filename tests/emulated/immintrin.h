@@ -8,6 +8,7 @@
 
 #include "model/half.h"
 
+#ifndef _mm512_cvtepi32_ps /* a newer SIMDe has it */
 static inline __m512 _mm512_cvtepi32_ps(__m512i v) {
         int32_t in[16];
         float out[16];
@@ -17,7 +18,9 @@ static inline __m512 _mm512_cvtepi32_ps(__m512i v) {
                 out[i] = (float) in[i];
         return _mm512_loadu_ps(out);
 }
+#endif
 
+#ifndef _mm512_cvtph_ps /* a newer SIMDe has it */
 static inline __m512 _mm512_cvtph_ps(__m256i v) {
         uint16_t in[16];
         float out[16];
@@ -27,6 +30,7 @@ static inline __m512 _mm512_cvtph_ps(__m256i v) {
                 out[i] = half_to_float(in[i]);
         return _mm512_loadu_ps(out);
 }
+#endif
 
 static inline __m256i _mm512_cvtps_ph(__m512 v, int rounding) {
         float in[16];
@@ -48,6 +52,7 @@ static inline float _mm512_reduce_add_ps(__m512 v) {
         return sum;
 }
 
+#ifndef _mm512_srai_epi32 /* a newer SIMDe has it */
 static inline __m512i _mm512_srai_epi32(__m512i v, unsigned n) {
         int32_t lanes[16];
 
@@ -56,6 +61,7 @@ static inline __m512i _mm512_srai_epi32(__m512i v, unsigned n) {
                 lanes[i] >>= n;
         return _mm512_loadu_si512(lanes);
 }
+#endif
 
 static inline __m512i emulated_ror_epi32(__m512i v, unsigned n) {
         uint32_t lanes[16];
