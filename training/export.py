@@ -23,20 +23,16 @@ import train
 import vocabulary as vocabularies
 from network import Network, Shape
 
-NEVER_SAID = "<mask>"
+ROWS = "token_embd.weight"
 
 
-def load_checkpoint(path, other=None):
-    """The network of a checkpoint or of a GGUF file, or the mean of two of the same context, and the
-    context."""
+def load_checkpoint(path, other=None, share=0.5):
+    """The network of a checkpoint or a GGUF file, or a mean of two of which one began with the other,
+    share of it the first; and its context."""
     known = train.known_of(path)
     state = without_helpers(known.state)
     if other:
-        before = train.known_of(other)
-        if before.shape != known.shape or before.context != known.context:
-            raise SystemExit(f"{other} is a model of another shape or context than {path}")
-        mate = without_helpers(before.state)
-        state = {name: (value.float() + mate[name].float()) / 2 for name, value in state.items()}
+        state = mean(known, train.known_of(other), share)
     network = Network(known.shape)
     network.load_state_dict(state)
     network.eval()
@@ -44,22 +40,37 @@ def load_checkpoint(path, other=None):
 
 
 def without_helpers(state):
-    return {name: value for name, value in state.items() if not name.startswith("helpers")}
+    return {name: value.float() for name, value in state.items() if not name.startswith("helpers")}
 
 
-def for_context(network, source, newer, is_typed_only):
-    """The network for a newer context of the same words. is_typed_only: of more words, too; those it has
-    not learned it never hears, and they are for what is typed, which the grammar alone reads."""
+def mean(known, other, share):
+    """Of all weights, and of the rows of the tokens that both contexts have; the others' rows are as they
+    were learned."""
+    if dataclasses.replace(known.shape, vocabulary=0) != dataclasses.replace(other.shape, vocabulary=0):
+        raise SystemExit("a mean is of two models of the same sizes")
+    ours, theirs = without_helpers(known.state), without_helpers(other.state)
+    rows, their_rows = ours.pop(ROWS), theirs.pop(ROWS)
+    state = {name: share * value + (1 - share) * theirs[name] for name, value in ours.items()}
+    old = vocabularies.build(other.context).ids
+    state[ROWS] = rows.clone()
+    for number, token in enumerate(vocabularies.build(known.context).tokens):
+        # An older context wrote "I".
+        its = old.get(token, old.get(token.replace("i", "I")))
+        if its is not None:
+            state[ROWS][number] = share * rows[number] + (1 - share) * their_rows[its]
+    return state
+
+
+def for_context(network, source, newer):
+    """The network for a newer context, whose tokens it all has learned: its sentences may be others."""
     old, fresh = (vocabularies.build(contexts.parse(text)) for text in (source, newer))
-    known = {token: old.ids.get(token, old.ids.get(token.replace("i", "I"))) for token in fresh.tokens}
-    unknown = [token for token, number in known.items() if number is None]
-    if unknown and not is_typed_only:
+    unknown = [token for token in fresh.tokens if token not in old.ids]
+    if unknown:
         raise SystemExit(f"not learned: {' '.join(unknown[:20])}; train.py --start learns it")
-    rows = network.token_embd.weight
-    # What is never said is as unlikely as can be, and so is what was not learned.
-    chosen = [old.ids[NEVER_SAID] if known[token] is None else known[token] for token in fresh.tokens]
+    state = network.state_dict()
+    state[ROWS] = state[ROWS][[old.ids[token] for token in fresh.tokens]]
     newly = Network(dataclasses.replace(network.shape, vocabulary=len(fresh)))
-    newly.load_state_dict({**network.state_dict(), "token_embd.weight": rows.detach()[chosen]})
+    newly.load_state_dict(state)
     newly.eval()
     return newly
 
@@ -94,18 +105,17 @@ def main():
     options.add_argument("--corpus")
     options.add_argument("--type", choices=pocket_file.TYPES, default="q8_0", help="of the matrices")
     options.add_argument("--mean", metavar="CHECKPOINT", help="write the mean of this one's weights and the other's")
+    options.add_argument("--share", type=float, default=0.5, help="of the first in --mean (%(default)s)")
     options.add_argument("--context", metavar="FILE", help="a newer version of the context, of the same words")
-    options.add_argument("--typed-only", action="store_true",
-                         help="with --context: words that were not learned are never heard, only read")
     options.add_argument("--least", type=float, help="the limit that calibrate.py led to")
     options.add_argument("--count", type=int, default=60, help="clips to compare")
     options.add_argument("--threads", type=int, default=2)
     args = options.parse_args()
     torch.set_num_threads(args.threads)
-    network, source = load_checkpoint(args.checkpoint, args.mean)
+    network, source = load_checkpoint(args.checkpoint, args.mean, args.share)
     if args.context:
         newer = contexts.load(args.context).source
-        network, source = for_context(network, source, newer, args.typed_only), newer
+        network, source = for_context(network, source, newer), newer
     vocabulary = vocabularies.build(contexts.parse(source))
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
     pocket_file.write(args.out, network, vocabulary, source, args.type, args.least)
