@@ -174,6 +174,7 @@ static void on_forgotten(void *userdata) {
 
         bus_forget(d->bus);
         inference_forget(d->inference);
+        pipeline_forget(d->pipeline);
         wipe_stack();
 }
 

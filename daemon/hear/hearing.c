@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/wipe.h"
 #include "daemon/hear/limit.h"
 
 #define FRAME_MS 40
@@ -82,8 +83,8 @@ int hearing_new(struct hearing **ret, const struct hearing_config *config) {
         if (!h->ring || !h->voice)
                 return -ENOMEM;
 
-        endpoint.end_ms = config->end_ms > HEARING_UNFINISHED_MS ? config->end_ms
-                                                                  : HEARING_UNFINISHED_MS;
+        endpoint.end_ms =
+                config->end_ms > HEARING_UNFINISHED_MS ? config->end_ms : HEARING_UNFINISHED_MS;
         endpoint.is_unlearned = config->is_unlearned;
         if (endpoint.pause_ms > config->end_ms)
                 endpoint.pause_ms = config->end_ms;
@@ -143,6 +144,12 @@ void hearing_forget(struct hearing *h) {
         /* Within a turn that has begun the gap is only a gap. */
         if (!h->is_listening || !h->has_begun)
                 h->first = h->head;
+}
+
+void hearing_wipe(struct hearing *h) {
+        hearing_forget(h);
+        for (uint64_t i = h->head; i < h->first + CAPACITY; i++)
+                wipe(&h->ring[i % CAPACITY], sizeof(h->ring[0]));
 }
 
 void hearing_set_limit(struct hearing *h, unsigned max_frames) {

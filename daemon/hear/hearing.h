@@ -50,6 +50,9 @@ void hearing_wait(struct hearing *h, unsigned max_frames);
 /* The stream has ended: of what was heard until now nothing is the pre-roll of what comes. */
 void hearing_forget(struct hearing *h);
 
+/* The same, and nothing of what was heard until now stays in memory, but what a turn still waits for. */
+void hearing_wipe(struct hearing *h);
+
 /* Changes where the turn at hand is ended. */
 void hearing_set_limit(struct hearing *h, unsigned max_frames);
 

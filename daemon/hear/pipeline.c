@@ -11,6 +11,7 @@
 #include "audio/source.h"
 #include "base/clock.h"
 #include "base/wake.h"
+#include "base/wipe.h"
 #include "daemon/common/thread.h"
 #include "daemon/hear/command.h"
 #include "daemon/hear/hearing.h"
@@ -64,14 +65,14 @@ struct pipeline {
         struct microphone microphone;
         struct hearing *hearing; /* owned */
         struct interruption interruption;
-        unsigned n_pauses;       /* that were told, ever */
-        bool is_listening;       /* for a turn */
-        bool is_waiting;         /* for speech, or for the job of what was said */
-        uint64_t told_ns;        /* ... of which PIPELINE_SPEECH was sent then; 0: not yet */
-        uint64_t linger_ns;      /* until then the microphone stays open */
-        uint64_t frame_ns;       /* when a frame last came */
-        uint64_t metered_ns;     /* when PIPELINE_METERED was last told */
-        unsigned n_listed, n_dropped;
+        unsigned n_pauses;   /* that were told, ever */
+        bool is_listening;   /* for a turn */
+        bool is_waiting;     /* for speech, or for the job of what was said */
+        uint64_t told_ns;    /* ... of which PIPELINE_SPEECH was sent then; 0: not yet */
+        uint64_t linger_ns;  /* until then the microphone stays open */
+        uint64_t frame_ns;   /* when a frame last came */
+        uint64_t metered_ns; /* when PIPELINE_METERED was last told */
+        unsigned n_listed, n_dropped, n_forgotten;
         unsigned n_slept;    /* the n_sleeps that was answered last */
         unsigned n_measured; /* frames in the level under way */
         float peak;
@@ -93,7 +94,8 @@ static void on_state(void *userdata) {
         struct pipeline *p = userdata;
         struct pipeline_event event = {
                 .kind = PIPELINE_MICROPHONE,
-                .microphone = { .state = p->microphone.state, .why = p->microphone.why,
+                .microphone = { .state = p->microphone.state,
+                                .why = p->microphone.why,
                                 .value = p->microphone.last_sample },
         };
 
@@ -314,7 +316,8 @@ static int new_hearing(const struct pipeline *p, struct hearing **ret) {
 }
 
 /* h: what was heard by, NULL: nothing was.  ended_ns: when whoever played or held the key had done; 0: when he spoke last. */
-static int push_end(struct pipeline *p, const struct hearing *h, unsigned n_kept, uint64_t ended_ns) {
+static int
+push_end(struct pipeline *p, const struct hearing *h, unsigned n_kept, uint64_t ended_ns) {
         const struct sound end = {
                 .kind = SOUND_END,
                 .turn = p->turn,
@@ -564,6 +567,17 @@ static uint64_t next_look_ns(const struct pipeline *p) {
         return p->microphone.is_wanted ? PIPELINE_IDLE_NS / 8 : PIPELINE_IDLE_NS;
 }
 
+/* Something was forgotten: no sound of it stays that nobody waits for. */
+static void forget(struct pipeline *p) {
+        unsigned n = command_forgotten(&p->command);
+
+        if (n == p->n_forgotten)
+                return;
+        p->n_forgotten = n;
+        hearing_wipe(p->hearing);
+        wipe_stack();
+}
+
 static void pipeline_run(void *userdata) {
         struct pipeline *p = userdata;
         struct pipeline_job job;
@@ -575,6 +589,7 @@ static void pipeline_run(void *userdata) {
                         run_job(p, &job);
                         continue;
                 }
+                forget(p);
                 look_for_phrase(p);
                 wait_bell(p, clock_now_ns() + next_look_ns(p));
         }
@@ -701,6 +716,11 @@ void pipeline_set_answering(struct pipeline *p, bool is_answering) {
 
 void pipeline_drop_speech(struct pipeline *p) {
         atomic_fetch_add_explicit(&p->n_drops, 1, memory_order_relaxed);
+        wake_ring(p->sounds->room_fd);
+}
+
+void pipeline_forget(struct pipeline *p) {
+        command_forget(&p->command);
         wake_ring(p->sounds->room_fd);
 }
 

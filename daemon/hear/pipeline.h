@@ -102,6 +102,9 @@ void pipeline_set_answering(struct pipeline *p, bool is_answering);
 /* The speech that waits is not for us; the next is waited for. */
 void pipeline_drop_speech(struct pipeline *p);
 
+/* Wipes the sound of turns that are over, once none is under way. */
+void pipeline_forget(struct pipeline *p);
+
 /* Asks for PIPELINE_DEVICES. */
 void pipeline_list(struct pipeline *p);
 

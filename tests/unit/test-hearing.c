@@ -482,7 +482,9 @@ static void no_preroll_from_before_a_gap(void) {
 }
 
 static void push_hole(unsigned ms) {
-        struct frame frame = { .has_gap = 1, .gap_ms = (uint16_t) ms, .n_valid = FRAME_SAMPLES,
+        struct frame frame = { .has_gap = 1,
+                               .gap_ms = (uint16_t) ms,
+                               .n_valid = FRAME_SAMPLES,
                                .captured_ns = n_pushed };
 
         hearing_push(h, &frame);
@@ -536,6 +538,33 @@ static void no_preroll_from_before_the_microphone_was_closed(void) {
         push(false, 2);
         hearing_finish(h);
         expect(take(&first) == 5 && first == 100);
+        hearing_free(h);
+}
+
+/* What a held key took is over; nothing of it may be found in memory when something is forgotten. */
+static void what_was_heard_is_wiped_when_nobody_waits_for_it(void) {
+        const struct frame *frame;
+        uint64_t first = 0;
+
+        open_world(8000);
+        push(true, 20);
+        hearing_begin(h, true, 750);
+        push(true, 20);
+        frame = hearing_peek(h, 0);
+        expect(frame);
+        if (!frame)
+                return;
+        expect(frame->samples[1] != 0);
+        hearing_wipe(h);
+        expect(frame->samples[1] != 0);
+        hearing_finish(h);
+        expect(take(&first) > 5);
+        hearing_abandon(h);
+        hearing_wipe(h);
+        for (unsigned i = 0; i < FRAME_SAMPLES; i++)
+                expect(frame->samples[i] == 0);
+        hearing_begin(h, true, 750);
+        expect(hearing_n_ready(h) == 0);
         hearing_free(h);
 }
 
@@ -618,7 +647,8 @@ static void a_second_turn_begins_anew(void) {
 int main(void) {
         rule("a pause that may be the end is told once", a_pause_that_may_be_the_end_is_told_once);
         rule("a voice that was not found is told as faint", a_voice_that_was_not_found_is_faint);
-        rule("what was said tells how long a silence is the end", what_was_said_tells_how_long_to_wait);
+        rule("what was said tells how long a silence is the end",
+             what_was_said_tells_how_long_to_wait);
         rule("silence behind a whole sentence is not handed over",
              silence_behind_a_whole_sentence_is_not_handed_over);
         rule("a pause of which nothing is known is told again",
@@ -645,6 +675,8 @@ int main(void) {
         rule("no pre-roll from before a gap", no_preroll_from_before_a_gap);
         rule("no pre-roll from before the microphone was closed",
              no_preroll_from_before_the_microphone_was_closed);
+        rule("what was heard is wiped when nobody waits for it",
+             what_was_heard_is_wiped_when_nobody_waits_for_it);
         rule("a long turn is cut", a_long_turn_is_cut);
         rule("who has done before the limit is not cut", who_has_done_before_the_limit_is_not_cut);
         rule("what a slow model leaves is bounded", what_a_slow_model_leaves_is_bounded);
