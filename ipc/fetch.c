@@ -357,7 +357,8 @@ static void pause_before_try(unsigned n) {
         unsigned char any = 0;
         unsigned ms = FIRST_PAUSE_MS << n;
 
-        (void) getrandom(&any, 1, 0);
+        if (getrandom(&any, 1, 0) != 1)
+                any = 0;
         ms += ms * any / 512;
         (void) usleep(ms * 1000);
 }
