@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The Debian package asks for what configure asks for, `make deb` finds what tests/install-packages installs, and
+# software centres understand the metadata.  `make deb` itself is too slow to be here.
+set -u
+cd "${SOURCE_DIR:-.}" || exit 1
+. tests/system/tap.sh
+
+# A field of debian/control: the names in it, one a line.
+depends=$(sed -n '/^Build-Depends:/,/^[A-Z]*[a-z-]*[A-Z].*:/p' debian/control |
+        sed -n 's/^ \([a-z0-9.+-]*\).*/\1/p' | sed 's/^debhelper-compat$/debhelper/')
+needed=$(sed -n 's/^GEMMAD_NEED(.*, \[\([^]]*\)\])$/\1/p' configure.ac)
+
+status=0
+[ -n "$needed" ] || status=1
+missing=$(for package in $needed; do
+        printf '%s\n' "$depends" | grep -qx -- "$package" || echo "$package is not in Build-Depends"
+done)
+report 'the package is built with what configure needs' $status "$missing"
+
+status=0
+[ -n "$depends" ] || status=1
+missing=$(for package in $depends; do
+        sed 's/[" ]/\n/g' tests/install-packages | grep -qx -- "$package" || echo "$package is not installed by it"
+done)
+report 'tests/install-packages has what the package is built with' $status "$missing"
+
+metainfo=${BUILD_DIR:-.}/metadata/io.gemmad.Assistant.metainfo.xml
+version=$(sed -n 's/^AC_INIT(\[gemmad\], \[\(.*\)\])$/\1/p' configure.ac)
+missing=$(grep -q "<release version=\"$version\" " "$metainfo" 2>&1 || echo "no release $version in $metainfo")
+report 'the metadata has the version of configure.ac' $? "$missing"
+if command -v appstreamcli >/dev/null; then
+        output=$(appstreamcli validate --no-net "$metainfo" 2>&1)
+        status=$?
+        [ $status -eq 0 ] && output=
+        report 'the metadata is what AppStream understands' $status "$output"
+else
+        skip 'the metadata is what AppStream understands' 'no appstreamcli'
+fi
+
+finish
