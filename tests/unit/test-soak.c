@@ -68,10 +68,11 @@ static void open_world(void) {
                 run_loop();
 }
 
-static void give(enum fake_sound sound, size_t n_frames) {
-        while (!fake_mic_give(sound, n_frames))
+/* Until it is taken, or the turn is over: what was said with a hole in it is not heard to its end. */
+static void give(enum fake_sound sound, size_t n_frames, unsigned n_done) {
+        while (world.n_done == n_done && !fake_mic_give(sound, n_frames))
                 run_loop();
-        while (!fake_mic_is_empty())
+        while (world.n_done == n_done && !fake_mic_is_empty())
                 run_loop();
 }
 
@@ -119,7 +120,7 @@ static void one_turn(unsigned i) {
         struct turn *turn;
 
         expect(turns_ask(scene.turns, &ask, &turn) == 0);
-        give(FAKE_ROOM, 10);
+        give(FAKE_ROOM, 10, n_done);
         if (i % 40 == 3)
                 replug();
         if (i % 4 == 2)
@@ -127,10 +128,10 @@ static void one_turn(unsigned i) {
         if (i % 8 == 6)
                 turns_cancel_live(scene.turns);
         if (i % 4 != 2) {
-                give(FAKE_VOICE, 20);
-                give(FAKE_ROOM, 25);
+                give(FAKE_VOICE, 20, n_done);
+                give(FAKE_ROOM, 25, n_done);
         }
-        if (is_held)
+        if (is_held && world.n_done == n_done)
                 expect(turns_finish(scene.turns));
         while (world.n_done == n_done)
                 run_loop();
@@ -155,7 +156,8 @@ static void a_thousand_turns_leave_nothing_behind(void) {
         expect(after.n_fds == before.n_fds);
         expect(after.n_threads == before.n_threads);
         expect(world.n_done == N_TURNS && world.n_cancelled == N_TURNS / 4);
-        expect(world.n_answered == N_TURNS - N_TURNS / 4);
+        /* Where the microphone was gone just before the words, nobody knows what else was said. */
+        expect(world.n_answered == N_TURNS - N_TURNS / 4 - N_TURNS / 40);
         expect(fake_mic_n_opened() >= N_TURNS && fake_mic_n_opened() == fake_mic_n_closed());
         scene_close();
 }
