@@ -237,8 +237,9 @@ static int add_plain(struct wording *w, const char *typed, bool is_break) {
         return strchr(typed, '\'') ? add_short(w, typed) : add_reading(w, "%s", typed);
 }
 
-/* A time of day as it is read from a clock. */
-static int add_clock(struct wording *w, unsigned long hour, unsigned long minute) {
+/* A time of day as it is read from a clock.  Bare digits are the hour alone only if they begin with
+ * a nought, so that 1000 is never ten. */
+static int add_clock(struct wording *w, unsigned long hour, unsigned long minute, bool is_bare) {
         char h[32] = "", m[32] = "";
         int r = 0;
 
@@ -254,9 +255,12 @@ static int add_clock(struct wording *w, unsigned long hour, unsigned long minute
                 r = add_reading(w, "%s zero %s", h, m);
         if (r >= 0 && minute > 0)
                 return add_reading(w, "%s %s", h, m);
-        r = add_reading(w, "%s", h);
+        if (!is_bare)
+                r = add_reading(w, "%s", h);
         if (r >= 0)
                 r = add_reading(w, "%s o clock", h);
+        if (r >= 0 && is_bare)
+                r = add_reading(w, "%s o'clock", h);
         if (r >= 0)
                 r = add_reading(w, "%s hundred", h);
         if (r >= 0)
@@ -270,7 +274,7 @@ static int add_whole(struct wording *w, unsigned long number, size_t n_digits, b
         int r = 0;
 
         if (n_digits == 4 && number / 100 < 24 && number % 100 < 60)
-                r = add_clock(w, number / 100, number % 100);
+                r = add_clock(w, number / 100, number % 100, /* is_bare= */ number >= 1000);
         if (r >= 0 && number == 100)
                 r = add_readings(w, "one hundred|a hundred|hundred");
         else if (r >= 0 && wording_number(number, text, sizeof(text)) >= 0)
@@ -280,7 +284,7 @@ static int add_whole(struct wording *w, unsigned long number, size_t n_digits, b
                 r = add_reading(w, "%s hundred and %s", small[number / 100], text);
         }
         if (r >= 0 && n_digits == 3 && number / 100 > 0 && number % 100 < 60)
-                r = add_clock(w, number / 100, number % 100);
+                r = add_clock(w, number / 100, number % 100, /* is_bare= */ true);
         /* "1h30m" is one hour and thirty minutes. */
         if (r >= 0 && is_after_unit && number < 100 && last(w)->n_readings > 0)
                 r = add_reading(w, "and %s", last(w)->readings[0]);
@@ -327,7 +331,7 @@ static int add_digits(struct wording *w, const char **at, bool is_break, bool is
                 return r < 0 ? r : add_reading(w, "%s point five", text);
         }
         if (minute < 60)
-                return number < 24 ? add_clock(w, number, minute) : 0;
+                return number < 24 ? add_clock(w, number, minute, /* is_bare= */ false) : 0;
         return end == begin + n_digits ? add_whole(w, number, n_digits, is_after_unit) : 0;
 }
 

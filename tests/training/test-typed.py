@@ -238,6 +238,11 @@ DESKTOP = [
     ("what's today's date", "get_date{}"),
     ("mute the computer", 'mute{"state":"on"}'),
     ("set the volume to 150%", NOTHING),
+    ("set volume to 1000", NOTHING),                 # and not ten, as a clock has it
+    ("set brightness to 200", NOTHING),
+    ("timer 500 minutes", NOTHING),
+    ("alarm 700", alarm(7)),
+    ("alarm 1900", alarm(19)),
 ]
 
 
