@@ -51,6 +51,7 @@ static const struct side {
         { CONTRAST_ORDER, "next forward skip" },
         { CONTRAST_ORDER, "previous last back again" },
         { CONTRAST_DENIAL, "not never no without except unless cannot nothing none" },
+        { CONTRAST_DENIAL, "minus negative" },
         /* clang-format on */
 };
 
@@ -190,11 +191,26 @@ static bool undoes(const char *said, const char *taken) {
         return false;
 }
 
+/* What is not to be done has to be the same: "do not mute" is not "do not disturb". */
+static bool denies_another(const char *said, const char *taken) {
+        bool is_denied = false;
+
+        while (*said) {
+                size_t n = strcspn(said, " ");
+
+                if (is_denied && !has_word(taken, said, n))
+                        return true;
+                is_denied = is_word(said, n, "not") || is_word(said, n, "never");
+                said += n + (said[n] == ' ');
+        }
+        return false;
+}
+
 bool contrast_agrees(const char *said, const char *taken) {
         const struct counts a = count(said), b = count(taken);
 
         for (unsigned i = 0; i < N(sides); i++)
                 if (!agrees_about(&a, &b, i))
                         return false;
-        return keeps_sides(&a, &b) && !undoes(said, taken);
+        return keeps_sides(&a, &b) && !undoes(said, taken) && !denies_another(said, taken);
 }

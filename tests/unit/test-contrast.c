@@ -26,6 +26,7 @@ static void the_same_in_other_words(void) {
                 { "get me up at six a m", "set an alarm for six in the morning" },
                 { "shut the sound off", "mute the sound" },
                 { "kill the timer", "cancel the timer" },
+                { "please do not disturb me today", "do not disturb me" },
         };
 
         EXPECT_ALL(rows, true);
@@ -42,6 +43,7 @@ static void another_number_or_time(void) {
                 { "wake me at six in the evening", "wake me at six" },
                 { "wake me on monday at six", "wake me at six" },
                 { "set a timer for half an hour", "set a timer for an hour" },
+                { "set volume to minus ten", "set the volume to ten" },
         };
 
         EXPECT_ALL(rows, false);
@@ -58,6 +60,8 @@ static void the_opposite(void) {
                 { "the previous song", "next song" },
                 { "close the browser", "open the browser" },
                 { "unmute it", "mute it" },
+                { "do not mute", "do not disturb" },
+                { "do not log out", "do not disturb off" },
                 { "take five minutes off and remove them", "add five minutes" },
         };
 
