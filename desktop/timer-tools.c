@@ -29,6 +29,10 @@ static bool read_span(struct call *call, double standard_usec, int64_t *ret) {
                 unit = 1;
         else if (call_is(call, "unit", "hour"))
                 unit = 3600;
+        else if (call_string(call, "unit") && !call_is(call, "unit", "minute")) {
+                call_fail(call, "The unit has to be second, minute or hour.");
+                return false;
+        }
         if (!(amount > 0) || amount * unit * 1e6 > (double) TIMER_MAX_USEC) {
                 call_fail(call, "It has to be more than nothing and at most 100 days.");
                 return false;
@@ -295,7 +299,14 @@ static bool read_day(struct call *call, struct wall_wish *wish) {
 }
 
 static bool read_wish(struct call *call, struct wall_wish *wish) {
+        double hour;
+
         *wish = (struct wall_wish){};
+        /* Half past seven is not eight. */
+        if (call_number(call, "hour", &hour) && hour >= 0 && hour <= 23 && hour != (int) hour) {
+                call_fail(call, "The hour has to be a whole number.");
+                return false;
+        }
         if (call_whole(call, "minute", 0, 59, &wish->minute) < 0)
                 return false;
         switch (call_whole(call, "hour", 0, 23, &wish->hour)) {

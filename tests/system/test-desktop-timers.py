@@ -47,6 +47,8 @@ def several():
         assert d.gemmad.refusal("pause_timer") == "No timer is running."
         for wrong in ({"amount": 0}, {"amount": -1}, {"amount": 1e9}, {"amount": "many"}, {}):
             assert d.gemmad.refusal("set_timer", unit="hour", **wrong)
+        for tool in ("set_timer", "add_to_timer"):  # and not five minutes
+            assert d.gemmad.refusal(tool, amount=5, unit="day") == "The unit has to be second, minute or hour."
         for i in range(64):
             say("set_timer", amount=i + 100, unit="minute")
         assert d.gemmad.refusal("set_timer", amount=1, unit="hour") == "There are 64 timers already."
@@ -63,6 +65,7 @@ def alarms():
         assert len(d.gemmad.call("get_alarm")["result"]["alarms"]) == 2
         assert d.gemmad.refusal("set_alarm") == "For what time?"
         assert d.gemmad.refusal("set_alarm", hour=25) and d.gemmad.refusal("set_alarm", hour=7, day="someday")
+        assert d.gemmad.refusal("set_alarm", hour=7.5) == "The hour has to be a whole number."
         # They are there after a restart.
         d.kill()
         d.start()
