@@ -22,12 +22,20 @@ enum gguf_type {
         GGUF_F32 = 0,
         GGUF_F16 = 1,
         GGUF_Q4_0 = 2,
+        GGUF_Q4_1 = 3,
+        GGUF_Q5_0 = 6,
+        GGUF_Q5_1 = 7,
         GGUF_Q8_0 = 8,
+        GGUF_Q2_K = 10,
+        GGUF_Q3_K = 11,
         GGUF_Q4_K = 12,
         GGUF_Q5_K = 13,
         GGUF_Q6_K = 14,
+        GGUF_IQ4_NL = 20,
+        GGUF_IQ4_XS = 23,
         GGUF_I32 = 26,
         GGUF_BF16 = 30,
+        GGUF_MXFP4 = 39,
 };
 
 /* Kinds of a key's value; the numbers are the file format's. */
@@ -115,7 +123,8 @@ const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *nam
 size_t gguf_n_tensors(const struct gguf *g);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, size_t i);
 
-/* Elements in one block and bytes of one block; 0 for a type that is not handled. */
+/* Elements in one block and bytes of one block; 0 for a type that is not handled.  The name is what
+ * GGML calls a type, handled or not; "unknown" for a number that is none of its types. */
 unsigned gguf_type_block(enum gguf_type type);
 size_t gguf_type_block_size(enum gguf_type type);
 const char *gguf_type_name(enum gguf_type type);

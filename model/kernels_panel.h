@@ -18,7 +18,11 @@
  * never costs a pass over the weights.  A single input meets the weights in registers and no panel
  * is written.
  *
- * What Q4_0, Q6_K and Q8_0 subtract from every weight is the same number for all of them, so it is
+ * Types that have no unpacking of their own here are taken apart by quant_read_block(), row after row,
+ * and multiplied as one of two: GGUF_Q2_K, weights of at most 5 bits with a scale and an offset for each
+ * half of a block, and GGUF_IQ4_NL, weights of 8 bits that have QUANT_IQ4_ZERO too much.
+ *
+ * What Q4_0, Q6_K, Q8_0 and those of the second kind subtract from every weight is the same number for all of them, so it is
  * not subtracted: the integer sum of a block starts at minus that number times the sum of the inputs.
  *
  * Primitives (all static inline):
@@ -78,11 +82,17 @@ static ALWAYS_INLINE vec_b high_nibbles(vec_b v) {
 
 /* Whether the blocks of a type have an offset of their own. */
 static ALWAYS_INLINE bool has_offset(enum gguf_type type) {
-        return type == GGUF_Q4_K || type == GGUF_Q5_K;
+        return type == GGUF_Q4_K || type == GGUF_Q5_K || type == GGUF_Q4_1 || type == GGUF_Q2_K;
 }
 
-/* Where the integer sum of a block (of half of it, in Q6_K) with an input begins: at what the type
- * subtracts from every weight, times the sum of the inputs.  activations.starts has 8 times that. */
+/* Whether the halves of a block have scales of their own. */
+static ALWAYS_INLINE bool has_halves(enum gguf_type type) {
+        return type == GGUF_Q6_K || type == GGUF_Q2_K || type == GGUF_IQ4_NL;
+}
+
+/* Where the integer sum of a block (of half of it, if those have scales) with an input begins: at
+ * what the type subtracts from every weight, times the sum of the inputs.  activations.starts has 8
+ * times that. */
 static ALWAYS_INLINE vec_i start_of(enum gguf_type type,
                                     const int32_t *starts,
                                     const int32_t *half_starts) {
@@ -90,6 +100,8 @@ static ALWAYS_INLINE vec_i start_of(enum gguf_type type,
                 return i_set1(*starts);
         if (type == GGUF_Q6_K)
                 return i_shift_left(i_set1(*half_starts), 2);
+        if (type == GGUF_IQ4_NL && !PANEL_Q8_SIGNED)
+                return i_shift_left(i_set1(*half_starts), 4);
         if (type == GGUF_Q8_0 && !PANEL_Q8_SIGNED)
                 return i_shift_left(i_set1(*starts), 4);
         return i_set1(0);
@@ -106,6 +118,10 @@ static ALWAYS_INLINE void dot_type(enum gguf_type type,
                                    const unsigned n) {
         if (type == GGUF_Q6_K)
                 dot_u6(products, w, w_stride, n_groups, x, x_stride, n, 4);
+        else if (type == GGUF_Q2_K)
+                dot_u5(products, w, w_stride, n_groups, x, x_stride, n, 4);
+        else if (type == GGUF_IQ4_NL)
+                dot_q8(products, w, w_stride, n_groups, x, x_stride, n, 4);
         else if (type == GGUF_Q5_K)
                 dot_u5(products, w, w_stride, n_groups, x, x_stride, n, 8);
         else if (type == GGUF_Q8_0)
@@ -114,7 +130,7 @@ static ALWAYS_INLINE void dot_type(enum gguf_type type,
                 dot_u4(products, w, w_stride, n_groups, x, x_stride, n, 8);
 }
 
-/* Adds the products of one block (of half of it, in Q6_K) with one input to the sums. */
+/* Adds the products of one block (of half of it, if those have scales) with one input to the sums. */
 static ALWAYS_INLINE vec_f add_block(vec_f sums,
                                      enum gguf_type type,
                                      const struct panel *p,
@@ -242,6 +258,68 @@ static ALWAYS_INLINE void unpack_few(struct sink *s,
                         load_columns(v + 4, at + Q8_0_QUANTS + 16, stride);
                         put_q8_0(s, b, f_gather_half(at, stride), v);
                         at += Q8_0_SIZE;
+                }
+        }
+}
+
+/* Q4_1: what Q4_0 is, and a smallest value in every block. */
+static ALWAYS_INLINE void
+unpack_q4_1(struct sink *s, const unsigned char *at, size_t stride, unsigned n_blocks) {
+        vec_b v[4], w[8];
+
+        for (unsigned b = 0; b < n_blocks; b++, at += Q4_1_SIZE) {
+                load_columns(v, at + Q4_1_QUANTS, stride);
+                UNROLL
+                for (unsigned j = 0; j < 4; j++) {
+                        w[j] = low_nibbles(v[j]);
+                        w[4 + j] = high_nibbles(v[j]);
+                }
+                put_scale(s, b, 0, f_gather_half(at, stride), f_gather_half(at + 2, stride));
+                put_block(s, GGUF_Q4_1, b, w);
+        }
+}
+
+/* One block of every row, taken apart in plain C. */
+static ALWAYS_INLINE void read_any(struct panel *p,
+                                   const struct matrix *w,
+                                   enum gguf_type type,
+                                   unsigned first,
+                                   size_t at,
+                                   unsigned block) {
+        const uint8_t flip = type == GGUF_IQ4_NL && PANEL_Q8_SIGNED ? QUANT_IQ4_ZERO : 0;
+        struct quant_block q;
+
+        for (unsigned lane = 0; lane < PANEL_ROWS; lane++) {
+                quant_read_block(&q, w->type, matrix_row(w, (size_t) first + lane), at);
+                for (unsigned i = 0; i < QUANT_BLOCK; i++)
+                        q.q[i] ^= flip;
+                for (unsigned j = 0; j < 8; j++)
+                        memcpy(p->bytes[block][j][lane], q.q + 4 * j, 4);
+                for (unsigned half = 0; half < 2; half++) {
+                        p->scale[block][half][lane] = q.scale[half];
+                        p->offset[block][half][lane] = -q.offset[half];
+                }
+        }
+}
+
+/* Through the panel also when there is a single input. */
+static ALWAYS_INLINE void unpack_any(struct sink *s,
+                                     const struct matrix *w,
+                                     enum gguf_type type,
+                                     unsigned first,
+                                     unsigned n_blocks) {
+        for (unsigned b = 0; b < n_blocks; b++) {
+                size_t at = s->first_block + b;
+
+                read_any(s->panel, w, type, first, at, b);
+                for (unsigned half = 0; s->x && half < 2; half++) {
+                        const uint8_t (*bytes)[PANEL_ROWS][4] = &s->panel->bytes[b][4 * half];
+                        vec_i products = start_of(type, NULL, s->x->half_starts + 2 * at + half);
+
+                        dot_type(type, &products, (const vec_b *) (const void *) bytes, 0, 1,
+                                 s->x->q + at * QUANT_BLOCK + 16 * half, 0, 1);
+                        s->sums = add_block(s->sums, type, s->panel, b, half, products,
+                                            s->x->scale + at, s->x->half_sums + 2 * at + half);
                 }
         }
 }
@@ -396,11 +474,33 @@ static ALWAYS_INLINE void unpack_q6_k(struct sink *s, const unsigned char *super
         }
 }
 
+/* Where the blocks from block b on of row `first` begin; in super-blocks, b is a whole number of
+ * them. */
+static ALWAYS_INLINE const unsigned char *
+blocks_at(const struct matrix *w, enum gguf_type type, unsigned first, size_t b) {
+        size_t size = type == GGUF_Q4_0   ? Q4_0_SIZE
+                      : type == GGUF_Q4_1 ? Q4_1_SIZE
+                      : type == GGUF_Q8_0 ? Q8_0_SIZE
+                      : type == GGUF_Q4_K ? Q4_K_SIZE / PANEL_BLOCKS
+                      : type == GGUF_Q5_K ? Q5_K_SIZE / PANEL_BLOCKS
+                                          : 0;
+
+        if (type == GGUF_Q6_K)
+                return matrix_row(w, first) + b / PANEL_BLOCKS * Q6_K_SIZE;
+        if (size == 0)
+                size = w->row_size / (w->n_cols / QUANT_BLOCK);
+        return matrix_row(w, first) + b * size;
+}
+
+/* n_blocks blocks of PANEL_ROWS rows, from block s->first_block of row `first` on. */
 static ALWAYS_INLINE void unpack(struct sink *s,
+                                 const struct matrix *w,
                                  enum gguf_type type,
-                                 const unsigned char *at,
-                                 size_t stride,
+                                 unsigned first,
                                  unsigned n_blocks) {
+        const unsigned char *at = blocks_at(w, type, first, s->first_block);
+        size_t stride = w->row_size;
+
         switch (type) {
         case GGUF_Q4_0:
         case GGUF_Q8_0:
@@ -408,6 +508,9 @@ static ALWAYS_INLINE void unpack(struct sink *s,
                         unpack_eight(s, type, at, stride);
                 else
                         unpack_few(s, type, at, stride, n_blocks);
+                return;
+        case GGUF_Q4_1:
+                unpack_q4_1(s, at, stride, n_blocks);
                 return;
         case GGUF_Q4_K:
                 unpack_q4_k(s, at, stride);
@@ -418,6 +521,15 @@ static ALWAYS_INLINE void unpack(struct sink *s,
         case GGUF_Q6_K:
                 unpack_q6_k(s, at, stride);
                 return;
+        case GGUF_Q2_K:
+        case GGUF_IQ4_NL:
+                unpack_any(s, w, type, first, n_blocks);
+                return;
+        case GGUF_Q5_0:
+        case GGUF_Q5_1:
+        case GGUF_Q3_K:
+        case GGUF_IQ4_XS:
+        case GGUF_MXFP4:
         case GGUF_F32:
         case GGUF_F16:
         case GGUF_BF16:
@@ -442,7 +554,7 @@ static ALWAYS_INLINE void multiply_tile(const struct panel *p,
         size_t row_blocks = x->n_cols / QUANT_BLOCK;
         size_t first = row * row_blocks + first_block;
         const size_t panel_stride = sizeof(*p) / sizeof(vec_b);
-        const unsigned halves = type == GGUF_Q6_K ? 2 : 1;
+        const unsigned halves = has_halves(type) ? 2 : 1;
         vec_f acc[PANEL_GROUPS * PANEL_TILE];
 
         UNROLL
@@ -475,7 +587,9 @@ static ALWAYS_INLINE void multiply_tile(const struct panel *p,
                                                 acc[g * n + i], type, p + g, b, half,
                                                 products[g * n + i],
                                                 x->scale + first + i * row_blocks,
-                                                x->sum + first + i * row_blocks);
+                                                halves == 2 ? x->half_sums + half +
+                                                                      2 * (first + i * row_blocks)
+                                                            : x->sum + first + i * row_blocks);
                 }
 
         UNROLL
@@ -487,20 +601,6 @@ static ALWAYS_INLINE void multiply_tile(const struct panel *p,
 
 /* Inputs whose sums are kept beside the panel; more of them take the panel's rows once more. */
 #define PANEL_INPUTS 128
-
-/* Where the blocks from block b on of row `first` begin. */
-static ALWAYS_INLINE const unsigned char *
-blocks_at(const struct matrix *w, enum gguf_type type, unsigned first, size_t b) {
-        size_t size = type == GGUF_Q4_0   ? Q4_0_SIZE
-                      : type == GGUF_Q8_0 ? Q8_0_SIZE
-                      : type == GGUF_Q4_K ? Q4_K_SIZE / PANEL_BLOCKS
-                      : type == GGUF_Q5_K ? Q5_K_SIZE / PANEL_BLOCKS
-                                          : 0;
-
-        if (type == GGUF_Q6_K)
-                return matrix_row(w, first) + b / PANEL_BLOCKS * Q6_K_SIZE;
-        return matrix_row(w, first) + b * size;
-}
 
 /* Asks for what the next PANEL_ROWS rows hold in the place of blocks b .. b + n - 1 of these: rows are
  * short and many are read at once, which the processor's own prefetching does not follow. */
@@ -530,7 +630,7 @@ static ALWAYS_INLINE void multiply_single(const struct matrix *w,
 
                 prefetch_next(w, type, first, b, n);
                 s.first_block = b;
-                unpack(&s, type, blocks_at(w, type, first, b), w->row_size, n);
+                unpack(&s, w, type, first, n);
         }
         f_store(y, s.sums);
 }
@@ -592,7 +692,7 @@ static ALWAYS_INLINE void multiply_group(const struct matrix *w,
                         unsigned at = first + g * PANEL_ROWS;
 
                         prefetch_next(w, type, at + (PANEL_GROUPS - 1) * PANEL_ROWS, b, n);
-                        unpack(&s, type, blocks_at(w, type, at, b), w->row_size, n);
+                        unpack(&s, w, type, at, n);
                 }
                 multiply_panels(p, type, x, row, n_inputs, b, n, sums);
         }
@@ -656,6 +756,9 @@ static void multiply(const struct matrix *w,
         case GGUF_Q4_0:
                 multiply_type(w, GGUF_Q4_0, first, end, x, y, y_stride, panel);
                 return;
+        case GGUF_Q4_1:
+                multiply_type(w, GGUF_Q4_1, first, end, x, y, y_stride, panel);
+                return;
         case GGUF_Q8_0:
                 multiply_type(w, GGUF_Q8_0, first, end, x, y, y_stride, panel);
                 return;
@@ -667,6 +770,17 @@ static void multiply(const struct matrix *w,
                 return;
         case GGUF_Q6_K:
                 multiply_type(w, GGUF_Q6_K, first, end, x, y, y_stride, panel);
+                return;
+        case GGUF_Q5_0:
+        case GGUF_Q5_1:
+        case GGUF_Q2_K:
+        case GGUF_Q3_K:
+        case GGUF_MXFP4:
+                multiply_type(w, GGUF_Q2_K, first, end, x, y, y_stride, panel);
+                return;
+        case GGUF_IQ4_NL:
+        case GGUF_IQ4_XS:
+                multiply_type(w, GGUF_IQ4_NL, first, end, x, y, y_stride, panel);
                 return;
         case GGUF_F32:
         case GGUF_F16:

@@ -6,15 +6,48 @@
 
 #include "model/half.h"
 
+static void set_scale(struct quant_block *ret, float scale, float offset) {
+        ret->scale[0] = ret->scale[1] = scale;
+        ret->offset[0] = ret->offset[1] = offset;
+}
+
+/* 16 bytes of which the low nibbles are the first half of the block. */
+static void read_nibbles(struct quant_block *ret, const unsigned char *quants) {
+        for (unsigned i = 0; i < 16; i++) {
+                ret->q[i] = quants[i] & 15;
+                ret->q[i + 16] = quants[i] >> 4;
+        }
+}
+
+static void read_fifth_bits(struct quant_block *ret, const unsigned char *bits) {
+        for (unsigned i = 0; i < QUANT_BLOCK; i++)
+                ret->q[i] |= (uint8_t) (((bits[i / 8] >> (i % 8)) & 1) << 4);
+}
+
 static void read_q4_0(struct quant_block *ret, const unsigned char *b) {
         float d = load_half(b);
 
-        for (unsigned i = 0; i < 16; i++) {
-                ret->q[i] = b[Q4_0_QUANTS + i] & 15;
-                ret->q[i + 16] = b[Q4_0_QUANTS + i] >> 4;
-        }
-        ret->scale[0] = ret->scale[1] = d;
-        ret->offset[0] = ret->offset[1] = 8 * d;
+        read_nibbles(ret, b + Q4_0_QUANTS);
+        set_scale(ret, d, 8 * d);
+}
+
+static void read_q4_1(struct quant_block *ret, const unsigned char *b) {
+        read_nibbles(ret, b + Q4_1_QUANTS);
+        set_scale(ret, load_half(b), -load_half(b + 2));
+}
+
+static void read_q5_0(struct quant_block *ret, const unsigned char *b) {
+        float d = load_half(b);
+
+        read_nibbles(ret, b + Q5_0_QUANTS);
+        read_fifth_bits(ret, b + Q5_0_HIGH);
+        set_scale(ret, d, 16 * d);
+}
+
+static void read_q5_1(struct quant_block *ret, const unsigned char *b) {
+        read_nibbles(ret, b + Q5_1_QUANTS);
+        read_fifth_bits(ret, b + Q5_1_HIGH);
+        set_scale(ret, load_half(b), -load_half(b + 2));
 }
 
 static void read_q8_0(struct quant_block *ret, const unsigned char *b) {
@@ -22,8 +55,41 @@ static void read_q8_0(struct quant_block *ret, const unsigned char *b) {
 
         for (unsigned i = 0; i < QUANT_BLOCK; i++)
                 ret->q[i] = b[Q8_0_QUANTS + i] ^ 0x80;
-        ret->scale[0] = ret->scale[1] = d;
-        ret->offset[0] = ret->offset[1] = 128 * d;
+        set_scale(ret, d, 128 * d);
+}
+
+/* What Q2_K and Q3_K share: two bits of the weights of block j. */
+static void read_two_bits(struct quant_block *ret, const unsigned char *quants, unsigned j) {
+        const unsigned char *q = quants + (size_t) (j / 4) * QUANT_BLOCK;
+
+        for (unsigned i = 0; i < QUANT_BLOCK; i++)
+                ret->q[i] = (q[i] >> (2 * (j % 4))) & 3;
+}
+
+static void read_q2_k(struct quant_block *ret, const unsigned char *super, unsigned j) {
+        read_two_bits(ret, super + Q2_K_QUANTS, j);
+        for (unsigned i = 0; i < 2; i++) {
+                unsigned both = super[2 * j + i];
+
+                ret->scale[i] = load_half(super + Q2_K_D) * (float) (both & 15);
+                ret->offset[i] = load_half(super + Q2_K_D + 2) * (float) (both >> 4);
+        }
+}
+
+static void read_q3_k(struct quant_block *ret, const unsigned char *super, unsigned j) {
+        const unsigned char *scales = super + Q3_K_SCALES;
+
+        read_two_bits(ret, super + Q3_K_QUANTS, j);
+        for (unsigned i = 0; i < QUANT_BLOCK; i++)
+                ret->q[i] |= (uint8_t) (((super[Q3_K_HIGH + i] >> j) & 1) << 2);
+        for (unsigned i = 0; i < 2; i++) {
+                unsigned n = 2 * j + i;
+                int low = (scales[n % 8] >> (n / 8 * 4)) & 15;
+                int high = (scales[8 + n % 4] >> (n / 4 * 2)) & 3;
+
+                ret->scale[i] = load_half(super + Q3_K_D) * (float) ((low | high << 4) - 32);
+                ret->offset[i] = 4 * ret->scale[i];
+        }
 }
 
 /* What Q4_K and Q5_K share: four bits of the weights, scale and minimum of block j. */
@@ -64,6 +130,53 @@ static void read_q6_k(struct quant_block *ret, const unsigned char *super, unsig
         }
 }
 
+/* -127, -104, -83, ..., 113, plus QUANT_IQ4_ZERO. */
+static const uint8_t iq4_values[16] = { 1,   24,  45,  63,  79,  93,  106, 118,
+                                        129, 141, 153, 166, 181, 197, 217, 241 };
+
+/* The halves that four bits make with a sign, an exponent of two and a fraction of one, times two, plus
+ * 12. */
+static const uint8_t mxfp4_values[16] = {
+        12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0
+};
+#define MXFP4_ZERO 12
+
+static void
+read_values(struct quant_block *ret, const unsigned char *quants, const uint8_t values[16]) {
+        read_nibbles(ret, quants);
+        for (unsigned i = 0; i < QUANT_BLOCK; i++)
+                ret->q[i] = values[ret->q[i]];
+}
+
+static void read_iq4_nl(struct quant_block *ret, const unsigned char *b) {
+        float d = load_half(b);
+
+        read_values(ret, b + IQ4_NL_QUANTS, iq4_values);
+        set_scale(ret, d, QUANT_IQ4_ZERO * d);
+}
+
+static void read_iq4_xs(struct quant_block *ret, const unsigned char *super, unsigned j) {
+        int low = (super[IQ4_XS_SCALES_LOW + j / 2] >> (j % 2 * 4)) & 15;
+        int high = (load_u16(super + IQ4_XS_SCALES_HIGH) >> (2 * j)) & 3;
+        float scale = load_half(super) * (float) ((low | high << 4) - 32);
+
+        read_values(ret, super + IQ4_XS_QUANTS + (size_t) j * 16, iq4_values);
+        set_scale(ret, scale, QUANT_IQ4_ZERO * scale);
+}
+
+/* Half of the power of two that an exponent of 8 bits stands for, since the values are doubled: the two
+ * smallest have no normal float. */
+static float mxfp4_scale(unsigned exponent) {
+        return float_from_bits(exponent < 2 ? 0x00200000u << exponent : (exponent - 1) << 23);
+}
+
+static void read_mxfp4(struct quant_block *ret, const unsigned char *b) {
+        float scale = mxfp4_scale(b[0]);
+
+        read_values(ret, b + MXFP4_QUANTS, mxfp4_values);
+        set_scale(ret, scale, MXFP4_ZERO * scale);
+}
+
 void quant_read_block(struct quant_block *ret,
                       enum gguf_type type,
                       const unsigned char *row,
@@ -75,8 +188,23 @@ void quant_read_block(struct quant_block *ret,
         case GGUF_Q4_0:
                 read_q4_0(ret, row + block * Q4_0_SIZE);
                 return;
+        case GGUF_Q4_1:
+                read_q4_1(ret, row + block * Q4_1_SIZE);
+                return;
+        case GGUF_Q5_0:
+                read_q5_0(ret, row + block * Q5_0_SIZE);
+                return;
+        case GGUF_Q5_1:
+                read_q5_1(ret, row + block * Q5_1_SIZE);
+                return;
         case GGUF_Q8_0:
                 read_q8_0(ret, row + block * Q8_0_SIZE);
+                return;
+        case GGUF_Q2_K:
+                read_q2_k(ret, row + super * Q2_K_SIZE, j);
+                return;
+        case GGUF_Q3_K:
+                read_q3_k(ret, row + super * Q3_K_SIZE, j);
                 return;
         case GGUF_Q4_K:
                 read_k(ret, row + super * Q4_K_SIZE, row + super * Q4_K_SIZE + Q4_K_QUANTS, j);
@@ -86,6 +214,15 @@ void quant_read_block(struct quant_block *ret,
                 return;
         case GGUF_Q6_K:
                 read_q6_k(ret, row + super * Q6_K_SIZE, j);
+                return;
+        case GGUF_IQ4_NL:
+                read_iq4_nl(ret, row + block * IQ4_NL_SIZE);
+                return;
+        case GGUF_IQ4_XS:
+                read_iq4_xs(ret, row + super * IQ4_XS_SIZE, j);
+                return;
+        case GGUF_MXFP4:
+                read_mxfp4(ret, row + block * MXFP4_SIZE);
                 return;
         case GGUF_F32:
         case GGUF_F16:

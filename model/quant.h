@@ -12,12 +12,18 @@
  *
  *     scale * q[i] - offset
  *
- * with a scale and an offset per QUANT_BLOCK weights (per half of that in Q6_K) and q an unsigned
- * integer of 4, 5, 6 or 8 bits.  Formats: Q4_0 and Q8_0 are one half-precision scale and 32
- * integers; the K formats are super-blocks of 256 with scales that are quantised themselves. */
+ * with a scale and an offset per QUANT_BLOCK weights (per half of that in Q2_K, Q3_K and Q6_K) and q
+ * an unsigned integer of 2 to 8 bits.  Formats: Q4_0, Q5_0 and Q8_0 are one half-precision scale and
+ * 32 integers, Q4_1 and Q5_1 have a smallest value besides; the K formats are super-blocks of 256 with
+ * scales that are quantised themselves.  In IQ4_NL, IQ4_XS (a super-block) and MXFP4, whose scale is a
+ * power of two, the 4 bits stored say which of 16 fixed values a weight has: q is that value plus what
+ * makes all of them positive. */
 
 #define QUANT_BLOCK 32
 #define QUANT_SUPER 256
+
+/* What IQ4_NL and IQ4_XS subtract from every q: the offset is this times the scale. */
+#define QUANT_IQ4_ZERO 128
 
 /* One block of one row, taken apart.  Sub-block j holds weights 16 j to 16 j + 15. */
 struct quant_block {
@@ -26,8 +32,8 @@ struct quant_block {
         float offset[2];
 };
 
-/* Takes block number `block` (of QUANT_BLOCK weights) of a row apart.  The type is one of Q4_0,
- * Q8_0, Q4_K, Q5_K, Q6_K. */
+/* Takes block number `block` (of QUANT_BLOCK weights) of a row apart.  The type is a
+ * handled one other than F32, F16, BF16 and I32. */
 void quant_read_block(struct quant_block *ret,
                       enum gguf_type type,
                       const unsigned char *row,
@@ -54,8 +60,24 @@ quant_k_scale(const unsigned char *packed, unsigned j, unsigned *scale, unsigned
 enum {
         Q4_0_SIZE = 18,
         Q4_0_QUANTS = 2, /* 16 bytes: low nibbles are weights 0..15, high nibbles 16..31 */
+        Q4_1_SIZE = 20,  /* scale, smallest value, */
+        Q4_1_QUANTS = 4,
+        Q5_0_SIZE = 22,
+        Q5_0_HIGH = 2, /* 32 bits, the fifth of every weight */
+        Q5_0_QUANTS = 6,
+        Q5_1_SIZE = 24, /* scale, smallest value, */
+        Q5_1_HIGH = 4,
+        Q5_1_QUANTS = 8,
         Q8_0_SIZE = 34,
-        Q8_0_QUANTS = 2, /* 32 signed bytes */
+        Q8_0_QUANTS = 2,  /* 32 signed bytes */
+        Q2_K_SIZE = 84,   /* 16 bytes, scale in the low and minimum in the high nibble, */
+        Q2_K_QUANTS = 16, /* 2 times 32 bytes, two bits for each of 4 weights 32 apart */
+        Q2_K_D = 80,      /* d, dmin */
+        Q3_K_SIZE = 110,
+        Q3_K_HIGH = 0, /* 32 bytes, bit j of byte i is the third bit of weight 32 j + i */
+        Q3_K_QUANTS = 32,
+        Q3_K_SCALES = 96, /* 16 times 4 bits in 8 bytes, then 16 times 2 bits in 4 */
+        Q3_K_D = 108,
         Q4_K_SIZE = 144, /* d, dmin, */
         Q4_K_SCALES = 4,
         Q4_K_QUANTS = 16, /* 4 times 32 bytes: low nibbles block 2i, high nibbles block 2i + 1 */
@@ -68,6 +90,14 @@ enum {
         Q6_K_HIGH = 128,   /* 2 times 32 bytes, two bits for each of 4 weights 32 apart */
         Q6_K_SCALES = 192, /* 16 signed bytes */
         Q6_K_D = 208,
+        IQ4_NL_SIZE = 18,
+        IQ4_NL_QUANTS = 2,
+        IQ4_XS_SIZE = 136,
+        IQ4_XS_SCALES_HIGH = 2, /* 8 times 2 bits */
+        IQ4_XS_SCALES_LOW = 4,  /* 8 times 4 bits */
+        IQ4_XS_QUANTS = 8,      /* 8 times 16 bytes, each as in IQ4_NL */
+        MXFP4_SIZE = 17,        /* an exponent, */
+        MXFP4_QUANTS = 1,
 };
 
 #endif

@@ -26,8 +26,10 @@ find(const struct gguf *g, const char *name, const struct gguf_tensor **ret, str
         if (!t)
                 return because(why, -ENOENT, "no tensor '%s'", name);
         if (gguf_type_block(t->type) == 0)
-                return because(why, -ENOTSUP, "tensor '%s' has type %d, which is not handled", name,
-                               (int) t->type);
+                return because(why, -ENOTSUP,
+                               "tensor '%s' has type %s (%d), which is not handled; files that are "
+                               "published as Q4_0, Q4_K_M, IQ4_XS or Q8_0 do without it",
+                               name, gguf_type_name(t->type), (int) t->type);
 
         *ret = t;
         return 0;

@@ -13,7 +13,21 @@ SEED = 4404
 N_ROWS, N_COLS = 2, 512
 
 # Byte offsets of the half-precision numbers inside one block; everything else may be any byte.
-HALVES = {"Q4_0": [0], "Q8_0": [0], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+HALVES = {
+    "Q4_0": [0],
+    "Q8_0": [0],
+    "Q4_K": [0, 2],
+    "Q5_K": [0, 2],
+    "Q6_K": [208],
+    "Q4_1": [0, 2],
+    "Q5_0": [0],
+    "Q5_1": [0, 2],
+    "Q2_K": [80, 82],
+    "Q3_K": [108],
+    "IQ4_NL": [0],
+    "IQ4_XS": [0],
+    "MXFP4": [],
+}
 
 SPECIAL_HALVES = np.array(
     [0.0, -0.0, 6e-8, -6e-8, 3e-5, -3e-5, 6.1e-5, -1.0, 1.0, -0.37, 2048.0], np.float16
@@ -48,6 +62,9 @@ def blocks(random, kind):
         made[n - 1 - i] = value
     for offset in HALVES[kind]:
         made[:, offset : offset + 2] = halves(random, n).view(np.uint8).reshape(n, 2)
+    if kind == "MXFP4":  # the first byte is an exponent; above these, values are infinite
+        made[:, 0] = random.integers(0, 251, n)
+        made[:4, 0] = 0, 1, 2, 250
     return made.reshape(N_ROWS, -1)
 
 

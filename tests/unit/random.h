@@ -78,8 +78,26 @@ random_weights(struct random *r, unsigned char *p, enum gguf_type type, size_t n
                 case GGUF_Q4_0:
                         store_half(p, d / 4.6f);
                         break;
+                case GGUF_Q4_1:
+                        store_half(p, d / 4.6f);
+                        store_half(p + 2, -d / 4.6f * 7.5f);
+                        break;
+                case GGUF_Q5_0:
+                        store_half(p, d / 9.2f);
+                        break;
+                case GGUF_Q5_1:
+                        store_half(p, d / 9.2f);
+                        store_half(p + 2, -d / 9.2f * 15.5f);
+                        break;
                 case GGUF_Q8_0:
                         store_half(p, d / 73);
+                        break;
+                case GGUF_Q2_K:
+                        store_half(p + Q2_K_D, d / 1.1f / 8);
+                        store_half(p + Q2_K_D + 2, d / 1.1f / 8 * 1.5f);
+                        break;
+                case GGUF_Q3_K:
+                        store_half(p + Q3_K_D, d / 2.3f / 18);
                         break;
                 case GGUF_Q4_K:
                         store_half(p, d / 4.6f / 32);
@@ -91,6 +109,15 @@ random_weights(struct random *r, unsigned char *p, enum gguf_type type, size_t n
                         break;
                 case GGUF_Q6_K:
                         store_half(p + Q6_K_D, d / 18.5f / 74);
+                        break;
+                case GGUF_IQ4_NL:
+                        store_half(p, d / 70);
+                        break;
+                case GGUF_IQ4_XS:
+                        store_half(p, d / 70 / 18);
+                        break;
+                case GGUF_MXFP4:
+                        *p = (unsigned char) (121 + random_bits(r) % 3);
                         break;
                 case GGUF_I32:
                         break;
@@ -111,7 +138,27 @@ random_extreme_weights(unsigned char *p, enum gguf_type type, size_t n, int larg
                         store_half(p, 1);
                         break;
                 case GGUF_Q4_0:
+                case GGUF_Q5_0:
+                case GGUF_IQ4_NL:
+                case GGUF_IQ4_XS:
                         store_half(p, 1);
+                        break;
+                case GGUF_Q4_1:
+                case GGUF_Q5_1:
+                        store_half(p, 1);
+                        store_half(p + 2, largest ? 1 : -1);
+                        break;
+                case GGUF_Q2_K:
+                        memset(p, largest ? 0x0f : 0xff, Q2_K_QUANTS);
+                        store_half(p + Q2_K_D, 1);
+                        store_half(p + Q2_K_D + 2, 1);
+                        break;
+                case GGUF_Q3_K:
+                        store_half(p + Q3_K_D, 1);
+                        break;
+                case GGUF_MXFP4:
+                        memset(p, largest ? 0x77 : 0xff, size);
+                        *p = 128;
                         break;
                 case GGUF_Q4_K:
                 case GGUF_Q5_K:

@@ -199,9 +199,9 @@ static void model_b(void) {
 }
 
 static void dequantisation(void) {
-        static const char *const names[] = {
-                "F16", "BF16", "Q4_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K"
-        };
+        static const char *const names[] = { "F16",  "BF16", "Q4_0",   "Q8_0",   "Q4_K",
+                                             "Q5_K", "Q6_K", "Q4_1",   "Q5_0",   "Q5_1",
+                                             "Q2_K", "Q3_K", "IQ4_NL", "IQ4_XS", "MXFP4" };
         _cleanup_(gguf_closep) struct gguf *g = open_golden("dequant.gguf");
         float row[512];
 

@@ -12,7 +12,9 @@
 /* Every row of kernels, those that this processor runs and the emulated builds of those that it may
  * not, against the scalar row. */
 
-static const enum gguf_type types[] = { GGUF_Q4_0, GGUF_Q8_0, GGUF_Q4_K, GGUF_Q5_K, GGUF_Q6_K };
+static const enum gguf_type types[] = { GGUF_Q4_0,   GGUF_Q8_0,   GGUF_Q4_K, GGUF_Q5_K, GGUF_Q6_K,
+                                        GGUF_Q4_1,   GGUF_Q5_0,   GGUF_Q5_1, GGUF_Q2_K, GGUF_Q3_K,
+                                        GGUF_IQ4_NL, GGUF_IQ4_XS, GGUF_MXFP4 };
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
 
 static const struct kernels *row;
@@ -117,6 +119,9 @@ static void products(void) {
         check_product(GGUF_Q4_0, 32, 32, 3, 0, 32);
         check_product(GGUF_Q4_0, 32, 352, 3, 0, 32);
         check_product(GGUF_Q8_0, 32, 640, 5, 0, 32);
+        for (unsigned t = 0; t < N_TYPES; t++)
+                for (unsigned n = 1; n <= 3 && gguf_type_block(types[t]) == 32; n += 2)
+                        check_product(types[t], 32, 352, n, 0, 32);
 }
 
 /* How many inputs there are, and how many rows, changes no bit of a product. */
