@@ -2,10 +2,12 @@
 #include "desktop/desktop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <systemd/sd-daemon.h>
@@ -76,6 +78,22 @@ static bool state_directory(char *ret, size_t size) {
         return mkdir(ret, 0700) == 0 || errno == EEXIST;
 }
 
+/* Two of them would each keep timers that the other knows nothing of. */
+static int lock_state(struct desktop *d, const char *directory, struct why *why) {
+        char path[PATH_MAX];
+
+        if (snprintf(path, sizeof(path), "%s/desktop.lock", directory) >= (int) sizeof(path))
+                return because(why, -ENAMETOOLONG, "%s: the path is too long", directory);
+        d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (d->lock_fd < 0) {
+                log_warning("%s: %s", path, strerror(errno));
+                return 0;
+        }
+        if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+                return because(why, -EBUSY, "gemmad-desktop is running already");
+        return 0;
+}
+
 static int open_bell(struct desktop *d, struct why *why) {
         char path[PATH_MAX];
         struct bell_config config = {
@@ -83,10 +101,14 @@ static int open_bell(struct desktop *d, struct why *why) {
                 .sound = d->sound,
                 .notify = d->notify,
         };
+        int r;
 
-        if (state_directory(path, sizeof(path)))
+        if (state_directory(path, sizeof(path))) {
+                r = lock_state(d, path, why);
+                if (r < 0)
+                        return r;
                 config.directory = path;
-        else
+        } else
                 log_warning("There is no place to keep timers in: they end with this program");
         return bell_new(&d->bell, &config, why);
 }
@@ -152,7 +174,8 @@ static void on_mcp_changed(struct mcp *m, json_t *tools, void *userdata) {
 }
 
 /* One server, and its way to gemmad. */
-static int open_mcp(struct desktop *d, const char *name, json_t *settings, const char *path, struct why *why) {
+static int
+open_mcp(struct desktop *d, const char *name, json_t *settings, const char *path, struct why *why) {
         _cleanup_(json_decrefp) json_t *none = json_array();
         const struct mcp_config config = {
                 .loop = d->loop,
@@ -207,9 +230,8 @@ static void open_servers(struct desktop *d, json_t *servers, const char *path, c
         const char *name;
         json_t *table;
 
-        json_object_foreach(servers, name, table)
-                if (open_mcp(d, name, table, socket, &why) < 0)
-                        log_warning("%s: [mcp.%s]: %s", path, name, why.text);
+        json_object_foreach(servers, name, table) if (open_mcp(d, name, table, socket, &why) < 0)
+                log_warning("%s: [mcp.%s]: %s", path, name, why.text);
 }
 
 static enum when read_when(json_t *settings, const char *key, const char *path) {
@@ -229,10 +251,10 @@ static int open_configured(struct desktop *d, const char *socket) {
         json_t *value;
         int r;
 
-        json_object_foreach(settings, name, value)
-                if (strcmp(name, "answers") != 0 && strcmp(name, "speak") != 0 &&
-                    (strcmp(name, "mcp") != 0 || !json_is_object(value)))
-                        log_warning("%s: there is no '%s'", path, name);
+        json_object_foreach(settings, name,
+                            value) if (strcmp(name, "answers") != 0 && strcmp(name, "speak") != 0 &&
+                                       (strcmp(name, "mcp") != 0 || !json_is_object(value)))
+                log_warning("%s: there is no '%s'", path, name);
         open_servers(d, json_object_get(settings, "mcp"), path, socket);
         r = answers_new(&d->answers, d->notify, read_when(settings, "answers", path));
         if (r < 0)
@@ -321,10 +343,11 @@ static void stop(struct desktop *d) {
         d->buses = buses_free(d->buses);
         d->loop = sd_event_unref(d->loop);
         free(d->last_answer);
+        closep(&d->lock_fd);
 }
 
 int desktop_run(const struct desktop_setup *setup) {
-        struct desktop d = {};
+        struct desktop d = { .lock_fd = -1 };
         struct why why = {};
         int r;
 

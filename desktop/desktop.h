@@ -26,8 +26,9 @@
 
 /* Everything that the tools share.  One thread, one loop; made by desktop_run(). */
 struct desktop {
-        sd_event *loop;        /* owned reference */
-        struct buses *buses;   /* owned, like the rest */
+        int lock_fd;         /* owned; keeps a second one out */
+        sd_event *loop;      /* owned reference */
+        struct buses *buses; /* owned, like the rest */
         struct notify *notify;
         struct answers *answers;
         struct speaker *speaker;

@@ -4,10 +4,11 @@
 import contextlib
 import shutil
 import sqlite3
+import subprocess
 import time
 
-from desktop_test import Bus, Desktop, Dunst
-from gemmad_test import Tap, wait_until
+from desktop_test import GEMMAD_DESKTOP, Bus, Desktop, Dunst
+from gemmad_test import PATIENCE, Tap, wait_until
 from sound_server import RATE, Speaker
 
 tap = Tap()
@@ -126,6 +127,16 @@ def killed():
         assert d.gemmad.say("stop") == "Stopped."
 
 
+def second():
+    """Another one ends at once, and the timers stay those of the first."""
+    with Desktop() as d:
+        d.gemmad.say("set_timer", amount=1, unit="hour")
+        done = subprocess.run([GEMMAD_DESKTOP], env=d.environment, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 1 and "running already" in done.stderr, done
+        assert d.gemmad.say("get_timer").endswith("left.") and len(table(d)) == 1
+
+
 def without_server():
     """It looks for a sound server while it rings."""
     with Desktop(environment=server.for_daemon) as d:
@@ -189,6 +200,7 @@ def skipped(reason):
 
 tap.rule("several timers", several)
 tap.rule("alarms", alarms)
+tap.rule("a second one ends at once", second)
 try:
     server = Speaker() if shutil.which("pulseaudio") and shutil.which("pactl") else None
 except RuntimeError:
