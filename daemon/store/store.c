@@ -361,8 +361,9 @@ int store_replace(struct store *s, struct why *why) {
         r = store_put_aside(s->directory_fd, aside, sizeof(aside), why);
         if (r < 0)
                 return r;
-        s->is_damaged = false;
         r = open_database(s, why);
+        /* Without a database it is tried again with the next turn. */
+        s->is_damaged = r < 0;
         if (r < 0)
                 return r;
         log_warning(
