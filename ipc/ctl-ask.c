@@ -182,11 +182,15 @@ static void show_token(struct ask *a, const char *text) {
         a->has_answer = true;
 }
 
-/* Whether the answer ended where --max-tokens says.  It may have been complete there. */
-static bool ended_by_limit(const struct ask *a, json_t *turn) {
-        json_int_t tokens = field_int(json_object_get(turn, "timings"), "tokens");
-
-        return a->ctl->has_max_tokens && tokens >= (json_int_t) a->ctl->max_tokens;
+/* Why an answer that went well is not complete. */
+static void show_stopped(const struct ask *a, const char *outcome) {
+        if (strcmp(outcome, "repeated") == 0)
+                print_error("the answer was ended: it said the same over and over");
+        else if (a->ctl->has_max_tokens)
+                print_error("the answer was ended by --max-tokens %ju",
+                            (uintmax_t) a->ctl->max_tokens);
+        else
+                print_error("the answer was ended by MaxTokens; --max-tokens N lets it be longer");
 }
 
 static void show_unanswered(json_t *turn) {
@@ -200,28 +204,27 @@ static void show_unanswered(json_t *turn) {
 
 static void show_done(struct ask *a, json_t *turn) {
         const char *outcome = field_string(turn, "outcome"), *error = field_string(turn, "error");
-        bool is_limited = ended_by_limit(a, turn);
+        bool is_stopped = strcmp(outcome, "cut") == 0 || strcmp(outcome, "repeated") == 0;
 
         end_line(a);
         a->is_done = true;
         if (json_is_true(json_object_get(turn, "cut")))
                 print_error("too long: only the first %.1f s were heard",
                             field_number(json_object_get(turn, "timings"), "audio") / 1000);
-        if (is_limited)
-                print_error("the answer was ended by --max-tokens %ju",
-                            (uintmax_t) a->ctl->max_tokens);
+        if (is_stopped)
+                show_stopped(a, outcome);
         if (a->is_interrupted)
                 a->exit = CTL_EXIT_INTERRUPTED;
-        else if (strcmp(outcome, "answered") != 0)
+        else if (strcmp(outcome, "answered") != 0 && !is_stopped)
                 a->exit = CTL_EXIT_FAILED;
         else if (!turn_has_answer(turn))
                 a->exit = CTL_EXIT_FAILED;
 
-        if (strcmp(outcome, "answered") == 0 && a->exit == CTL_EXIT_FAILED && !is_limited)
+        if (strcmp(outcome, "answered") == 0 && a->exit == CTL_EXIT_FAILED)
                 show_unanswered(turn);
         else if (strcmp(outcome, "cancelled") == 0)
                 print_error("cancelled");
-        else if (strcmp(outcome, "answered") != 0)
+        else if (strcmp(outcome, "answered") != 0 && !is_stopped)
                 print_error("the turn failed: %s", error[0] ? error : "no reason was given");
 }
 

@@ -298,3 +298,11 @@ int prompt_open_thought(struct prompt *p, const struct tokenizer *t) {
         put_thought(&w);
         return writer_end(&w);
 }
+
+int prompt_close_thought(struct prompt *p, const struct tokenizer *t) {
+        struct writer w = writer_begin(p, t);
+
+        put_text(&w, "\n");
+        put_marker(&w, w.special->channel_end);
+        return writer_end(&w);
+}

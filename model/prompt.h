@@ -78,4 +78,7 @@ int prompt_add_tool_response(struct prompt *p,
 /* The beginning of a thought, with which a model that thinks goes on after its last response. */
 int prompt_open_thought(struct prompt *p, const struct tokenizer *t);
 
+/* The end of a thought that the model did not end by itself. */
+int prompt_close_thought(struct prompt *p, const struct tokenizer *t);
+
 #endif

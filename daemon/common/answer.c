@@ -28,6 +28,10 @@ void answer_begin(struct answer *a, bool in_thought) {
         text_clear(&a->call);
 }
 
+bool answer_is_thinking(const struct answer *a) {
+        return a->where == ANSWER_IN_THOUGHT;
+}
+
 static int append_to_call(struct answer *a, const char *data, size_t size) {
         int r;
 

@@ -36,6 +36,9 @@ void answer_done(struct answer *a);
 /* Before the first token of a turn, or the next one after what was appended to it. */
 void answer_begin(struct answer *a, bool in_thought);
 
+/* Whether the last token was one of a thought. */
+bool answer_is_thinking(const struct answer *a);
+
 /* One token.  An enum answer_part, or -EFBIG when a call is too long, -ENOMEM. */
 int answer_push(struct answer *a, int32_t token);
 

@@ -53,6 +53,7 @@ static const struct option_row options[] = {
         { "Model",  "Threads",          KIND_UNSIGNED, AT(n_threads),         0, 256,     "0" },
         { "Model",  "ContextPositions", KIND_UNSIGNED, AT(context_positions), 64, 262144, "4096" },
         { "Model",  "MaxTokens",        KIND_UNSIGNED, LIVE(max_tokens),      1, LIMIT_TOKENS, "512" },
+        { "Model",  "MaxThought",       KIND_UNSIGNED, AT(max_thought),       1, LIMIT_TOKENS, "1024" },
         { "Model",  "Thinking",         KIND_BOOL,     AT(thinking),          0, 0,       "no" },
         { "Model",  "Temperature",      KIND_DOUBLE,   AT(temperature),       0, 10,      "0" },
         { "Model",  "TopK",             KIND_UNSIGNED, AT(top_k),             0, 262144,  "64" },

@@ -19,6 +19,7 @@ struct config {
         unsigned n_threads;
         unsigned context_positions;
         unsigned max_tokens;
+        unsigned max_thought;
         bool thinking;
         double temperature;
         unsigned top_k;

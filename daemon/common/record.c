@@ -12,6 +12,8 @@ static const char *const origins[] = {
 
 static const char *const outcomes[] = {
         [OUTCOME_ANSWERED] = "answered",
+        [OUTCOME_CUT] = "cut",
+        [OUTCOME_REPEATED] = "repeated",
         [OUTCOME_CANCELLED] = "cancelled",
         [OUTCOME_FAILED] = "failed",
 };

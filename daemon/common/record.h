@@ -16,6 +16,8 @@ enum origin {
 
 enum outcome {
         OUTCOME_ANSWERED,
+        OUTCOME_CUT,      /* ... but the answer ended at its limit of tokens */
+        OUTCOME_REPEATED, /* ... but it was ended, because it said the same over and over */
         OUTCOME_CANCELLED,
         OUTCOME_FAILED,
 };
@@ -83,6 +85,11 @@ const char *origin_name(enum origin origin);
 const char *outcome_name(enum outcome outcome);
 int origin_from_name(const char *name, enum origin *ret);
 int outcome_from_name(const char *name, enum outcome *ret);
+
+/* Whether the turn went well, as far as it went. */
+static inline bool outcome_is_good(enum outcome outcome) {
+        return outcome == OUTCOME_ANSWERED || outcome == OUTCOME_CUT || outcome == OUTCOME_REPEATED;
+}
 
 /* The same; the first of them has no name: NULL. */
 const char *unanswered_name(enum unanswered unanswered);

@@ -77,12 +77,17 @@ static const char *const migrations[] = {
         "ALTER TABLE turns ADD COLUMN unanswered TEXT;"
         "ALTER TABLE turns ADD COLUMN hint TEXT;"
         "ALTER TABLE turns ADD COLUMN ending TEXT;",
+
+        /* How an answer came to its end that is not complete; outcome, whose words are fixed in each
+         * row's check, says answered then. */
+        "ALTER TABLE turns ADD COLUMN stopped TEXT;",
 };
 
 #define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
 
 #define COLUMNS_ONLY                                                                               \
-        "turns.id, session, turns.began, source, turns.heard, turns.answered, calls, outcome,"     \
+        "turns.id, session, turns.began, source, turns.heard, turns.answered, calls,"              \
+        " coalesce(stopped, outcome),"                                                             \
         " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"        \
         " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens, largest_backlog,"     \
         " cut, unanswered, hint, ending, model"
@@ -96,8 +101,8 @@ static const char *const statements[] = {
                 "INSERT INTO turns (id, session, began, source, heard, answered, calls, outcome,"
                 " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"
                 " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens,"
-                " largest_backlog, cut, unanswered, hint, ending)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " largest_backlog, cut, unanswered, hint, ending, stopped)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_APPEND_WORDS] = "INSERT INTO words (rowid, heard, answered)"
                                    " SELECT id, heard, answered FROM turns WHERE id = ?",
         [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
@@ -511,6 +516,7 @@ static void bind_text(sqlite3_stmt *statement, int at, const char *text, size_t 
 
 static int append_turn(struct store *s, const struct record *turn, struct why *why) {
         sqlite3_stmt *statement = s->prepared[STATEMENT_APPEND];
+        bool is_stopped = outcome_is_good(turn->outcome) && turn->outcome != OUTCOME_ANSWERED;
 
         (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) turn->id);
         (void) sqlite3_bind_int64(statement, 2, s->session);
@@ -520,7 +526,9 @@ static int append_turn(struct store *s, const struct record *turn, struct why *w
         bind_text(statement, 6, turn->answered, turn->answered_size);
         (void) sqlite3_bind_text(statement, 7, turn->calls_json ? turn->calls_json : "[]", -1,
                                  SQLITE_TRANSIENT);
-        (void) sqlite3_bind_text(statement, 8, outcome_name(turn->outcome), -1, SQLITE_STATIC);
+        (void) sqlite3_bind_text(statement, 8,
+                                 outcome_name(is_stopped ? OUTCOME_ANSWERED : turn->outcome), -1,
+                                 SQLITE_STATIC);
         (void) sqlite3_bind_text(statement, 9, turn->error, -1, SQLITE_TRANSIENT);
         bind_timings(statement, 10, &turn->timings);
         (void) sqlite3_bind_int(statement, 22, turn->is_cut);
@@ -528,6 +536,8 @@ static int append_turn(struct store *s, const struct record *turn, struct why *w
                                  SQLITE_STATIC);
         (void) sqlite3_bind_text(statement, 24, turn->hint, -1, SQLITE_TRANSIENT);
         (void) sqlite3_bind_text(statement, 25, ending_name(turn->ending), -1, SQLITE_STATIC);
+        (void) sqlite3_bind_text(statement, 26, is_stopped ? outcome_name(turn->outcome) : NULL, -1,
+                                 SQLITE_STATIC);
         return store_run(s, STATEMENT_APPEND, why);
 }
 

@@ -14,11 +14,11 @@ static int ask_for_transcript(struct conversation *c) {
         int r;
 
         text_clear(&c->heard);
-        c->n_transcript = 0;
         r = dialogue_reopen_audio(c->dialogue);
         if (r >= 0)
                 r = dialogue_feed(c->dialogue);
         answer_begin(&c->answer, false);
+        reins_begin(&c->reins, CONVERSATION_MAX_TRANSCRIPT, 1);
         return r;
 }
 
@@ -33,9 +33,9 @@ static int transcribe(struct conversation *c) {
         r = dialogue_next(c->dialogue, true, &token);
         if (r <= 0)
                 return r;
-        if (++c->n_transcript > CONVERSATION_MAX_TRANSCRIPT)
+        /* What has no end, or says the same over and over, is not what was said. */
+        if (reins_push(&c->reins, token, false) != REINS_LOOSE)
                 return -EFBIG;
-
         r = answer_push(&c->answer, token);
         if (r == ANSWER_TEXT)
                 r = text_append(&c->heard, c->answer.piece, c->answer.piece_size,

@@ -28,6 +28,8 @@ static int obey(struct conversation *c, const struct typed_result *result) {
                 const struct typed_command *command = &result->commands[i];
                 unsigned n = command->n_tokens < n_left ? command->n_tokens : n_left;
 
+                if (n < command->n_tokens)
+                        c->outcome = OUTCOME_CUT;
                 r = conversation_say(c, command->tokens, n);
                 c->timings.n_tokens += n;
                 n_left -= n;
@@ -104,8 +106,10 @@ int conversation_take_for(struct conversation *c) {
                 command->call = command->n_tokens;
         c->timings.n_tokens = command->n_tokens;
         /* Ended by its limit, which says nothing of what was meant. */
-        if (r > 0)
+        if (r > 0) {
+                c->outcome = OUTCOME_CUT;
                 return CONVERSATION_TYPED;
+        }
         if (!is_to_be_believed(c, command))
                 return not_understood(c);
         return obey(c, &result);

@@ -74,6 +74,8 @@ int conversation_read_answer(struct conversation *c, bool while_quiet, struct he
                 if (dialogue_log_probability(c->dialogue) >= engine_least_log_probability(engine))
                         ret->n_sure = ret->n_tokens;
         }
+        if (r > 0 && !ret->is_over && limit == c->request.max_tokens)
+                c->outcome = OUTCOME_CUT;
         ret->is_over = r >= 0;
         ret->probability = expf(dialogue_log_probability(c->dialogue));
         return r < 0 ? r : 0;

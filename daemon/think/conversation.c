@@ -205,7 +205,7 @@ static bool is_sure(const struct conversation *c) {
 
 /* Why there will be no answer, if there is none: a transcriber answers with calls. */
 static void note_unanswered(struct conversation *c, bool has_call) {
-        if (has_call && !c->is_doubted)
+        if ((has_call && !c->is_doubted) || c->outcome != OUTCOME_ANSWERED)
                 return;
         if (c->request.origin == ORIGIN_TEXT)
                 c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
@@ -280,8 +280,58 @@ static int say(struct conversation *c, int part) {
         return say_call(c);
 }
 
-/* One token.  1: go on, 0: the model has finished. */
+/* A call of which the end is missing because the answer was ended is none. */
+static int say_end(struct conversation *c) {
+        int part = answer_end(&c->answer);
+
+        if (part == -EBADMSG && c->outcome != OUTCOME_ANSWERED)
+                return 0;
+        return say(c, part);
+}
+
+/* The thought is closed for the model, which goes on with the answer. */
+static int end_thought(struct conversation *c) {
+        int r;
+
+        r = dialogue_close_thought(c->dialogue);
+        if (r >= 0)
+                r = conversation_feed(c);
+        answer_begin(&c->answer, false);
+        return r < 0 ? r : 1;
+}
+
+/* The answer may be complete just here. */
+static int end_at_limit(struct conversation *c) {
+        int32_t token;
+        int r;
+
+        r = dialogue_next(c->dialogue, conversation_is_transcriber(c), &token);
+        if (r < 0 && r != -ENOSPC)
+                return r;
+        if (r != 0)
+                c->outcome = OUTCOME_CUT;
+        return 0;
+}
+
+/* What is to be done after a token.  1: go on. */
+static int hold(struct conversation *c, enum reins_pull pull) {
+        switch (pull) {
+        case REINS_LOOSE:
+                break;
+        case REINS_THOUGHT:
+                return end_thought(c);
+        case REINS_LIMIT:
+                return end_at_limit(c);
+        case REINS_REPEATS:
+                c->outcome = OUTCOME_REPEATED;
+                return 0;
+        }
+        return 1;
+}
+
+/* One token.  1: go on, 0: the model has finished, or has to. */
 static int speak_once(struct conversation *c) {
+        bool is_thought;
         int32_t token;
         int r;
 
@@ -295,7 +345,10 @@ static int speak_once(struct conversation *c) {
         if (c->timings.n_tokens++ == 0)
                 c->timings.first_token = conversation_since_request(c, clock_now_ns());
         r = say(c, answer_push(&c->answer, token));
-        return r < 0 ? r : 1;
+        if (r < 0)
+                return r;
+        is_thought = answer_is_thinking(&c->answer);
+        return hold(c, reins_push(&c->reins, token, is_thought));
 }
 
 /* Until the model has finished, or waits for the results of its calls. */
@@ -304,8 +357,8 @@ static int speak_on(struct conversation *c) {
 
         do
                 r = speak_once(c);
-        while (r > 0 && c->timings.n_tokens < c->request.max_tokens);
-        return r < 0 ? r : say(c, answer_end(&c->answer));
+        while (r > 0);
+        return r < 0 ? r : say_end(c);
 }
 
 /* What the model said before its calls and what it says after them are not one word. */
@@ -356,6 +409,7 @@ static int respond_to_all(struct conversation *c) {
         if (r >= 0)
                 r = conversation_feed(c);
         answer_begin(&c->answer, c->request.thinking);
+        reins_look_anew(&c->reins);
         return r;
 }
 
@@ -365,9 +419,12 @@ static int respond(struct conversation *c) {
         size_t size;
         int r;
 
-        if (calls_can_respond(&c->calls) && c->timings.n_tokens < c->request.max_tokens) {
-                r = respond_to_all(c);
-                return r < 0 ? r : 1;
+        if (calls_can_respond(&c->calls) && c->outcome == OUTCOME_ANSWERED) {
+                if (reins_has_left(&c->reins)) {
+                        r = respond_to_all(c);
+                        return r < 0 ? r : 1;
+                }
+                c->outcome = OUTCOME_CUT;
         }
         while ((size = calls_take(&c->calls, call, sizeof(call))) > 0) {
                 r = emit_call(c, call, size, false);
@@ -386,7 +443,7 @@ int conversation_say(struct conversation *c, const int32_t *tokens, unsigned n_t
                 if (r < 0)
                         return r;
         }
-        return say(c, answer_end(&c->answer));
+        return say_end(c);
 }
 
 /* Two calls are as likely as each other: whoever called is asked which, and all others are not heard. */
@@ -440,6 +497,7 @@ static int speak(struct conversation *c) {
         if (c->typed)
                 return conversation_take_for(c);
         c->calls = (struct calls){};
+        reins_begin(&c->reins, c->request.max_tokens, c->config->max_thought);
         answer_begin(&c->answer, false);
         do {
                 r = speak_on(c);
@@ -477,7 +535,9 @@ static void end_turn(struct conversation *c, int r) {
                 event.done.fault = c->fault;
                 event.done.why = c->why;
         } else {
-                event.done.outcome = OUTCOME_ANSWERED;
+                event.done.outcome = c->outcome;
+                if (c->outcome == OUTCOME_REPEATED)
+                        text_clear(&c->answered); /* or it would go on with it in the next turn */
                 if (r == 0)
                         c->afterwards = AFTERWARDS_REMEMBER;
                 if (r == 0 && c->request.origin != ORIGIN_TEXT &&
@@ -522,6 +582,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         drop_responses(c);
         c->request = *request;
         c->timings = timings_none();
+        c->outcome = OUTCOME_ANSWERED;
         c->fault = FAULT_NONE;
         c->why = (struct why){};
         c->is_told = c->is_ignored = c->is_ahead = false;

@@ -18,6 +18,7 @@
 #include "daemon/think/calls.h"
 #include "daemon/think/dialogue.h"
 #include "daemon/think/event.h"
+#include "daemon/think/reins.h"
 #include "daemon/think/typed.h"
 #include "daemon/think/wording.h"
 
@@ -86,12 +87,14 @@ struct conversation {
         struct gate *gate;         /* owned; NULL before it was needed */
         struct answer answer;
         struct calls calls; /* of the turn */
+        struct reins reins; /* ... and of what is said in it */
         float *samples;     /* owned, [BatchFrames][FRAME_SAMPLES] */
         uint64_t batch_ns;  /* when the first of them was given */
         float *kept;        /* owned; all frames of a transcriber's turn; NULL before the first */
 
         struct request request; /* the turn at hand, or the last one */
         struct timings timings;
+        enum outcome outcome; /* of an answer that is not complete, OUTCOME_ANSWERED: it is */
         enum fault fault;
         struct why why;
         float log_probability; /* of what was voted */
@@ -112,7 +115,6 @@ struct conversation {
         char hint[EVENT_HINT_SIZE];
 
         enum afterwards afterwards;
-        unsigned n_transcript;
         struct text heard, answered; /* of the last turn, for the prefix */
         unsigned forgotten;          /* command_forgotten() when last looked */
 };

@@ -364,6 +364,10 @@ int dialogue_reopen_model(struct dialogue *d, bool thinking) {
         return thinking && !d->is_plain ? prompt_open_thought(&d->turn, d->tokenizer) : 0;
 }
 
+int dialogue_close_thought(struct dialogue *d) {
+        return prompt_close_thought(&d->turn, d->tokenizer);
+}
+
 int dialogue_run_ahead(struct dialogue *d, bool thinking) {
         int r;
 

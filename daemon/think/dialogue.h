@@ -64,6 +64,9 @@ void dialogue_set_tools(struct dialogue *d, struct toolset *tools);
 int dialogue_respond(struct dialogue *d, const char *name, const char *result_json);
 int dialogue_reopen_model(struct dialogue *d, bool thinking);
 
+/* Ends the thought that the model is in, after the last token of dialogue_next(). */
+int dialogue_close_thought(struct dialogue *d);
+
 /* As if the audio had ended: dialogue_close_audio() and dialogue_close_user() at once, after which
  * dialogue_feed() appends, and dialogue_foresee() computes what the first token will be chosen from.
  * dialogue_fall_back() is at the last frame again, and more may follow, as if nothing had been. */

@@ -44,7 +44,7 @@ bool handsfree_drop(struct handsfree *h) {
 
 /* Who typed or played a file does not sit there waiting to speak, nor does who said nothing. */
 void handsfree_on_done(struct handsfree *h, const struct turn *turn) {
-        if (turn->origin != ORIGIN_MICROPHONE || turn->outcome != OUTCOME_ANSWERED ||
+        if (turn->origin != ORIGIN_MICROPHONE || !outcome_is_good(turn->outcome) ||
             turn->timings.n_frames == 0)
                 return;
         /* What began before it was known that this counted follows it all the same. */

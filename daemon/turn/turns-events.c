@@ -127,7 +127,7 @@ static void on_done(struct turns *t, const struct event_done *done) {
                 turn->why = (struct why){};
         }
         text_trim(&turn->heard);
-        if (done->outcome != OUTCOME_ANSWERED) {
+        if (!outcome_is_good(done->outcome)) {
                 turns_finish_running(t);
                 return;
         }

@@ -86,6 +86,8 @@ struct session {
         int32_t script[FAKE_MAX_SCRIPT]; /* the answer and its stop token */
         unsigned n_script, at;
         int result; /* what comes after the script instead of a stop, 0: nothing */
+        unsigned n_lead; /* what is endless begins after so many tokens of the script */
+        bool repeats; /* ... and is always the same */
         bool is_gated, is_endless, is_ticking, hangs;
 };
 
@@ -366,6 +368,11 @@ int prompt_open_thought(struct prompt *p, const struct tokenizer *t) {
         return add(p, FAKE_CHANNEL_BEGIN);
 }
 
+int prompt_close_thought(struct prompt *p, const struct tokenizer *t) {
+        (void) t;
+        return add(p, FAKE_CHANNEL_END);
+}
+
 int prompt_add_exchange(struct prompt *p,
                         const struct tokenizer *t,
                         const char *user_text,
@@ -641,6 +648,26 @@ static bool script_response(struct session *s, const char *text) {
         return true;
 }
 
+/* A thought without end, until it is ended; then the answer. */
+static void script_thought(struct session *s, const char *text) {
+        if (s->ids[s->n_ids - 1] == FAKE_CHANNEL_END) {
+                script_answer(s, text);
+                return;
+        }
+        script_token(s, FAKE_CHANNEL_BEGIN);
+        s->is_endless = true;
+        s->n_lead = 1;
+}
+
+/* Letters in no order. */
+static int32_t babble(unsigned at) {
+        uint32_t mixed = at * 2654435761u;
+
+        mixed ^= mixed >> 15;
+        mixed *= 2246822519u;
+        return 'a' + (int32_t) ((mixed ^ mixed >> 13) % 26);
+}
+
 static void write_script(struct session *s) {
         char text[1024] = "";
         bool quiet;
@@ -648,6 +675,8 @@ static void write_script(struct session *s) {
 
         s->n_script = s->at = 0;
         s->result = 0;
+        s->n_lead = 0;
+        s->repeats = false;
         s->is_gated = s->is_endless = s->is_ticking = s->hangs = false;
         n_frames = last_user_turn(s, text, sizeof(text), &quiet);
         if (script_response(s, text))
@@ -666,6 +695,10 @@ static void write_script(struct session *s) {
                 s->result = -EIO;
         } else if (strcmp(text, "endless") == 0) {
                 s->is_endless = true;
+        } else if (strcmp(text, "repeat") == 0) {
+                s->is_endless = s->repeats = true;
+        } else if (strncmp(text, "muse ", 5) == 0) {
+                script_thought(s, text + 5);
         } else if (strcmp(text, "ticking") == 0) {
                 s->is_endless = s->is_ticking = true;
         } else if (strcmp(text, "hang") == 0) {
@@ -714,9 +747,9 @@ int session_next(struct session *s, struct sampler *sampler, int32_t *ret) {
                 return -ENOSPC;
         keep_pending(s);
 
-        if (s->is_endless) {
+        if (s->is_endless && s->at >= s->n_lead) {
+                *ret = s->pending = s->repeats ? 'a' : babble(s->at);
                 s->at++;
-                *ret = s->pending = 'a';
                 return 1;
         }
         if (s->at == s->n_script)

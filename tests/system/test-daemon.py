@@ -494,6 +494,11 @@ def limited():
     """An answer that --max-tokens ended is not one that was not understood."""
     r = daemon.ctl("ask", "--max-tokens", "3", "what time is it")
     assert r.returncode == 1 and "--max-tokens 3" in r.stderr and "understood" not in r.stderr, r
+    with contextlib.closing(daemon.client()) as c:
+        turn = c.call(ASSISTANT + "History", {"limit": 1})["parameters"]["turns"][0]
+        assert turn["outcome"] == "cut" and not turn["calls"] and "unanswered" not in turn, turn
+        assert c.ask(text="what time is it", max_tokens=3)["outcome"] == "cut"
+        assert c.ask(audio_path=speech(SLOW), max_tokens=3)["outcome"] == "cut"
     r = daemon.ctl("ask", "--max-tokens", "512", "--audio", speech(SLOW))
     assert r.returncode == 0 and not r.stderr, r
 

@@ -254,6 +254,18 @@ static void test_injection(void) {
         expect(count(&p, s->quote) == 4 && count(&p, s->tool_begin) == 1);
 }
 
+static void test_thought(void) {
+        _cleanup_(prompt_done) struct prompt p = { 0 };
+        _cleanup_(loaded_done) struct loaded l = { 0 };
+
+        load_words(&l);
+        expect(prompt_open_thought(&p, l.t) == 0);
+        expect_prompt(&p, l.t, "<|channel>thought\n");
+        prompt_clear(&p);
+        expect(prompt_close_thought(&p, l.t) == 0);
+        expect_prompt(&p, l.t, "\n<channel|>");
+}
+
 static void test_poor_vocabulary(void) {
         static const struct tool tool = { .name = "f", .description = "x" };
         _cleanup_(prompt_done) struct prompt p = { 0 };
@@ -289,6 +301,7 @@ int main(void) {
         rule("a response is written between its markers", test_response);
         rule("a result without notation is refused", test_bad_response);
         rule("no text can write a marker", test_injection);
+        rule("a thought is opened, and closed where the model does not", test_thought);
         rule("a vocabulary without the markers is refused", test_poor_vocabulary);
         return tap_done();
 }

@@ -147,6 +147,27 @@ static void a_turn_comes_back_as_it_was(void) {
         expect(seen.last.ending == ENDING_OPEN && strcmp(seen.hint, "set a timer") == 0);
 }
 
+static void every_outcome_comes_back(void) {
+        static const enum outcome outcomes[] = { OUTCOME_ANSWERED, OUTCOME_CUT, OUTCOME_REPEATED,
+                                                 OUTCOME_CANCELLED, OUTCOME_FAILED };
+        struct record record = { .calls_json = "[]", .timings = timings_none() };
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct why why = {};
+
+        new_directory();
+        s = begun();
+        record.timings.done = 1;
+        for (unsigned i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+                struct seen seen = {};
+
+                record.id = i + 1;
+                record.outcome = outcomes[i];
+                expect(store_append(s, &record, &why) == 0);
+                expect(store_history(s, 0, 1, &(struct store_visitor){ see, &seen }, &why) == 0);
+                expect(seen.n == 1 && seen.last.outcome == outcomes[i]);
+        }
+}
+
 static void history_is_newest_first_and_pages(void) {
         _cleanup_(store_closep) struct store *s = NULL;
         struct seen seen = {};
@@ -505,13 +526,14 @@ static void an_old_store_is_upgraded_with_its_turns(void) {
         raw("DROP TABLE words; DROP TABLE duties; DROP TABLE numbers; DROP TABLE days;"
             " ALTER TABLE turns DROP COLUMN framing_ms; ALTER TABLE turns DROP COLUMN caching_ms;"
             " ALTER TABLE turns DROP COLUMN cut; ALTER TABLE turns DROP COLUMN unanswered;"
-            " ALTER TABLE turns DROP COLUMN hint; ALTER TABLE turns DROP COLUMN ending; PRAGMA user_version = 1");
+            " ALTER TABLE turns DROP COLUMN hint; ALTER TABLE turns DROP COLUMN ending;"
+            " ALTER TABLE turns DROP COLUMN stopped; PRAGMA user_version = 1");
 
         s = begun();
         expect(found(s, "time", &seen) == 1 && seen.ids[0] == 1);
         expect(append_text(s, 2, "lamp", "") == 0 && found(s, "lamp", &seen) == 1);
         ask_raw("PRAGMA user_version", answer);
-        expect(strcmp(answer, "6") == 0);
+        expect(strcmp(answer, "7") == 0);
         expect(forget(s, STORE_SPAN_ALL) == 2);
         store_close(s);
 }
@@ -818,6 +840,7 @@ static void no_told_turn_is_lost_to_sigkill(void) {
 int main(void) {
         rule("a new store is private", a_new_store_is_private);
         rule("a turn comes back as it was", a_turn_comes_back_as_it_was);
+        rule("every outcome comes back", every_outcome_comes_back);
         rule("history is newest first and pages", history_is_newest_first_and_pages);
         rule("a store is reopened with its turns", a_store_is_reopened_with_its_turns);
         rule("a transcript can come later", a_transcript_can_come_later);

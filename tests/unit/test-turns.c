@@ -849,8 +849,54 @@ static void a_text_longer_than_the_context_is_refused(void) {
 
 static void an_answer_ends_at_max_tokens(void) {
         open_loaded("fake:", "[Model]\nMaxTokens=9\n");
-        expect(strcmp(answer_to(0, "endless")->answered, "aaaaaaaaa") == 0);
-        expect(world.owners[0].outcome == OUTCOME_ANSWERED);
+        expect(strlen(answer_to(0, "endless")->answered) == 9);
+        expect(world.owners[0].outcome == OUTCOME_CUT && world.owners[0].timings.n_tokens == 9);
+        /* What ends by itself just there is complete, what is one longer is not. */
+        expect(strcmp(answer_to(1, "say ninechars")->answered, "ninechars") == 0);
+        expect(world.owners[1].outcome == OUTCOME_ANSWERED);
+        expect(strcmp(answer_to(2, "say tencharsyz")->answered, "tencharsy") == 0);
+        expect(world.owners[2].outcome == OUTCOME_CUT);
+        scene_close();
+}
+
+static void a_call_that_is_cut_is_none(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "[Model]\nMaxTokens=9\n");
+        o = answer_to(0, "call call:get_time{}");
+        expect(o->outcome == OUTCOME_CUT && strcmp(o->calls, "[]") == 0);
+        scene_close();
+        /* Nor is it one when the limit does not let the model have its result. */
+        open_loaded("fake:tools", "[Model]\nMaxTokens=17\n");
+        o = answer_to(0, "call call:get_time{}");
+        expect(o->outcome == OUTCOME_CUT && strstr(o->calls, "get_time"));
+        scene_close();
+}
+
+static void a_thought_ends_at_max_thought(void) {
+        struct owner *o;
+
+        open_loaded("fake:tools", "[Model]\nMaxTokens=9\nMaxThought=200\n");
+        o = answer_to(0, "muse forty-two");
+        expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->answered, "forty-two") == 0);
+        /* The marker and 199 letters, then the answer, which has its own limit. */
+        expect(o->timings.n_tokens == 209);
+        o = answer_to(1, "muse forty-three");
+        expect(o->outcome == OUTCOME_CUT && strcmp(o->answered, "forty-thr") == 0);
+        scene_close();
+}
+
+static void an_answer_that_repeats_itself_ends(void) {
+        char context[4096];
+        struct owner *o;
+
+        open_loaded("fake:", "[Model]\nMaxTokens=512\n");
+        o = answer_to(0, "repeat");
+        expect(o->outcome == OUTCOME_REPEATED && strlen(o->answered) == 61);
+        /* The model is not reminded of it. */
+        (void) snprintf(context, sizeof(context), "%s", answer_to(1, "context")->answered);
+        expect(!strstr(context, "repeat") && !strstr(context, "aaa"));
+        expect(answer_to(2, "say fine")->outcome == OUTCOME_ANSWERED);
         scene_close();
 }
 
@@ -1663,6 +1709,9 @@ int main(void) {
         rule("a text longer than the context is refused",
              a_text_longer_than_the_context_is_refused);
         rule("an answer ends at MaxTokens", an_answer_ends_at_max_tokens);
+        rule("a call that is cut is none", a_call_that_is_cut_is_none);
+        rule("a thought ends at MaxThought", a_thought_ends_at_max_thought);
+        rule("an answer that repeats itself ends", an_answer_that_repeats_itself_ends);
         rule("sound that is none is bad audio", sound_that_is_none_is_bad_audio);
         rule("silence around a recording is not heard", silence_around_a_recording_is_not_heard);
         rule("sound longer than MaxSeconds is cut", sound_longer_than_max_seconds_is_cut);
