@@ -328,31 +328,36 @@ static const struct {
         unsigned block_size;
         const char *name;
 } types[] = {
-        { GGUF_F32,      1,   4, "F32"    },
-        { GGUF_F16,      1,   2, "F16"    },
-        { GGUF_Q4_0,    32,  18, "Q4_0"   },
-        { GGUF_Q4_1,    32,  20, "Q4_1"   },
-        { GGUF_Q5_0,    32,  22, "Q5_0"   },
-        { GGUF_Q5_1,    32,  24, "Q5_1"   },
-        { GGUF_Q8_0,    32,  34, "Q8_0"   },
-        { GGUF_Q2_K,   256,  84, "Q2_K"   },
-        { GGUF_Q3_K,   256, 110, "Q3_K"   },
-        { GGUF_Q4_K,   256, 144, "Q4_K"   },
-        { GGUF_Q5_K,   256, 176, "Q5_K"   },
-        { GGUF_Q6_K,   256, 210, "Q6_K"   },
-        { GGUF_IQ4_NL,  32,  18, "IQ4_NL" },
-        { GGUF_IQ4_XS, 256, 136, "IQ4_XS" },
-        { GGUF_I32,      1,   4, "I32"    },
-        { GGUF_BF16,     1,   2, "BF16"   },
-        { GGUF_MXFP4,   32,  17, "MXFP4"  },
+        { GGUF_F32,       1,   4, "F32"     },
+        { GGUF_F16,       1,   2, "F16"     },
+        { GGUF_Q4_0,     32,  18, "Q4_0"    },
+        { GGUF_Q4_1,     32,  20, "Q4_1"    },
+        { GGUF_Q5_0,     32,  22, "Q5_0"    },
+        { GGUF_Q5_1,     32,  24, "Q5_1"    },
+        { GGUF_Q8_0,     32,  34, "Q8_0"    },
+        { GGUF_Q2_K,    256,  84, "Q2_K"    },
+        { GGUF_Q3_K,    256, 110, "Q3_K"    },
+        { GGUF_Q4_K,    256, 144, "Q4_K"    },
+        { GGUF_Q5_K,    256, 176, "Q5_K"    },
+        { GGUF_Q6_K,    256, 210, "Q6_K"    },
+        { GGUF_IQ2_XXS, 256,  66, "IQ2_XXS" },
+        { GGUF_IQ2_XS,  256,  74, "IQ2_XS"  },
+        { GGUF_IQ3_XXS, 256,  98, "IQ3_XXS" },
+        { GGUF_IQ1_S,   256,  50, "IQ1_S"   },
+        { GGUF_IQ4_NL,   32,  18, "IQ4_NL"  },
+        { GGUF_IQ3_S,   256, 110, "IQ3_S"   },
+        { GGUF_IQ2_S,   256,  82, "IQ2_S"   },
+        { GGUF_IQ4_XS,  256, 136, "IQ4_XS"  },
+        { GGUF_I32,       1,   4, "I32"     },
+        { GGUF_IQ1_M,   256,  56, "IQ1_M"   },
+        { GGUF_BF16,      1,   2, "BF16"    },
+        { GGUF_MXFP4,    32,  17, "MXFP4"   },
 };
 
 /* Types of GGML that are not handled, by their number. */
 static const char *const other_names[] = {
-        [9] = "Q8_1",    [15] = "Q8_K",   [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS",
-        [19] = "IQ1_S",  [21] = "IQ3_S",  [22] = "IQ2_S",   [24] = "I8",     [25] = "I16",
-        [27] = "I64",    [28] = "F64",    [29] = "IQ1_M",   [34] = "TQ1_0",  [35] = "TQ2_0",
-        [40] = "NVFP4",  [41] = "Q1_0",
+        [9] = "Q8_1",  [15] = "Q8_K",  [24] = "I8",     [25] = "I16",   [27] = "I64",
+        [28] = "F64",  [34] = "TQ1_0", [35] = "TQ2_0",  [40] = "NVFP4", [41] = "Q1_0",
 };
 /* clang-format on */
 

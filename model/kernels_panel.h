@@ -525,15 +525,7 @@ static ALWAYS_INLINE void unpack(struct sink *s,
         case GGUF_IQ4_NL:
                 unpack_any(s, w, type, first, n_blocks);
                 return;
-        case GGUF_Q5_0:
-        case GGUF_Q5_1:
-        case GGUF_Q3_K:
-        case GGUF_IQ4_XS:
-        case GGUF_MXFP4:
-        case GGUF_F32:
-        case GGUF_F16:
-        case GGUF_BF16:
-        case GGUF_I32:
+        default: /* multiplied as one of the above */
                 return;
         }
 }
@@ -778,6 +770,13 @@ static void multiply(const struct matrix *w,
         case GGUF_MXFP4:
                 multiply_type(w, GGUF_Q2_K, first, end, x, y, y_stride, panel);
                 return;
+        case GGUF_IQ1_S:
+        case GGUF_IQ1_M:
+        case GGUF_IQ2_XXS:
+        case GGUF_IQ2_XS:
+        case GGUF_IQ2_S:
+        case GGUF_IQ3_XXS:
+        case GGUF_IQ3_S:
         case GGUF_IQ4_NL:
         case GGUF_IQ4_XS:
                 multiply_type(w, GGUF_IQ4_NL, first, end, x, y, y_stride, panel);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/half.h"
+#include "model/quant-grids.h"
 
 static void set_scale(struct quant_block *ret, float scale, float offset) {
         ret->scale[0] = ret->scale[1] = scale;
@@ -223,6 +224,15 @@ void quant_read_block(struct quant_block *ret,
                 return;
         case GGUF_MXFP4:
                 read_mxfp4(ret, row + block * MXFP4_SIZE);
+                return;
+        case GGUF_IQ1_S:
+        case GGUF_IQ1_M:
+        case GGUF_IQ2_XXS:
+        case GGUF_IQ2_XS:
+        case GGUF_IQ2_S:
+        case GGUF_IQ3_XXS:
+        case GGUF_IQ3_S:
+                quant_read_grid_block(ret, type, row, block);
                 return;
         case GGUF_F32:
         case GGUF_F16:

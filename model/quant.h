@@ -12,17 +12,18 @@
  *
  *     scale * q[i] - offset
  *
- * with a scale and an offset per QUANT_BLOCK weights (per half of that in Q2_K, Q3_K and Q6_K) and q
+ * with a scale and an offset per QUANT_BLOCK weights (per half of that in Q2_K, Q3_K, Q6_K and some IQ types) and q
  * an unsigned integer of 2 to 8 bits.  Formats: Q4_0, Q5_0 and Q8_0 are one half-precision scale and
  * 32 integers, Q4_1 and Q5_1 have a smallest value besides; the K formats are super-blocks of 256 with
  * scales that are quantised themselves.  In IQ4_NL, IQ4_XS (a super-block) and MXFP4, whose scale is a
  * power of two, the 4 bits stored say which of 16 fixed values a weight has: q is that value plus what
- * makes all of them positive. */
+ * makes all of them positive.  So it is in the IQ types of fewer bits, whose weights are rows of a
+ * grid: see quant-grids.h. */
 
 #define QUANT_BLOCK 32
 #define QUANT_SUPER 256
 
-/* What IQ4_NL and IQ4_XS subtract from every q: the offset is this times the scale. */
+/* What the IQ types subtract from every q: the offset is this times the scale. */
 #define QUANT_IQ4_ZERO 128
 
 /* One block of one row, taken apart.  Sub-block j holds weights 16 j to 16 j + 15. */
@@ -90,6 +91,31 @@ enum {
         Q6_K_HIGH = 128,   /* 2 times 32 bytes, two bits for each of 4 weights 32 apart */
         Q6_K_SCALES = 192, /* 16 signed bytes */
         Q6_K_D = 208,
+        IQ2_XXS_SIZE = 66,
+        IQ2_XXS_PLACES = 2, /* 8 times 4 bytes, and 4 bytes of 4 times 7 signs and a scale */
+        IQ2_XS_SIZE = 74,
+        IQ2_XS_PLACES = 2,  /* 32 times 9 bits with 7 signs */
+        IQ2_XS_SCALES = 66, /* 16 times 4 bits */
+        IQ2_S_SIZE = 82,
+        IQ2_S_PLACES = 2, /* 32 bytes, their high bits are those of IQ2_S_HIGH */
+        IQ2_S_SIGNS = 34,
+        IQ2_S_HIGH = 66,
+        IQ2_S_SCALES = 74,
+        IQ3_XXS_SIZE = 98,
+        IQ3_XXS_PLACES = 2, /* 64 bytes */
+        IQ3_XXS_SIGNS = 66, /* as in IQ2_XXS */
+        IQ3_S_SIZE = 110,
+        IQ3_S_PLACES = 2, /* 64 bytes */
+        IQ3_S_HIGH = 66,
+        IQ3_S_SIGNS = 74,
+        IQ3_S_SCALES = 106,
+        IQ1_S_SIZE = 50,
+        IQ1_S_PLACES = 2, /* 32 bytes */
+        IQ1_S_HIGH = 34,  /* 8 times 4 times 3 bits, a scale of 3, the sign of what is added */
+        IQ1_M_SIZE = 56,
+        IQ1_M_PLACES = 0,
+        IQ1_M_HIGH = 32, /* 32 times 3 bits and the sign of what is added */
+        IQ1_M_SCALES = 48,
         IQ4_NL_SIZE = 18,
         IQ4_NL_QUANTS = 2,
         IQ4_XS_SIZE = 136,

@@ -27,6 +27,24 @@ HALVES = {
     "IQ4_NL": [0],
     "IQ4_XS": [0],
     "MXFP4": [],
+    "IQ2_XXS": [0],
+    "IQ2_XS": [0],
+    "IQ2_S": [0],
+    "IQ3_XXS": [0],
+    "IQ3_S": [0],
+    "IQ1_S": [0],
+    "IQ1_M": [],
+}
+
+# How many rows the grid of a type has: the blocks of such a type name all of them.
+GRID_ROWS = {
+    "IQ2_XXS": 256,
+    "IQ2_XS": 512,
+    "IQ2_S": 1024,
+    "IQ3_XXS": 256,
+    "IQ3_S": 512,
+    "IQ1_S": 2048,
+    "IQ1_M": 2048,
 }
 
 SPECIAL_HALVES = np.array(
@@ -52,9 +70,40 @@ def floats(random, kind):
     return bits
 
 
+def name_places(made, kind):
+    """Weight group g of all blocks is row g of the grid; what else is in the same bytes stays as it is."""
+    groups = 64 if kind.startswith("IQ3") else 32  # in a block
+    for g in range(made.shape[0] * groups):
+        block, i = made[g // groups], g % groups
+        place = g % GRID_ROWS[kind]
+        if kind == "IQ2_XXS":
+            block[2 + i // 4 * 8 + i % 4] = place
+        elif kind == "IQ2_XS":
+            block[2 + 2 * i] = place & 255
+            block[3 + 2 * i] = block[3 + 2 * i] & 0xFE | place >> 8
+        else:
+            block[(0 if kind == "IQ1_M" else 2) + i] = place & 255
+            if kind == "IQ2_S":
+                insert(block, 66 * 8 + 2 * i, 2, place >> 8)
+            elif kind == "IQ3_S":
+                insert(block, 66 * 8 + i, 1, place >> 8)
+            elif kind == "IQ1_S":
+                insert(block, 34 * 8 + i // 4 * 16 + i % 4 * 3, 3, place >> 8)
+            elif kind == "IQ1_M":
+                insert(block, 32 * 8 + 4 * i, 3, place >> 8)
+
+
+def insert(block, bit, n, value):
+    for i in range(n):
+        at = bit + i
+        block[at // 8] = block[at // 8] & (255 ^ 1 << at % 8) | (value >> i & 1) << at % 8
+
+
 def blocks(random, kind):
     n_weights, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]]
     n = N_ROWS * N_COLS // n_weights
+    if kind in GRID_ROWS:
+        n = GRID_ROWS[kind] // (64 if kind.startswith("IQ3") else 32)
     made = random.integers(0, 256, (n, size)).astype(np.uint8)
 
     # Extremes of every field: all bits clear, all set, and each nibble at an end.
@@ -65,6 +114,12 @@ def blocks(random, kind):
     if kind == "MXFP4":  # the first byte is an exponent; above these, values are infinite
         made[:, 0] = random.integers(0, 251, n)
         made[:4, 0] = 0, 1, 2, 250
+    if kind == "IQ1_M":  # the scale is in the upper four bits of four numbers
+        scale = halves(random, n).view(np.uint16)
+        for i in range(4):
+            made[:, 49 + 2 * i] = made[:, 49 + 2 * i] & 15 | (scale >> 4 * i & 15) << 4
+    if kind in GRID_ROWS:
+        name_places(made, kind)
     return made.reshape(N_ROWS, -1)
 
 
@@ -81,7 +136,7 @@ def main():
         if kind == "F16":
             data = data.view(np.float16)
         values = gguf.quants.dequantize(data, stored).astype(np.float32)
-        assert values.shape == (N_ROWS, N_COLS) and np.isfinite(values).all()
+        assert values.shape[0] == N_ROWS and np.isfinite(values).all()
         writer.add_tensor(f"q.{kind}", data, raw_dtype=stored)
         writer.add_tensor(f"f.{kind}", values)
     export_gguf.close(writer)

@@ -49,6 +49,14 @@ static inline void store_half(unsigned char *p, float f) {
         memcpy(p, &half, sizeof(half));
 }
 
+/* Four bits of it on top of each of four numbers, as IQ1_M has it. */
+static inline void store_spread_half(unsigned char *p, float f) {
+        unsigned half = half_from_float(f);
+
+        for (unsigned i = 0; i < 4; i++)
+                p[2 * i + 1] = (unsigned char) ((p[2 * i + 1] & 15) | (half >> (4 * i) & 15) << 4);
+}
+
 /* Random bits in every quant, scales so that the weights have a standard deviation of about 1 /
  * sqrt(256). */
 static inline void
@@ -116,6 +124,23 @@ random_weights(struct random *r, unsigned char *p, enum gguf_type type, size_t n
                 case GGUF_IQ4_XS:
                         store_half(p, d / 70 / 18);
                         break;
+                case GGUF_IQ2_XXS:
+                case GGUF_IQ2_XS:
+                case GGUF_IQ2_S:
+                        store_half(p, d / 20 / 2);
+                        break;
+                case GGUF_IQ3_XXS:
+                        store_half(p, d / 30 / 4);
+                        break;
+                case GGUF_IQ3_S:
+                        store_half(p, d / 8 / 16);
+                        break;
+                case GGUF_IQ1_S:
+                        store_half(p, d / 0.8f / 8);
+                        break;
+                case GGUF_IQ1_M:
+                        store_spread_half(p + IQ1_M_SCALES, d / 0.8f / 8);
+                        break;
                 case GGUF_MXFP4:
                         *p = (unsigned char) (121 + random_bits(r) % 3);
                         break;
@@ -141,7 +166,16 @@ random_extreme_weights(unsigned char *p, enum gguf_type type, size_t n, int larg
                 case GGUF_Q5_0:
                 case GGUF_IQ4_NL:
                 case GGUF_IQ4_XS:
+                case GGUF_IQ2_XXS:
+                case GGUF_IQ2_XS:
+                case GGUF_IQ2_S:
+                case GGUF_IQ3_XXS:
+                case GGUF_IQ3_S:
+                case GGUF_IQ1_S:
                         store_half(p, 1);
+                        break;
+                case GGUF_IQ1_M:
+                        store_spread_half(p + IQ1_M_SCALES, 1);
                         break;
                 case GGUF_Q4_1:
                 case GGUF_Q5_1:

@@ -200,8 +200,8 @@ static void test_unknown_type(void) {
         expect(t && gguf_type_block(t->type) == 0 && gguf_type_block_size(t->type) == 0);
         expect(strcmp(gguf_type_name(GGUF_Q6_K), "Q6_K") == 0);
         expect(gguf_type_block(GGUF_Q6_K) == 256 && gguf_type_block_size(GGUF_Q6_K) == 210);
-        expect(strcmp(gguf_type_name((enum gguf_type) 16), "IQ2_XXS") == 0);
-        expect(gguf_type_block((enum gguf_type) 16) == 0);
+        expect(strcmp(gguf_type_name((enum gguf_type) 34), "TQ1_0") == 0);
+        expect(gguf_type_block((enum gguf_type) 34) == 0);
         expect(strcmp(gguf_type_name((enum gguf_type) 31), "unknown") == 0);
         expect(strcmp(gguf_type_name((enum gguf_type) 4000000000u), "unknown") == 0);
 }

@@ -12,9 +12,11 @@
 /* Every row of kernels, those that this processor runs and the emulated builds of those that it may
  * not, against the scalar row. */
 
-static const enum gguf_type types[] = { GGUF_Q4_0,   GGUF_Q8_0,   GGUF_Q4_K, GGUF_Q5_K, GGUF_Q6_K,
-                                        GGUF_Q4_1,   GGUF_Q5_0,   GGUF_Q5_1, GGUF_Q2_K, GGUF_Q3_K,
-                                        GGUF_IQ4_NL, GGUF_IQ4_XS, GGUF_MXFP4 };
+static const enum gguf_type types[] = { GGUF_Q4_0,    GGUF_Q8_0,    GGUF_Q4_K,   GGUF_Q5_K,
+                                        GGUF_Q6_K,    GGUF_Q4_1,    GGUF_Q5_0,   GGUF_Q5_1,
+                                        GGUF_Q2_K,    GGUF_Q3_K,    GGUF_IQ4_NL, GGUF_IQ4_XS,
+                                        GGUF_MXFP4,   GGUF_IQ2_XXS, GGUF_IQ2_XS, GGUF_IQ2_S,
+                                        GGUF_IQ3_XXS, GGUF_IQ3_S,   GGUF_IQ1_S,  GGUF_IQ1_M };
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
 
 static const struct kernels *row;
