@@ -184,7 +184,7 @@ static void on_settled(void *userdata) {
         control_changed(d->control);
 }
 
-static void open_upkeep(struct daemon *d) {
+static int open_upkeep(struct daemon *d) {
         const struct upkeep_config config = {
                 .loop = d->loop,
                 .store = d->store,
@@ -193,14 +193,8 @@ static void open_upkeep(struct daemon *d) {
                 .settled = on_settled,
                 .userdata = d,
         };
-        int r;
 
-        if (!d->store)
-                return;
-        r = upkeep_new(&d->upkeep, &config);
-        if (r < 0)
-                log_warning("Old turns can not be forgotten (%s), going on without that",
-                            strerror(-r));
+        return d->store ? upkeep_new(&d->upkeep, &config) : 0;
 }
 
 static void reload(struct daemon *d) {
@@ -407,6 +401,7 @@ static int open_control(struct daemon *d, struct why *why) {
                 .version = d->setup.version,
                 .loop = d->loop,
                 .store = d->store,
+                .upkeep = d->upkeep,
                 .store_missing = d->store_missing,
                 .sounds = &d->sounds,
                 .forgotten = on_forgotten,
@@ -492,7 +487,9 @@ static int start(struct daemon *d, struct why *why) {
         if (r < 0)
                 return because(why, r, "queues: %s", strerror(-r));
         open_store(d);
-        open_upkeep(d);
+        r = open_upkeep(d);
+        if (r < 0)
+                return because(why, r, "history: %s", strerror(-r));
         r = toolbox_new(&d->toolbox, d->loop, on_tools_changed, d);
         if (r < 0)
                 return because(why, r, "tools: %s", strerror(-r));

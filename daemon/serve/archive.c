@@ -2,6 +2,7 @@
 #include "daemon/serve/archive.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -184,56 +185,101 @@ static int read_choice(json_t *parameters, json_int_t *ret_id, json_int_t *ret_s
         return n == 1 ? 0 : -EINVAL;
 }
 
-static int forget(struct archive *a,
-                  bool only_last,
-                  const struct store_span *given,
-                  uint64_t *ret_n,
-                  struct why *why) {
+/* A call that waits until the turns are gone. */
+struct forgetting {
+        struct call *call; /* not owned; NULL: its client is gone */
+        json_int_t id;     /* of the turn that was named; 0: none was */
+};
+
+static void on_gone(struct call *call, void *userdata) {
+        struct forgetting *f = userdata;
+
+        (void) call;
+        f->call = NULL;
+}
+
+static void
+answer_forget(struct call *call, json_int_t id, int r, uint64_t n, const struct why *why) {
+        if (r < 0)
+                refuse(call, why);
+        else if (id > 0 && n == 0)
+                refuse_unknown(call, id);
+        else
+                call_reply(call, json_pack("{s:I}", "forgotten", (json_int_t) n));
+}
+
+static void on_erased(int r, uint64_t n, const struct why *why, void *userdata) {
+        struct forgetting *f = userdata;
+
+        if (f->call) {
+                call_on_gone(f->call, NULL, NULL);
+                answer_forget(f->call, f->id, r, n, why);
+        }
+        free(f);
+}
+
+/* span: which turns, but for "last". */
+static int begin_forgetting(struct archive *a,
+                            struct forgetting *f,
+                            bool only_last,
+                            const struct store_span *given,
+                            struct why *why) {
+        const struct upkeep_waiter waiter = { on_erased, f };
         struct store_span span = *given;
         int r = 0;
 
-        *ret_n = 0;
-        if (!a->store)
-                return 0;
         if (only_last)
                 r = span_of_last(a, &span, why);
-        if (r >= 0)
-                r = store_forget(a->store, &span, ret_n, why);
-        return r;
+        return r < 0 ? r : upkeep_forget(a->upkeep, &span, &waiter, why);
+}
+
+static void forget(struct archive *a,
+                   struct call *call,
+                   json_int_t id,
+                   bool only_last,
+                   const struct store_span *span) {
+        struct forgetting *f = malloc(sizeof(*f));
+        struct why why = {};
+
+        if (!f) {
+                (void) because(&why, -ENOMEM, "out of memory");
+                refuse(call, &why);
+                return;
+        }
+        *f = (struct forgetting){ call, id };
+        call_on_gone(call, on_gone, f);
+        if (begin_forgetting(a, f, only_last, span, &why) >= 0)
+                return;
+        log_warning("What was to be forgotten is still in the history: %s", why.text);
+        call_on_gone(call, NULL, NULL);
+        refuse(call, &why);
+        free(f);
+}
+
+/* What is remembered elsewhere is forgotten also without a history. */
+static bool forget_elsewhere(struct archive *a, struct call *call) {
+        if (a->store)
+                return false;
+        if (a->forgotten)
+                a->forgotten(a->userdata);
+        if (!is_missing(a, call))
+                call_reply(call, json_pack("{s:i}", "forgotten", 0));
+        return true;
 }
 
 int archive_on_forget(struct archive *a, struct call *call, json_t *parameters) {
         struct store_span span = STORE_SPAN_ALL;
         json_int_t id = 0, since = 0;
-        struct why why = {};
-        uint64_t n;
-        int r;
 
         if (read_choice(parameters, &id, &since) < 0) {
                 call_invalid_parameter(call, "last");
                 return 0;
         }
-        if (is_missing(a, call)) {
-                /* What is remembered elsewhere is forgotten nevertheless. */
-                if (a->forgotten)
-                        a->forgotten(a->userdata);
+        if (forget_elsewhere(a, call))
                 return 0;
-        }
         if (id > 0)
                 span.first_id = span.last_id = (uint64_t) id;
         span.began_from_us = (uint64_t) since;
-
-        r = forget(a, parameter_flag(parameters, "last", false), &span, &n, &why);
-        /* Also after an error: the tables may well have let go of them. */
-        if (a->forgotten)
-                a->forgotten(a->userdata);
-        if (r < 0) {
-                log_warning("What was to be forgotten may still be on the disk: %s", why.text);
-                refuse(call, &why);
-        } else if (id > 0 && n == 0) {
-                refuse_unknown(call, id);
-        } else {
-                call_reply(call, json_pack("{s:I}", "forgotten", (json_int_t) n));
-        }
+        forget(a, call, id, parameter_flag(parameters, "last", false), &span);
         return 0;
 }

@@ -631,6 +631,7 @@ int control_new(struct control **ret, const struct control_config *config, struc
         c->archive = (struct archive){
                 .config = config->config,
                 .store = config->store,
+                .upkeep = config->upkeep,
                 .missing = config->store_missing,
                 .forgotten = config->forgotten,
                 .userdata = config->userdata,

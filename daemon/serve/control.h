@@ -24,6 +24,7 @@ struct control_config {
         const char *version;
         sd_event *loop;
         struct store *store;      /* NULL: no history */
+        struct upkeep *upkeep;    /* the same */
         struct why store_missing; /* ... because of this, though one is wanted; or empty */
         const struct sound_queue *sounds;
         struct pipeline *pipeline;

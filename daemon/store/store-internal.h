@@ -7,7 +7,7 @@
 #include "daemon/store/store.h"
 
 /* What the parts of the store share: store.c opens and appends, store-read.c reads, store-forget.c
- * forgets, store-wait.c keeps what can not be written yet, store-salvage.c saves what a damaged file
+ * notes what to forget, store-erase.c writes the file anew without it, store-wait.c keeps what can not be written yet, store-salvage.c saves what a damaged file
  * still holds. */
 #define STORE_FILE "history.sqlite"
 
@@ -25,24 +25,40 @@ enum statement {
         STATEMENT_SHOW,
         STATEMENT_SEARCH,
         STATEMENT_FORGET,
+        STATEMENT_HAS_ANY,
         STATEMENT_NOTE_DAY,
         STATEMENT_LAST_OLD,
-        STATEMENT_FORGET_SESSIONS,
         N_STATEMENTS,
 };
 
+/* SQL: that a turn has not been forgotten, in the schema of this prefix ("" or "NAME."). */
+#define STORE_VISIBLE(schema)                                                                      \
+        "NOT EXISTS (SELECT 1 FROM " schema "forgotten AS f"                                       \
+        " WHERE turns.id BETWEEN f.first_id AND f.last_id"                                         \
+        " AND turns.began BETWEEN f.began_from AND f.began_to)"
+
+/* SQL: all turns up to this one have been forgotten, and need not be looked at one by one. */
+#define STORE_FLOOR                                                                                \
+        "(SELECT coalesce(max(last_id), 0) FROM forgotten"                                         \
+        " WHERE first_id <= 1 AND began_from = 0 AND began_to = 0x7fffffffffffffff)"
+
 struct store_waiting;
+struct erasing;
+struct count;
 
 struct store {
         int directory_fd; /* owned; its lock keeps a second daemon out */
         char *directory;  /* owned */
         sqlite3 *db;      /* owned */
         sqlite3_stmt *prepared[N_STATEMENTS];
-        sqlite3_int64 session; /* 0: it has not been written yet */
-        uint64_t began_us;     /* of the session */
-        char *version, *model; /* owned; NULL before the session */
-        bool owes;             /* what was forgotten may still be in a file */
-        bool is_damaged;       /* SQLite has met something that it did not write */
+        sqlite3_int64 session;   /* 0: it has not been written yet */
+        uint64_t began_us;       /* of the session */
+        char *version, *model;   /* owned; NULL before the session */
+        bool owes;               /* what was forgotten may still be in the file */
+        struct erasing *erasing; /* owned; NULL: the file is not being written anew */
+        struct count *counts;    /* owned; of the forgettings that the last one has ended */
+        size_t n_counts;
+        bool is_damaged; /* SQLite has met something that it did not write */
 
         struct store_waiting *waiting; /* owned list, oldest first */
         unsigned n_waiting;
@@ -71,6 +87,27 @@ int store_append_row(struct store *s, const struct record *turn, struct why *why
 /* Ends a transaction: for r >= 0 by COMMIT, else by ROLLBACK.  Returns r, or why there was no
  * COMMIT. */
 int store_end(struct store *s, int r, struct why *why);
+
+/* Opens history.sqlite: from the name in the directory to statements that can be run. */
+int store_open_database(struct store *s, struct why *why);
+void store_close_database(struct store *s);
+
+/* Brings the tables of an open database up to this version. */
+int store_create_tables(struct store *s, struct why *why);
+
+/* Whether a forgetting was not ended when the file was used last. */
+int store_read_duties(struct store *s, struct why *why);
+
+/* The erasing that runs, if one does, has to be done once more; the same when it has copied this
+ * turn. */
+void store_erase_again(struct store *s);
+void store_changed_turn(struct store *s, uint64_t id);
+
+/* Ends the erasing that runs, if one does, without a result. */
+void store_erase_cancel(struct store *s);
+
+/* Deletes what an erasing that was cut short has left. */
+void store_drop_fresh(const struct store *s);
 
 /* Drops the turns of the span that wait; how many there were. */
 unsigned store_forget_waiting(struct store *s, const struct store_span *span);

@@ -81,6 +81,17 @@ static const char *const migrations[] = {
         /* How an answer came to its end that is not complete; outcome, whose words are fixed in each
          * row's check, says answered then. */
         "ALTER TABLE turns ADD COLUMN stopped TEXT;",
+
+        /* What was forgotten and may still be in this file; no reading shows it.  n: how many turns
+         * of it were not in the file.  A file that has been written anew has no row. */
+        "CREATE TABLE forgotten ("
+        " id INTEGER PRIMARY KEY,"
+        " first_id INTEGER NOT NULL,"
+        " last_id INTEGER NOT NULL,"
+        " began_from INTEGER NOT NULL,"
+        " began_to INTEGER NOT NULL,"
+        " n INTEGER NOT NULL"
+        ") STRICT;",
 };
 
 #define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
@@ -96,7 +107,8 @@ static const char *const migrations[] = {
 /* Times stand in the order of struct timings in both statements that name them. */
 static const char *const statements[] = {
         [STATEMENT_BEGIN_SESSION] = "INSERT INTO sessions (began, version, model) VALUES (?, ?, ?)",
-        [STATEMENT_LAST_TURN] = "SELECT coalesce(max(id), 0) FROM turns",
+        [STATEMENT_LAST_TURN] = "SELECT coalesce((SELECT id FROM turns WHERE id > " STORE_FLOOR
+                                " AND " STORE_VISIBLE("") " ORDER BY id DESC LIMIT 1), 0)",
         [STATEMENT_APPEND] =
                 "INSERT INTO turns (id, session, began, source, heard, answered, calls, outcome,"
                 " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"
@@ -108,23 +120,25 @@ static const char *const statements[] = {
         [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
                                    " SELECT 'delete', id, heard, answered FROM turns WHERE id = ?",
         [STATEMENT_SET_HEARD] = "UPDATE turns SET heard = ? WHERE id = ?",
-        [STATEMENT_HISTORY] =
-                "SELECT " COLUMNS " WHERE turns.id < ? ORDER BY turns.id DESC LIMIT ?",
-        [STATEMENT_SHOW] = "SELECT " COLUMNS " WHERE turns.id = ?",
+        [STATEMENT_HISTORY] = "SELECT " COLUMNS " WHERE turns.id < ? AND turns.id > " STORE_FLOOR
+                              " AND " STORE_VISIBLE("") " ORDER BY turns.id DESC LIMIT ?",
+        [STATEMENT_SHOW] = "SELECT " COLUMNS " WHERE turns.id = ? AND " STORE_VISIBLE(""),
         /* The index of the words gives its rows newest first by itself: in this order of the tables
          * none is read but those that are shown. */
         [STATEMENT_SEARCH] = "SELECT " COLUMNS_ONLY " FROM words"
                              " CROSS JOIN turns ON turns.id = words.rowid"
                              " CROSS JOIN sessions ON sessions.id = turns.session"
-                             " WHERE words MATCH ? ORDER BY words.rowid DESC LIMIT ?",
-        [STATEMENT_FORGET] = "DELETE FROM turns WHERE id BETWEEN ? AND ? AND began BETWEEN ? AND ?",
+                             " WHERE words MATCH ? AND words.rowid > " STORE_FLOOR
+                             " AND " STORE_VISIBLE("") " ORDER BY words.rowid DESC LIMIT ?",
+        [STATEMENT_FORGET] = "INSERT INTO forgotten (first_id, last_id, began_from, began_to, n)"
+                             " VALUES (?, min(?, (SELECT last_turn FROM numbers)), ?, ?, ?)",
+        [STATEMENT_HAS_ANY] = "SELECT 1 FROM turns WHERE id BETWEEN ? AND ? AND id > " STORE_FLOOR
+                              " AND " STORE_VISIBLE("") " LIMIT 1",
         [STATEMENT_NOTE_DAY] =
                 "INSERT INTO days (day, last_turn)"
                 " SELECT ?, max(last_turn, (SELECT coalesce(max(id), 0) FROM turns)) FROM numbers"
                 " WHERE true ON CONFLICT DO NOTHING",
         [STATEMENT_LAST_OLD] = "SELECT last_turn FROM days ORDER BY id DESC LIMIT 1 OFFSET ?",
-        [STATEMENT_FORGET_SESSIONS] =
-                "DELETE FROM sessions WHERE id <> ? AND id NOT IN (SELECT session FROM turns)",
 };
 
 static int errno_from_sqlite(int result) {
@@ -300,7 +314,7 @@ static int migrate_once(struct store *s, unsigned version, struct why *why) {
         return store_end(s, r, why);
 }
 
-static int migrate(struct store *s, struct why *why) {
+int store_create_tables(struct store *s, struct why *why) {
         sqlite3_int64 version = 0;
         int r;
 
@@ -329,7 +343,7 @@ static int prepare(struct store *s, struct why *why) {
 }
 
 /* From the name in the directory to statements that can be run. */
-static int open_database(struct store *s, struct why *why) {
+int store_open_database(struct store *s, struct why *why) {
         /* NORMAL loses no commit to a killed process, only to a power cut, and then whole turns
          * from the end.  secure_delete overwrites what was deleted; temp_store keeps copies out of
          * files that are not ours. */
@@ -344,11 +358,11 @@ static int open_database(struct store *s, struct why *why) {
         for (unsigned i = 0; r >= 0 && i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
                 r = store_execute(s, pragmas[i], why);
         if (r >= 0)
-                r = migrate(s, why);
+                r = store_create_tables(s, why);
         return r >= 0 ? prepare(s, why) : r;
 }
 
-static void close_database(struct store *s) {
+void store_close_database(struct store *s) {
         for (unsigned i = 0; i < N_STATEMENTS; i++) {
                 (void) sqlite3_finalize(s->prepared[i]);
                 s->prepared[i] = NULL;
@@ -359,14 +373,16 @@ static void close_database(struct store *s) {
 }
 
 int store_replace(struct store *s, struct why *why) {
+        bool owes = s->owes;
         char aside[64];
         int r;
 
-        close_database(s);
+        store_erase_cancel(s);
+        store_close_database(s);
         r = store_put_aside(s->directory_fd, aside, sizeof(aside), why);
         if (r < 0)
                 return r;
-        r = open_database(s, why);
+        r = store_open_database(s, why);
         /* Without a database it is tried again with the next turn. */
         s->is_damaged = r < 0;
         if (r < 0)
@@ -375,12 +391,15 @@ int store_replace(struct store *s, struct why *why) {
                 "The history was damaged and has been begun anew with %u turns that could be read; "
                 "the old file is %s/%s until something is forgotten",
                 store_salvage(s, aside), s->directory, aside);
+        /* What was forgotten in it has not been carried over, and may not lie about. */
+        if (owes)
+                store_drop_aside(s);
+        s->owes = false;
         return 0;
 }
 
 int store_open(struct store **ret, const char *directory, struct why *why) {
         _cleanup_(store_closep) struct store *s = NULL;
-        struct why rest = {};
         int r;
 
         s = calloc(1, sizeof(*s));
@@ -394,14 +413,14 @@ int store_open(struct store **ret, const char *directory, struct why *why) {
         r = open_directory(s, directory, why);
         if (r < 0)
                 return r;
-        r = open_database(s, why);
+        r = store_open_database(s, why);
         if (r < 0 && s->is_damaged)
                 r = store_replace(s, why);
+        if (r >= 0)
+                r = store_read_duties(s, why);
         if (r < 0)
                 return r;
-        /* The duty stays, and new turns can be kept all the same. */
-        if (store_settle(s, &rest) < 0)
-                log_warning("What was forgotten may still be on the disk: %s", rest.text);
+        store_drop_fresh(s);
 
         *ret = TAKE_PTR(s);
         return 0;
@@ -413,12 +432,14 @@ struct store *store_close(struct store *s) {
         if (!s)
                 return NULL;
 
+        store_erase_cancel(s);
         if (store_write_waiting(s, &why) < 0)
                 log_error("%u turns are lost to the history: %s", s->n_waiting, why.text);
         (void) store_forget_waiting(s, &STORE_SPAN_ALL);
-        close_database(s);
+        store_close_database(s);
         closep(&s->directory_fd);
         free(s->directory);
+        free(s->counts);
         free(s->version);
         free(s->model);
         free(s);
@@ -589,6 +610,7 @@ int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size,
 
         if (store_set_waiting_heard(s, id, text, size) == 0)
                 return 0;
+        store_changed_turn(s, id);
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
                 return r;

@@ -93,21 +93,40 @@ struct store_span {
                 .last_id = INT64_MAX, .began_to_us = INT64_MAX,                                    \
         }
 
-/* Deletes turns, and sessions that have none any more, and writes the file anew, so that what they
- * held is in no file of the directory when this returns 0.  Takes as long as copying the history.
- * After an error in the second part (a full disk, another reader: -EBUSY) the turns are gone from
- * the tables, and the rest is owed: see store_settle(). */
-int store_forget(struct store *s, const struct store_span *span, uint64_t *ret_n, struct why *why);
+/* Notes what to forget, in a few milliseconds whatever the history's size: when this returns 0, no
+ * reading shows it any more, also after the next start.  It is in the file until the erasing has been
+ * done, which is owed from then on.  ret_ticket: to ask for the number of turns by; 0: there was
+ * nothing. */
+int store_forget(struct store *s,
+                 const struct store_span *span,
+                 uint64_t *ret_ticket,
+                 struct why *why);
 
-/* Whether a forgetting has left something undone, and doing it.  0 also when there is nothing. */
+/* Whether something that was forgotten may still be in a file. */
 bool store_owes(const struct store *s);
+
+/* Begins to erase: a thread copies all that stays into a fresh file while the store goes on being
+ * used.  It has ended when the descriptor (valid from begin to end) can be read.  Not to be begun
+ * twice. */
+int store_erase_begin(struct store *s, struct why *why);
+int store_erase_fd(const struct store *s);
+
+/* Waits for the thread and puts the fresh file in place: nothing that was forgotten is in a file of
+ * the directory when this returns 0.  1: what was copied has changed meanwhile, begin again.  After
+ * an error (a full disk; another program reads: -EBUSY) it is still owed, and the old file goes on. */
+int store_erase_end(struct store *s, struct why *why);
+
+/* How many turns a forgetting took, once the erasing has ended; until the next one has. */
+uint64_t store_n_forgotten(const struct store *s, uint64_t ticket);
+
+/* Begins and ends until nothing is owed; for who can wait. */
 int store_settle(struct store *s, struct why *why);
 
 /* It runs on this day, a number that grows by one a day.  1: for the first time, 0: known. */
 int store_note_day(struct store *s, uint64_t day, struct why *why);
 
-/* Forgets the turns that are older than keep_days of the days noted.  Days that it did not run on do
- * not count, so that a clock that was wrong for a while costs nothing. */
-int store_forget_old(struct store *s, unsigned keep_days, uint64_t *ret_n, struct why *why);
+/* Notes the turns that are older than keep_days of the days noted, as store_forget() does.  Days that
+ * it did not run on do not count, so that a clock that was wrong for a while costs nothing. */
+int store_forget_old(struct store *s, unsigned keep_days, uint64_t *ret_ticket, struct why *why);
 
 #endif

@@ -8,8 +8,8 @@
 #include "daemon/store/store.h"
 
 /* Looks after the history: notes the days on which it runs, forgets turns that are older than
- * keep_days of them, writes turns that wait, and ends what a forgetting had to leave undone, as
- * soon as that is possible.
+ * keep_days of them, writes turns that wait, and erases what was forgotten, again and again until
+ * that is possible.
  * Belongs to the main thread. */
 struct upkeep;
 
@@ -30,5 +30,20 @@ struct upkeep *upkeep_free(struct upkeep *u);
 DEFINE_CLEANUP(struct upkeep *, upkeep_free)
 
 void upkeep_set_keep_days(struct upkeep *u, unsigned keep_days);
+
+/* Who waits for the end of a forgetting.  r: 0 with the number of turns that it took, or why they may
+ * still be in a file (-ECANCELED: gemmad ends), which is then tried again without being told. */
+struct upkeep_waiter {
+        void (*erased)(int r, uint64_t n, const struct why *why, void *userdata);
+        void *userdata;
+};
+
+/* Forgets turns.  When this returns 0 no reading shows them any more, and the waiter is called once,
+ * later or before this returns (there was nothing to forget, or it can not be erased now).  After an
+ * error nothing has been forgotten, and nobody is called. */
+int upkeep_forget(struct upkeep *u,
+                  const struct store_span *span,
+                  const struct upkeep_waiter *waiter,
+                  struct why *why);
 
 #endif

@@ -4,12 +4,13 @@
 import contextlib
 import json
 import os
+import select
 import sqlite3
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import ASSISTANT, Daemon, Tap  # noqa: E402
+from gemmad_test import ASSISTANT, Daemon, Tap, wait_until  # noqa: E402
 
 tap = Tap()
 daemon = Daemon()
@@ -151,8 +152,65 @@ def keep_days():
         d.start()
         with contextlib.closing(d.client()) as c:
             assert ids(c.call(ASSISTANT + "History")) == [new]
+        wait_until(lambda: "Forgot 1 old" in d.said(), "the old turn is gone")
         assert not bytes_on_disk("persimmon", d) and bytes_on_disk("tamarind", d)
-        assert "Forgot 1 old" in d.said(), d.said()
+
+
+def grow(path, n):
+    """A history of n turns, copies of its first."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(turns)") if row[1] != "id"]
+        db.execute(f"WITH RECURSIVE more (id) AS (SELECT 1000 UNION ALL SELECT id + 1 FROM more LIMIT {n})"
+                   f" INSERT INTO turns (id, {', '.join(columns)}) SELECT more.id, {', '.join(columns)} FROM more,"
+                   " (SELECT * FROM turns ORDER BY turns.id LIMIT 1)")
+        db.execute("UPDATE turns SET heard = heard || ' ' || id")
+        db.execute("INSERT INTO words (words) VALUES ('rebuild')")
+        db.commit()
+
+
+def large():
+    """Whatever forgetting takes, nobody else waits for it; who asked for it is told when it is done."""
+    with Daemon() as d:
+        with contextlib.closing(d.client()) as c:
+            first = c.ask(text="the persimmon " + "of my uncle " * 20)["id"]
+        d.stop()
+        grow(os.path.join(d.folder, "state/gemmad/history.sqlite"), 60000)
+        d.start()
+        with contextlib.closing(d.client()) as c, contextlib.closing(d.client()) as other:
+            assert ids(c.call(ASSISTANT + "Search", {"words": "1234"})) == [1234]
+            c.send(ASSISTANT + "Forget", {"id": 1234})
+            assert ids(other.call(ASSISTANT + "Search", {"words": "1234"})) == []
+            assert len(ids(other.call(ASSISTANT + "History"))) == 20
+            assert select.select([c.socket], [], [], 0)[0] == [], "the forgetting was over before the others"
+            turn = other.ask(text="a tamarind")
+            assert c.receive()["parameters"] == {"forgotten": 1}
+            assert ids(other.call(ASSISTANT + "Search", {"words": "tamarind"})) == [turn["id"]]
+            assert other.call(ASSISTANT + "Show", {"id": 1234})["error"] == ASSISTANT + "NoSuchTurn"
+            assert "turn" in other.call(ASSISTANT + "Show", {"id": first})["parameters"]
+            c.send(ASSISTANT + "Forget", {"all": True})
+        assert d.stop() == 0
+
+
+def killed():
+    """What was to be forgotten is not shown after a kill either, and is gone in the end."""
+    with Daemon() as d:
+        with contextlib.closing(d.client()) as c:
+            c.ask(text="the persimmon " + "of my uncle " * 20)
+        d.stop()
+        path = os.path.join(d.folder, "state/gemmad/history.sqlite")
+        grow(path, 20000)
+        d.start()
+        with contextlib.closing(d.client()) as c, contextlib.closing(d.client()) as other:
+            c.send(ASSISTANT + "Forget", {"all": True})
+            wait_until(lambda: ids(other.call(ASSISTANT + "History")) == [], "the forgetting is noted")
+            kept = other.ask(text="a tamarind")["id"]
+            d.process.kill()
+            d.process.wait()
+        d.start()
+        with contextlib.closing(d.client()) as c:
+            assert ids(c.call(ASSISTANT + "History")) == [kept]
+            wait_until(lambda: not bytes_on_disk("persimmon", d), "what was forgotten is gone")
+            assert ids(c.call(ASSISTANT + "Search", {"words": "tamarind"})) == [kept]
 
 
 def refused(client, reason):
@@ -236,6 +294,8 @@ with daemon:
     tap.rule("forgetting while a turn runs", forget_while_running)
     tap.rule("gemmactl search, show and forget", ctl)
     tap.rule("turns older than KeepDays are forgotten at the start", keep_days)
+    tap.rule("nobody waits while a large history forgets", large)
+    tap.rule("a forgetting outlives a kill", killed)
     tap.rule("a history that can not be opened is not an empty one", unopened)
     tap.rule("a damaged history is begun anew", damaged)
     tap.rule("what can not be written at once is written later", locked)

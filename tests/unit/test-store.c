@@ -380,11 +380,13 @@ static bool is_on_disk(const char *word) {
 
 static uint64_t forget(struct store *s, struct store_span span) {
         struct why why = {};
-        uint64_t n = UINT64_MAX;
+        uint64_t ticket = 0;
 
-        if (store_forget(s, &span, &n, &why) < 0)
+        if (store_forget(s, &span, &ticket, &why) < 0 || store_settle(s, &why) < 0) {
                 printf("# %s\n", why.text);
-        return n;
+                return UINT64_MAX;
+        }
+        return store_n_forgotten(s, ticket);
 }
 
 /* Enough turns that pages split and cells move, with words of their own in some of them. */
@@ -509,6 +511,7 @@ static void a_forgetting_that_was_cut_short_is_ended_at_the_next_start(void) {
         raw("PRAGMA secure_delete = OFF; DELETE FROM turns; UPDATE duties SET erase = 1");
         expect(is_on_disk("xylophone"));
         s = opened();
+        expect(store_owes(s) && store_settle(s, &(struct why){}) == 0);
         expect(!is_on_disk("xylophone") && !is_on_disk("w[0-9][0-9]"));
         store_close(s);
 }
@@ -524,6 +527,7 @@ static void an_old_store_is_upgraded_with_its_turns(void) {
         expect(append(s, 1) == 0);
         store_close(s);
         raw("DROP TABLE words; DROP TABLE duties; DROP TABLE numbers; DROP TABLE days;"
+            " DROP TABLE forgotten;"
             " ALTER TABLE turns DROP COLUMN framing_ms; ALTER TABLE turns DROP COLUMN caching_ms;"
             " ALTER TABLE turns DROP COLUMN cut; ALTER TABLE turns DROP COLUMN unanswered;"
             " ALTER TABLE turns DROP COLUMN hint; ALTER TABLE turns DROP COLUMN ending;"
@@ -533,7 +537,7 @@ static void an_old_store_is_upgraded_with_its_turns(void) {
         expect(found(s, "time", &seen) == 1 && seen.ids[0] == 1);
         expect(append_text(s, 2, "lamp", "") == 0 && found(s, "lamp", &seen) == 1);
         ask_raw("PRAGMA user_version", answer);
-        expect(strcmp(answer, "7") == 0);
+        expect(strcmp(answer, "8") == 0);
         expect(forget(s, STORE_SPAN_ALL) == 2);
         store_close(s);
 }
@@ -542,9 +546,10 @@ static void an_old_store_is_upgraded_with_its_turns(void) {
 static void a_reader_in_the_way_is_told(void) {
         struct store *s;
         struct store_span span = STORE_SPAN_ALL;
+        struct seen seen = {};
         struct why why = {};
+        uint64_t ticket = 0;
         sqlite3 *db;
-        uint64_t n;
 
         new_directory();
         s = begun();
@@ -552,12 +557,131 @@ static void a_reader_in_the_way_is_told(void) {
         expect(sqlite3_open(file(), &db) == SQLITE_OK);
         expect(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM turns", NULL, NULL, NULL) ==
                SQLITE_OK);
-        expect(store_forget(s, &span, &n, &why) == -EBUSY);
-        expect(is_on_disk("xylophone"));
+        expect(store_forget(s, &span, &ticket, &why) == 0 && store_settle(s, &why) == -EBUSY);
+        expect(store_owes(s) && is_on_disk("xylophone"));
+        expect(found(s, "xylophone", &seen) == 0);
         (void) sqlite3_close(db);
-        expect(forget(s, span) == 0);
+        expect(store_settle(s, &why) == 0 && !store_owes(s));
+        expect(store_n_forgotten(s, ticket) == 300);
         expect(!is_on_disk("xylophone"));
         store_close(s);
+}
+
+/* Numbers of the turns that can be read, newest first, in "5 4 ". */
+static const char *readable(struct store *s) {
+        static char text[128];
+        struct store_visitor visitor;
+        struct seen seen = {};
+        struct why why = {};
+
+        visitor = (struct store_visitor){ see, &seen };
+        expect(store_history(s, 0, 10, &visitor, &why) == 0);
+        text[0] = '\0';
+        for (unsigned i = 0; i < seen.n; i++)
+                (void) snprintf(text + strlen(text), sizeof(text) - strlen(text), "%llu ",
+                                (unsigned long long) seen.ids[i]);
+        return text;
+}
+
+/* From the note on nothing is shown; what comes before the end of the erasing is in the new file. */
+static void the_store_is_used_while_it_erases(void) {
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct store_span span = { .first_id = 2, .last_id = 3, .began_to_us = INT64_MAX };
+        struct seen seen = {};
+        struct why why = {};
+        uint64_t ticket, last = 0;
+
+        new_directory();
+        s = begun();
+        expect(append(s, 1) == 0 && append_text(s, 2, "wombat", "") == 0);
+        expect(append_text(s, 3, "badger", "") == 0);
+        expect(store_forget(s, &span, &ticket, &why) == 0 && ticket > 0);
+        expect(strcmp(readable(s), "1 ") == 0 && found(s, "wombat", &seen) == 0);
+        expect(store_last_turn(s, &last, &why) == 0 && last == 1);
+        expect(store_erase_begin(s, &why) == 0);
+        expect(append_text(s, 4, "kumquat", "") == 0 && store_note_day(s, 777, &why) == 1);
+        expect(strcmp(readable(s), "4 1 ") == 0);
+        expect(store_erase_end(s, &why) == 0 && store_n_forgotten(s, ticket) == 2);
+
+        expect(!store_owes(s) && !is_on_disk("wombat") && !is_on_disk("badger"));
+        expect(strcmp(readable(s), "4 1 ") == 0);
+        expect(found(s, "kumquat", &seen) == 1 && found(s, "time", &seen) == 1);
+        expect(store_note_day(s, 777, &why) == 0);
+        expect(append(s, 5) == 0 && strcmp(readable(s), "5 4 1 ") == 0);
+        raw("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)");
+}
+
+/* What was copied and is not true any more may not be in the new file. */
+static void what_changes_while_it_erases_is_copied_again(void) {
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct store_span span = { .first_id = 1, .last_id = 1, .began_to_us = INT64_MAX };
+        struct seen seen = {};
+        struct why why = {};
+        uint64_t first, second;
+
+        new_directory();
+        s = begun();
+        expect(append_text(s, 1, "wombat", "") == 0 && append_text(s, 2, "badger", "") == 0);
+        expect(append_text(s, 3, "lamp", "") == 0);
+        expect(store_forget(s, &span, &first, &why) == 0 && store_erase_begin(s, &why) == 0);
+        expect(store_set_heard(s, 3, "kumquat", 7, &why) == 0);
+        span.last_id = 2;
+        expect(store_forget(s, &span, &second, &why) == 0);
+        expect(store_erase_end(s, &why) == 1 && store_owes(s));
+        expect(store_settle(s, &why) == 0);
+        expect(store_n_forgotten(s, first) == 1 && store_n_forgotten(s, second) == 1);
+        expect(!is_on_disk("wombat") && !is_on_disk("badger"));
+        expect(found(s, "kumquat", &seen) == 1 && found(s, "lamp", &seen) == 0);
+}
+
+/* The note outlives the process; the copy that was cut short does not. */
+static void a_noted_forgetting_goes_on_at_the_next_start(void) {
+        struct store_span span = { .first_id = 1, .last_id = 1, .began_to_us = INT64_MAX };
+        struct seen seen = {};
+        struct why why = {};
+        struct store *s;
+        uint64_t ticket;
+
+        new_directory();
+        s = begun();
+        expect(append_text(s, 1, "wombat", "") == 0 && append(s, 2) == 0);
+        expect(store_forget(s, &span, &ticket, &why) == 0 && store_erase_begin(s, &why) == 0);
+        store_close(s);
+        expect(is_on_disk("wombat"));
+
+        s = begun();
+        expect(store_owes(s) && found(s, "wombat", &seen) == 0);
+        expect(append(s, 3) == 0 && strcmp(readable(s), "3 2 ") == 0);
+        expect(store_settle(s, &why) == 0 && !is_on_disk("wombat"));
+        store_close(s);
+        s = opened();
+        expect(!store_owes(s) && strcmp(readable(s), "3 2 ") == 0);
+        store_close(s);
+}
+
+/* Another program that has the file open, and does not read at the moment, must not share the journal
+ * of the new one, nor take it away when it ends. */
+static void who_has_the_old_file_does_no_harm(void) {
+        struct store_span span = { .first_id = 1, .last_id = 1, .began_to_us = INT64_MAX };
+        struct store *s;
+        sqlite3 *db;
+        char n[64];
+
+        new_directory();
+        s = begun();
+        expect(append_text(s, 1, "wombat", "") == 0 && append(s, 2) == 0);
+        expect(sqlite3_open(file(), &db) == SQLITE_OK);
+        expect(sqlite3_exec(db, "SELECT count(*) FROM turns", NULL, NULL, NULL) == SQLITE_OK);
+        expect(forget(s, span) == 1);
+        expect(append(s, 3) == 0);
+        (void) sqlite3_exec(db, "SELECT count(*) FROM turns", NULL, NULL, NULL);
+        (void) sqlite3_close(db);
+        expect(append(s, 4) == 0 && strcmp(readable(s), "4 3 2 ") == 0);
+        ask_raw("SELECT count(*) FROM turns", n);
+        expect(strcmp(n, "3") == 0);
+        store_close(s);
+        ask_raw("PRAGMA integrity_check", n);
+        expect(strcmp(n, "ok") == 0);
 }
 
 static void what_is_open_to_others_is_closed(void) {
@@ -621,7 +745,7 @@ static void what_waits_can_be_forgotten(void) {
         struct why why = {};
         struct store *s;
         sqlite3 *db;
-        uint64_t n = 0;
+        uint64_t ticket;
 
         new_directory();
         s = begun();
@@ -629,7 +753,7 @@ static void what_waits_can_be_forgotten(void) {
         expect(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK);
         expect(store_keep(s, &one, &why) == 1 && store_keep(s, &two, &why) == 1);
         span.last_id = 1;
-        expect(store_forget(s, &span, &n, &why) == -EBUSY && store_n_waiting(s) == 1);
+        expect(store_forget(s, &span, &ticket, &why) == -EBUSY && store_n_waiting(s) == 1);
         (void) sqlite3_close(db);
         expect(store_keep(s,
                           &(struct record){
@@ -639,25 +763,34 @@ static void what_waits_can_be_forgotten(void) {
         store_close(s);
 }
 
+/* How many turns were older. */
+static uint64_t n_old(struct store *s, unsigned keep_days) {
+        struct why why = {};
+        uint64_t ticket = 9;
+
+        expect(store_forget_old(s, keep_days, &ticket, &why) == 0);
+        expect(store_settle(s, &why) == 0);
+        return store_n_forgotten(s, ticket);
+}
+
 /* Each day has one turn, whatever its clock said. */
 static void a_turn_is_as_old_as_the_days_it_ran(void) {
         static const uint64_t days[] = { 100, 101, 501, 102, 0, 103 };
         struct why why = {};
         struct store *s;
-        uint64_t n = 0;
 
         new_directory();
         s = begun();
         for (unsigned i = 0; i < 6; i++) {
                 expect(store_note_day(s, days[i], &why) == 1);
                 expect(store_note_day(s, days[i], &why) == 0);
-                expect(store_forget_old(s, 5, &n, &why) == 0 && n == 0);
+                expect(n_old(s, 5) == 0);
                 expect(append(s, i + 1) == 0);
         }
         expect(store_note_day(s, 104, &why) == 1);
-        expect(store_forget_old(s, 5, &n, &why) == 0 && n == 1);
-        expect(store_forget_old(s, 5, &n, &why) == 0 && n == 0);
-        expect(store_forget_old(s, 1, &n, &why) == 0 && n == 4);
+        expect(n_old(s, 5) == 1);
+        expect(n_old(s, 5) == 0);
+        expect(n_old(s, 1) == 4);
         store_close(s);
 }
 
@@ -745,6 +878,7 @@ static void what_a_damaged_store_still_holds_is_carried_over(void) {
                                                           .last_id = 100 + i,
                                                           .began_to_us = INT64_MAX },
                                     &(uint64_t){ 0 }, &why);
+                (void) store_settle(s, &why);
                 expect(store_keep(s, &record, &why) == 0);
         }
         expect(n_damaged() == 1);
@@ -868,6 +1002,12 @@ int main(void) {
              a_forgetting_that_was_cut_short_is_ended_at_the_next_start);
         rule("an old store is upgraded with its turns", an_old_store_is_upgraded_with_its_turns);
         rule("a reader in the way is told", a_reader_in_the_way_is_told);
+        rule("the store is used while it erases", the_store_is_used_while_it_erases);
+        rule("what changes while it erases is copied again",
+             what_changes_while_it_erases_is_copied_again);
+        rule("a noted forgetting goes on at the next start",
+             a_noted_forgetting_goes_on_at_the_next_start);
+        rule("who has the old file open does no harm", who_has_the_old_file_does_no_harm);
         rule("no told turn is lost to SIGKILL", no_told_turn_is_lost_to_sigkill);
         remove_all();
         return tap_done();
