@@ -51,4 +51,36 @@ static inline uint32_t utf8_code(const char *text, int length) {
         return code;
 }
 
+/* White space as Unicode has it, and the separators of ASCII, which Python counts to it as well. */
+static inline bool utf8_is_space(uint32_t code) {
+        return (code >= 0x09 && code <= 0x0d) || (code >= 0x1c && code <= 0x20) || code == 0x85 ||
+               code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) ||
+               code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f ||
+               code == 0x3000;
+}
+
+/* Whether these bytes are one character of white space. */
+static inline bool utf8_is_one_space(const char *text, size_t n) {
+        return utf8_character(text, n) == (int) n && utf8_is_space(utf8_code(text, (int) n));
+}
+
+/* Takes white space off both ends of a text that need not be UTF-8 everywhere. */
+static inline void utf8_trim(const char **text, size_t *size) {
+        for (size_t n = 1; n <= 3 && n <= *size;) {
+                if (utf8_is_one_space(*text, n)) {
+                        *text += n;
+                        *size -= n;
+                        n = 1;
+                } else
+                        n++;
+        }
+        for (size_t n = 1; n <= 3 && n <= *size;) {
+                if (utf8_is_one_space(*text + *size - n, n)) {
+                        *size -= n;
+                        n = 1;
+                } else
+                        n++;
+        }
+}
+
 #endif

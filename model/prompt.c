@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "model/toolcall-notation.h"
 #include "model/toolcall.h"
 
@@ -67,19 +68,6 @@ static void put_text(struct writer *w, const char *text) {
         put_run(w, text, strlen(text));
 }
 
-static bool is_space(char c) {
-        return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static void trim(const char **text, size_t *size) {
-        while (*size > 0 && is_space(**text)) {
-                (*text)++;
-                (*size)--;
-        }
-        while (*size > 0 && is_space((*text)[*size - 1]))
-                (*size)--;
-}
-
 /* A turn's opening.  As text is trimmed, the newline never joins one of the text, so that the text
  * may follow as a run of its own. */
 static void put_turn(struct writer *w, const char *role) {
@@ -98,7 +86,7 @@ static void put_thought(struct writer *w) {
 }
 
 static void put_trimmed(struct writer *w, const char *text, size_t size) {
-        trim(&text, &size);
+        utf8_trim(&text, &size);
         put_run(w, text, size);
 }
 
@@ -170,7 +158,8 @@ int prompt_begin(struct prompt *p,
         struct writer w = writer_begin(p, t);
         size_t size = system_text ? strlen(system_text) : 0;
 
-        trim(&system_text, &size);
+        if (size > 0)
+                utf8_trim(&system_text, &size);
         put_marker(&w, w.special->bos);
         if (size == 0 && n_tools == 0 && !thinking)
                 return missing_marker(writer_end(&w), why);

@@ -170,11 +170,11 @@ static int take_scalar(struct reader *r, json_t **ret) {
         return take_number(r, ret);
 }
 
-/* A key without quotes: everything up to its colon. */
+/* A key without quotes: everything up to its colon, other punctuation too, but not at its beginning. */
 static int take_bare_key(struct reader *r, json_t **ret) {
         size_t n = 0;
 
-        while (r->at + n < r->size && !strchr(":,{}[]\"'<", r->text[r->at + n]))
+        while (r->at + n < r->size && !strchr(n == 0 ? ":,{}[]" : ":}", r->text[r->at + n]))
                 n++;
         while (n > 0 && strchr(" \t\r\n", r->text[r->at + n - 1]))
                 n--;
@@ -191,10 +191,16 @@ static int take_bare_key(struct reader *r, json_t **ret) {
 
 /* The key of the next member and its colon, as a string. */
 static int take_key(struct reader *r, const json_t *object, json_t **ret) {
+        bool is_marked = looking_at(r, NOTATION_QUOTE);
         size_t begin = r->at;
         int q;
 
         q = take_string(r, ret);
+        /* A quote that is not closed is part of the key. */
+        if (q == -EBADMSG && !is_marked) {
+                r->at = begin;
+                q = 0;
+        }
         if (q == 0)
                 q = take_bare_key(r, ret);
         if (q < 0)

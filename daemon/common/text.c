@@ -2,15 +2,11 @@
 #include "daemon/common/text.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/wipe.h"
-
-static bool is_space(char c) {
-        return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
 
 void text_done(struct text *t) {
         free(t->data);
@@ -46,17 +42,14 @@ int text_append(struct text *t, const char *data, size_t size, size_t max_size) 
 }
 
 void text_trim(struct text *t) {
-        size_t start = 0;
+        const char *trimmed = t->data;
+        size_t size = t->size;
 
-        while (t->size > 0 && is_space(t->data[t->size - 1]))
-                t->size--;
-        while (start < t->size && is_space(t->data[start]))
-                start++;
         if (!t->data)
                 return;
-
-        memmove(t->data, t->data + start, t->size - start);
-        t->size -= start;
+        utf8_trim(&trimmed, &size);
+        memmove(t->data, trimmed, size);
+        t->size = size;
         wipe(t->data + t->size, t->capacity - t->size);
 }
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 bool parameter_is_given(const json_t *parameters, const char *key) {
         const json_t *value = json_object_get(parameters, key);
 
@@ -45,10 +47,8 @@ int parameter_integer(const json_t *parameters,
 }
 
 static bool is_blank(const char *text, size_t size) {
-        for (size_t i = 0; i < size; i++)
-                if (!strchr(" \t\r\n", text[i]) || !text[i])
-                        return false;
-        return true;
+        utf8_trim(&text, &size);
+        return size == 0;
 }
 
 int check_question(const struct config *config, const char *text, size_t size, struct why *why) {

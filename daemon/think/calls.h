@@ -14,22 +14,27 @@
 #define CALLS_MAX        8 /* results given at once */
 #define CALLS_MAX_ROUNDS 4 /* ... and how often in a turn: a model may never have enough */
 #define CALLS_MAX_NAME   64
+#define CALLS_MAX_BAD    2 /* calls of a turn that can not be read, and of which the model is told */
 
 struct calls {
         struct {
                 char name[CALLS_MAX_NAME + 1];
                 bool is_own;
+                char *bad; /* owned; what the model is told of a call that can not be read; NULL: it can */
         } kept[CALLS_MAX];
         unsigned n_kept;
         bool has_others; /* that the model will get no result of */
-        unsigned n_rounds;
+        unsigned n_rounds, n_bad;
 };
 
 enum calls_kind {
-        CALLS_OWN,     /* ours, and kept: nobody is to be told */
+        CALLS_OWN,     /* ours, or one that can not be read, and kept: nobody is to be told */
         CALLS_AWAITED, /* kept, and somebody is to send its result */
         CALLS_OTHER,   /* nobody waits for what comes of it */
 };
+
+/* Before the first call of a turn, and after the last one of all. */
+void calls_clear(struct calls *c);
 
 /* A call in the model's notation. */
 enum calls_kind

@@ -38,6 +38,7 @@ void conversation_done(struct conversation *c) {
         c->kept = NULL;
         text_done(&c->heard);
         text_done(&c->answered);
+        calls_clear(&c->calls);
 }
 
 double conversation_since_request(const struct conversation *c, uint64_t ns) {
@@ -280,12 +281,15 @@ static int say(struct conversation *c, int part) {
         return say_call(c);
 }
 
-/* A call of which the end is missing because the answer was ended is none. */
+/* A call of which the end is missing because the answer was ended is none; one that the model did not
+ * end may be complete, and if it is not, the model can be told. */
 static int say_end(struct conversation *c) {
         int part = answer_end(&c->answer);
 
         if (part == -EBADMSG && c->outcome != OUTCOME_ANSWERED)
                 return 0;
+        if (part == -EBADMSG && dialogue_has_tools(c->dialogue))
+                part = ANSWER_CALL;
         return say(c, part);
 }
 
@@ -496,7 +500,7 @@ static int speak(struct conversation *c) {
                 return speak_voted(c);
         if (c->typed)
                 return conversation_take_for(c);
-        c->calls = (struct calls){};
+        calls_clear(&c->calls);
         reins_begin(&c->reins, c->request.max_tokens, c->config->max_thought);
         answer_begin(&c->answer, false);
         do {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "daemon/turn/turns-internal.h"
 #include "model/toolcall.h"
 
@@ -92,10 +93,8 @@ static void on_call(struct turns *t, const struct event *event) {
 }
 
 static bool is_blank(const char *text, size_t size) {
-        for (size_t i = 0; i < size; i++)
-                if (text[i] != ' ' && text[i] != '\n')
-                        return false;
-        return true;
+        utf8_trim(&text, &size);
+        return size == 0;
 }
 
 /* What the model says after its calls takes the place of what came of them. */

@@ -617,6 +617,9 @@ static bool script_simple(struct session *s, const char *text) {
         } else if (strcmp(text, "halfcall") == 0) {
                 script_token(s, FAKE_CALL_BEGIN);
                 script_answer(s, "call:x{");
+        } else if (strncmp(text, "opencall ", 9) == 0) {
+                script_token(s, FAKE_CALL_BEGIN);
+                script_answer(s, text + 9);
         } else if (strcmp(text, "context") == 0) {
                 script_context(s);
         } else {

@@ -254,6 +254,23 @@ static void test_injection(void) {
         expect(count(&p, s->quote) == 4 && count(&p, s->tool_begin) == 1);
 }
 
+/* As the chat template does, by what Python takes for white space. */
+static void test_trimming(void) {
+        _cleanup_(prompt_done) struct prompt p = { 0 };
+        _cleanup_(loaded_done) struct loaded l = { 0 };
+        static const char text[] = "\xc2\xa0\xe3\x80\x80\x1f \xe2\x80\xa8us\xc2\xa0us\xe2\x80\x89\xc2\x85\t";
+
+        load_words(&l);
+        expect(prompt_add_user_text(&p, l.t, text, sizeof(text) - 1) == 0);
+        expect_prompt(&p, l.t, "us\xc2\xa0us");
+        prompt_clear(&p);
+        /* Neither a joiner, which is no space, nor half a character. */
+        expect(prompt_add_user_text(&p, l.t, "\xe2\x80\x8bus\xe3\x80", 7) == 0);
+        expect_prompt(&p, l.t, "\xe2\x80\x8bus\xe3\x80");
+        prompt_clear(&p);
+        expect(prompt_add_user_text(&p, l.t, " \xe2\x80\x83 ", 5) == 0 && p.n_ids == 0);
+}
+
 static void test_thought(void) {
         _cleanup_(prompt_done) struct prompt p = { 0 };
         _cleanup_(loaded_done) struct loaded l = { 0 };
@@ -301,6 +318,7 @@ int main(void) {
         rule("a response is written between its markers", test_response);
         rule("a result without notation is refused", test_bad_response);
         rule("no text can write a marker", test_injection);
+        rule("text is trimmed of any white space", test_trimming);
         rule("a thought is opened, and closed where the model does not", test_thought);
         rule("a vocabulary without the markers is refused", test_poor_vocabulary);
         return tap_done();

@@ -50,6 +50,14 @@ static void test_loose_calls(void) {
         expect_call("call:a{b:\"1\\n2\\u00e9\"}", "a", "{\"b\":\"1\\n2\\u00e9\"}");
         expect_call("call:a{\"b c\":1,'d':2," Q "e,f" Q ":3,g h:4,\xc3\xa9:5}", "a",
                     "{\"b c\":1,\"d\":2,\"e,f\":3,\"g h\":4,\"\xc3\xa9\":5}");
+        /* Any key is all up to its colon. */
+        expect_call("call:a{it's:1,a[0]:2,<b>:3,'tis:4,x{y:5,\"q:6,@#$%:7}", "a",
+                    "{\"it's\":1,\"a[0]\":2,\"<b>\":3,\"'tis\":4,\"x{y\":5,\"\\\"q\":6,\"@#$%\":7}");
+        expect_call("\r\n\tcall:\n a\n{\t}\n", "a", "{}");
+        expect_call("call:a{b:['x',\"y\", " Q "z" Q ",[ ],{ }],c:{'d':{e:['']}}}", "a",
+                    "{\"b\":[\"x\",\"y\",\"z\",[],{}],\"c\":{\"d\":{\"e\":[\"\"]}}}");
+        expect_call("call:a{b:'',c:\"\",d:'\"',e:\"'\"}", "a",
+                    "{\"b\":\"\",\"c\":\"\",\"d\":\"\\\"\",\"e\":\"'\"}");
 }
 
 static void test_bad_calls(void) {

@@ -820,6 +820,36 @@ static void bad_calls_fail(void) {
         scene_close();
 }
 
+/* Of what it can not read the model is told, a few times. */
+static void a_bad_call_is_told_to_the_model(void) {
+        struct owner *o;
+
+        open_loaded("fake:tools", "[Model]\nMaxTokens=4000\n");
+        o = answer_to(0, "badcall");
+        expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->calls, "[]") == 0);
+        expect(strstr(o->answered, "'call:' is missing. Nothing was done."));
+        o = answer_to(1, "halfcall");
+        expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->calls, "[]") == 0);
+        expect(strstr(o->answered, "a word is missing"));
+        o = answer_to(2, "insist call:get_time}");
+        expect(o->outcome == OUTCOME_FAILED && strstr(o->why, "call that can not be read"));
+        /* Two rounds of it, and the third. */
+        expect(o->timings.n_tokens == 3 * (strlen("call:get_time}") + 2));
+        /* Where it is only the end that is missing, all is there. */
+        o = answer_to(3, "opencall call:get_time{}");
+        expect(o->outcome == OUTCOME_ANSWERED && strstr(o->calls, "get_time") == NULL);
+        expect(strstr(o->answered, "\"time\":"));
+        expect(strcmp(answer_to(4, "say fine")->answered, "fine") == 0);
+        scene_close();
+}
+
+static void markers_reach_nobody(void) {
+        open_loaded("fake:", "");
+        expect(strcmp(answer_to(0, "say a<|turn>b<tool_response|> <|tool_ca")->answered, "ab ") == 0);
+        expect(strcmp(answer_to(1, "say 1 < 2 <b> <")->answered, "1 < 2 <b> <") == 0);
+        scene_close();
+}
+
 static void failures_of_the_model_are_told(void) {
         struct owner *o;
 
@@ -1705,6 +1735,8 @@ int main(void) {
         rule("a provider comes before us", a_provider_comes_before_us);
         rule("what asks before is not begun by anybody", what_asks_before_is_not_begun_by_anybody);
         rule("bad calls fail", bad_calls_fail);
+        rule("a bad call is told to the model", a_bad_call_is_told_to_the_model);
+        rule("markers reach nobody", markers_reach_nobody);
         rule("failures of the model are told", failures_of_the_model_are_told);
         rule("a text longer than the context is refused",
              a_text_longer_than_the_context_is_refused);
