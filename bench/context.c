@@ -33,7 +33,7 @@ int context_new(struct context **ret, struct engine *e, unsigned max_positions) 
         r = kvcache_init(&c->cache, &e->params, max_positions, DECODER_MAX_ROWS, false);
         if (r < 0)
                 return r;
-        r = decoder_init(&c->decoder, e->kernels, e->pool, &e->params, &e->weights, &c->cache);
+        r = decoder_init(&c->decoder, e->kernels, e->pool, &e->params, &e->weights, &c->cache, 0);
         if (r < 0)
                 return r;
 

@@ -44,9 +44,10 @@ struct job {
         const float *q;
         float *out;
         unsigned first, n;
-        unsigned group;   /* query heads that share a key-value head */
-        unsigned n_tiles; /* of queries, per key-value head */
-        unsigned window;  /* UINT_MAX on global layers */
+        unsigned group;     /* query heads that share a key-value head */
+        unsigned n_tiles;   /* of queries, per key-value head */
+        unsigned window;    /* UINT_MAX on global layers */
+        unsigned block_end; /* behind what all rows see, ahead or not; 0 on global layers */
 };
 
 /* One tile: rows (position, head in group), numbered together, that read one key-value head. */
@@ -103,6 +104,10 @@ static unsigned oldest_visible(const struct job *job, unsigned position) {
         return position >= job->window ? position - job->window + 1 : 0;
 }
 
+static unsigned newest_visible(const struct job *job, unsigned position) {
+        return position < job->block_end ? job->block_end - 1 : position;
+}
+
 /* What a row may not see gets no weight; then each row's weights sum to one. */
 static void mask_and_normalise(const struct job *job, const struct tile *t, float *scores) {
         for (unsigned i = 0; i < t->n_rows; i++) {
@@ -112,7 +117,7 @@ static void mask_and_normalise(const struct job *job, const struct tile *t, floa
 
                 for (unsigned p = t->base; p < oldest; p++)
                         row[p - t->base] = -INFINITY;
-                for (unsigned p = position + 1; p < t->end; p++)
+                for (unsigned p = newest_visible(job, position) + 1; p < t->end; p++)
                         row[p - t->base] = -INFINITY;
                 job->a->kernels->softmax(row, t->end - t->base);
         }
@@ -138,7 +143,7 @@ static void run_tile(void *userdata, unsigned item, unsigned worker) {
         t.n_rows = n_rows - t.first_row < KERNELS_MAX_QUERIES ? n_rows - t.first_row
                                                               : KERNELS_MAX_QUERIES;
         t.oldest = oldest_visible(job, job->first + t.first_row / job->group);
-        t.newest = job->first + (t.first_row + t.n_rows - 1) / job->group;
+        t.newest = newest_visible(job, job->first + (t.first_row + t.n_rows - 1) / job->group);
         t.base = t.oldest / SCORE_ALIGN * SCORE_ALIGN;
         t.end = (t.newest / SCORE_ALIGN + 1) * SCORE_ALIGN;
 
@@ -161,6 +166,7 @@ void attention_run(struct attention *a,
                    const float *q,
                    unsigned first,
                    unsigned n,
+                   unsigned block_end,
                    float *out) {
         const struct layer_params *lp = &a->params->layers[layer];
         struct job job = {
@@ -172,6 +178,7 @@ void attention_run(struct attention *a,
                 .n = n,
                 .group = a->params->n_heads / lp->n_kv_heads,
                 .window = lp->is_sliding ? a->params->window : UINT32_MAX,
+                .block_end = lp->is_sliding ? block_end : 0,
         };
 
         job.n_tiles = (n * job.group + KERNELS_MAX_QUERIES - 1) / KERNELS_MAX_QUERIES;

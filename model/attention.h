@@ -12,7 +12,8 @@
  *     out_h = sum_p softmax_p(q_h . k_p) v_p        scores unscaled, query head h reads key-value
  *                                                   head h / (n_heads / n_kv_heads)
  *
- * over positions p <= t, and on sliding layers p > t - window.  Queries that share a key-value head
+ * over positions p <= t, and on sliding layers p > t - window; there the rows of a picture see all of
+ * it, also what is ahead.  Queries that share a key-value head
  * are handled KERNELS_MAX_QUERIES at a time, so that a key is read once for all of them. */
 struct attention {
         const struct kernels *kernels;
@@ -31,12 +32,14 @@ int attention_init(struct attention *a,
                    const struct kvcache *cache);
 void attention_done(struct attention *a);
 
-/* q and out: [n][n_heads][head_size]; the first of the n positions is `first`. */
+/* q and out: [n][n_heads][head_size]; the first of the n positions is `first`. block_end: all n rows are of one picture,
+ * which ends before this position and is in the cache as a whole; 0: of none. */
 void attention_run(struct attention *a,
                    unsigned layer,
                    const float *q,
                    unsigned first,
                    unsigned n,
+                   unsigned block_end,
                    float *out);
 
 #endif

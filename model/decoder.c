@@ -9,6 +9,7 @@
 static int init_ropes(struct decoder *d) {
         const struct params *p = d->params;
         unsigned global = 0, sliding = 0;
+        unsigned max_rows = d->max_block > DECODER_MAX_ROWS ? d->max_block : DECODER_MAX_ROWS;
         int r;
 
         for (unsigned i = 0; i < p->n_layers; i++)
@@ -18,11 +19,11 @@ static int init_ropes(struct decoder *d) {
                         global = p->layers[i].head_size;
 
         r = rope_init(&d->rope, global ? global : 2, p->rope_base, d->weights->rope_factors,
-                      DECODER_MAX_ROWS);
+                      max_rows);
         if (r < 0)
                 return r;
         return rope_init(&d->rope_sliding, sliding ? sliding : 2, p->rope_base_sliding, NULL,
-                         DECODER_MAX_ROWS);
+                         max_rows);
 }
 
 static int init_rows(struct decoder *d) {
@@ -72,7 +73,8 @@ int decoder_init(struct decoder *d,
                  struct pool *pool,
                  const struct params *params,
                  const struct weights *weights,
-                 struct kvcache *cache) {
+                 struct kvcache *cache,
+                 unsigned max_block) {
         unsigned inner = largest_inner_size(params);
         int r;
 
@@ -82,8 +84,11 @@ int decoder_init(struct decoder *d,
                 .params = params,
                 .weights = weights,
                 .cache = cache,
+                .max_block = max_block,
+                .block = max_block ? calloc((size_t) max_block * params->width, sizeof(float))
+                                   : NULL,
         };
-        r = init_rows(d);
+        r = max_block && !d->block ? -ENOMEM : init_rows(d);
         if (r == 0)
                 r = init_ropes(d);
         if (r == 0)
@@ -104,7 +109,8 @@ void decoder_done(struct decoder *d) {
         rope_done(&d->rope);
         rope_done(&d->rope_sliding);
         free(d->memory);
-        d->memory = NULL;
+        free(d->block);
+        d->memory = d->block = NULL;
 }
 
 void decoder_embed_tokens(struct decoder *d, const int32_t *ids, unsigned n) {
@@ -137,7 +143,11 @@ struct pass {
         unsigned layer;
         unsigned first; /* position of row 0 */
         unsigned n;     /* rows */
-        unsigned from;  /* the first row whose output is wanted: in the last layer only the last is */
+        unsigned
+                from; /* the first row whose output is wanted: in the last layer only the last is */
+        unsigned turn;      /* row of the ropes that belongs to row 0 */
+        unsigned block_end; /* position behind the picture that all rows are of; 0: of none */
+        bool has_keys;      /* keys and values of the rows are in the cache */
 };
 
 static const struct layer_weights *pass_weights(const struct pass *p) {
@@ -191,16 +201,16 @@ static void item_heads(void *userdata, unsigned item, unsigned worker) {
         for (unsigned h = 0; item >= p->from && h < d->params->n_heads; h++) {
                 d->kernels->rms_norm(q + h * size, q + h * size, w->q_norm, size,
                                      d->params->rms_eps);
-                rope_turn(rope, item, q + h * size);
+                rope_turn(rope, p->turn + item, q + h * size);
         }
-        for (unsigned h = 0; h < lp->n_kv_heads; h++) {
+        for (unsigned h = 0; !p->has_keys && h < lp->n_kv_heads; h++) {
                 const float *raw = w->v.data ? v + h * size : k + h * size;
 
                 d->kernels->rms_norm(v + h * size, raw, NULL, size, d->params->rms_eps);
                 store_head(p, l->values, h, p->first + item, v + h * size);
                 d->kernels->rms_norm(k + h * size, k + h * size, w->k_norm, size,
                                      d->params->rms_eps);
-                rope_turn(rope, item, k + h * size);
+                rope_turn(rope, p->turn + item, k + h * size);
                 store_head(p, l->keys, h, p->first + item, k + h * size);
         }
 }
@@ -256,12 +266,16 @@ static void project(struct pass *p) {
         };
         unsigned n_projections = w->v.data ? 3 : 2;
 
-        matmul_set_inputs(&d->matmul, &d->inputs, d->normed, p->n, width);
-        if (p->from == 0) {
-                matmul_run(&d->matmul, &d->inputs, projections, n_projections);
-                return;
+        if (!p->has_keys) {
+                matmul_set_inputs(&d->matmul, &d->inputs, d->normed, p->n, width);
+                if (p->from == 0) {
+                        matmul_run(&d->matmul, &d->inputs, projections, n_projections);
+                        return;
+                }
+                matmul_run(&d->matmul, &d->inputs, projections + 1, n_projections - 1);
         }
-        matmul_run(&d->matmul, &d->inputs, projections + 1, n_projections - 1);
+        if (p->from == p->n)
+                return;
         matmul_set_inputs(&d->matmul, &d->inputs, d->normed + (size_t) p->from * width,
                           p->n - p->from, width);
         matmul_run(&d->matmul, &d->inputs, projections, 1);
@@ -272,12 +286,13 @@ static void attention_sublayer(struct pass *p) {
         size_t q_width = (size_t) d->params->n_heads * pass_params(p)->head_size,
                width = d->params->width;
         unsigned n = p->n - p->from;
-        const struct product to_output = { &pass_weights(p)->o, d->output + p->from * width, width };
+        const struct product to_output = { &pass_weights(p)->o, d->output + p->from * width,
+                                           width };
 
         project(p);
         pool_run(d->pool, p->n, item_heads, p);
         attention_run(&d->attention, p->layer, d->q + p->from * q_width, p->first + p->from, n,
-                      d->mixed + p->from * q_width);
+                      p->block_end, d->mixed + p->from * q_width);
 
         matmul_set_inputs(&d->matmul, &d->inputs, d->mixed + p->from * q_width, n,
                           (unsigned) q_width);
@@ -293,8 +308,7 @@ static void ffn_sublayer(struct pass *p) {
         const struct product to_output = { &w->down, d->output + p->from * width, width };
         unsigned n = p->n - p->from;
 
-        matmul_set_inputs(&d->matmul, &d->inputs, d->normed + p->from * width, n,
-                          d->params->width);
+        matmul_set_inputs(&d->matmul, &d->inputs, d->normed + p->from * width, n, d->params->width);
         matmul_run_gated(&d->matmul, &d->inputs, &w->gate, &w->up, gate, up, ffn_width);
 
         matmul_set_inputs(&d->matmul, &d->inputs, gate, n, d->params->ffn_width);
@@ -310,7 +324,7 @@ void decoder_forward(struct decoder *d, unsigned n) {
         pool_run(d->pool, n, item_first_norm, &p);
         for (p.layer = 0; p.layer < d->params->n_layers; p.layer++) {
                 /* Nothing follows the last layer but the logits, of the last row. */
-                p.from = p.layer + 1 < d->params->n_layers ? 0 : n - 1;
+                p.from = p.layer + 1 < d->params->n_layers || d->all_rows ? 0 : n - 1;
                 attention_sublayer(&p);
                 ffn_sublayer(&p);
         }
@@ -318,11 +332,63 @@ void decoder_forward(struct decoder *d, unsigned n) {
         kvcache_commit(d->cache, n);
 }
 
+/* The next part of a picture, whose stream is in the block; d->h is there for the time being. */
+static void begin_part(struct pass *p, unsigned begin, unsigned n_all) {
+        struct decoder *d = p->d;
+
+        d->h = d->block + (size_t) begin * d->params->width;
+        p->first = d->cache->n + begin;
+        p->turn = begin;
+        p->n = n_all - begin < DECODER_MAX_ROWS ? n_all - begin : DECODER_MAX_ROWS;
+        pool_run(d->pool, p->n, item_first_norm, p);
+}
+
+static void block_layer(struct pass *p, unsigned n_all) {
+        struct decoder *d = p->d;
+        bool is_last = p->layer + 1 == d->params->n_layers && !d->all_rows;
+
+        p->has_keys = false;
+        for (unsigned i = 0; i < n_all; i += p->n) {
+                begin_part(p, i, n_all);
+                p->from = p->n;
+                project(p);
+                pool_run(d->pool, p->n, item_heads, p);
+        }
+        p->has_keys = true;
+        for (unsigned i = is_last ? (n_all - 1) / DECODER_MAX_ROWS * DECODER_MAX_ROWS : 0;
+             i < n_all; i += p->n) {
+                begin_part(p, i, n_all);
+                p->from = is_last ? p->n - 1 : 0;
+                attention_sublayer(p);
+                ffn_sublayer(p);
+        }
+}
+
+void decoder_forward_block(struct decoder *d, unsigned n) {
+        struct pass p = { .d = d, .block_end = d->cache->n + n };
+        size_t width = d->params->width;
+        float *h = d->h;
+
+        rope_set_positions(&d->rope, d->cache->n, n);
+        rope_set_positions(&d->rope_sliding, d->cache->n, n);
+        for (; p.layer < d->params->n_layers; p.layer++)
+                block_layer(&p, n);
+
+        d->h = h;
+        memcpy(d->h, d->block + (n - 1) * width, width * sizeof(float));
+        d->last_row = 0;
+        kvcache_commit(d->cache, n);
+}
+
 void decoder_logits(struct decoder *d, float *ret) {
+        decoder_logits_of(d, d->h + (size_t) d->last_row * d->params->width, ret);
+}
+
+void decoder_logits_of(struct decoder *d, const float *row, float *ret) {
         const struct product head = { &d->weights->embedding, ret, d->params->n_vocab };
 
-        d->kernels->rms_norm(d->normed, d->h + (size_t) d->last_row * d->params->width,
-                             d->weights->output_norm, d->params->width, d->params->rms_eps);
+        d->kernels->rms_norm(d->normed, row, d->weights->output_norm, d->params->width,
+                             d->params->rms_eps);
         matmul_set_inputs(&d->matmul, &d->inputs, d->normed, 1, d->params->width);
         matmul_run(&d->matmul, &d->inputs, &head, 1);
         if (d->params->logit_cap > 0)

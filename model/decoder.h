@@ -2,6 +2,7 @@
 #ifndef MODEL_DECODER_H
 #define MODEL_DECODER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/why.h"
@@ -41,15 +42,20 @@ struct decoder {
         float *output; /* [rows][width], of a sub-layer */
         float *gate;   /* [rows][ffn_width] */
         float *up;
-        unsigned last_row; /* of the last pass */
+        float *block;       /* owned, [max_block][width]: the stream of a whole picture */
+        unsigned max_block; /* 0: no pictures */
+        bool all_rows;      /* for tests: the last layer computes every row, too */
+        unsigned last_row;  /* of the last pass */
 };
 
+/* max_block: positions of the largest picture; 0: there are none. */
 int decoder_init(struct decoder *d,
                  const struct kernels *kernels,
                  struct pool *pool,
                  const struct params *params,
                  const struct weights *weights,
-                 struct kvcache *cache);
+                 struct kvcache *cache,
+                 unsigned max_block);
 void decoder_done(struct decoder *d);
 
 /* Put n <= DECODER_MAX_ROWS tokens (below n_vocab), or frames of 640 samples, into rows 0 .. n - 1
@@ -62,7 +68,13 @@ void decoder_embed_frames(struct decoder *d, const float *samples, unsigned n);
  * and values. */
 void decoder_forward(struct decoder *d, unsigned n);
 
-/* The logits after the last row of the last pass, soft-capped: [n_vocab]. */
+/* The same for one whole picture: n <= max_block rows of d->block, which on sliding layers see each other, also what
+ * is ahead, and on global layers only what is behind them. The rings of the cache must hold n positions beyond
+ * their window. */
+void decoder_forward_block(struct decoder *d, unsigned n);
+
+/* The logits after the last row of the last pass, soft-capped: [n_vocab]; or after any row of a stream, [width]. */
 void decoder_logits(struct decoder *d, float *ret);
+void decoder_logits_of(struct decoder *d, const float *row, float *ret);
 
 #endif

@@ -105,8 +105,8 @@ static int read_model(struct engine *e, struct why *why) {
         r = weights_read(&e->weights, &e->params, e->model, projector, why);
         if (r < 0)
                 return r;
-        if (e->projector && !e->weights.projector.data)
-                return because(why, -EBADMSG, "%s: no audio projector in it",
+        if (e->projector && !e->weights.projector.data && !e->weights.vision.dense.data)
+                return because(why, -EBADMSG, "%s: no projector of sound or pictures in it",
                                gguf_name(e->projector));
         r = tokenizer_new(&e->tokenizer, e->model, why);
         if (r < 0)
@@ -178,6 +178,11 @@ const char *engine_name(const struct engine *e) {
 bool engine_hears(const struct engine *e) {
         return e->weights.projector.data && tokenizer_special(e->tokenizer)->audio_begin >= 0 &&
                tokenizer_special(e->tokenizer)->audio_end >= 0;
+}
+
+bool engine_sees(const struct engine *e) {
+        return e->weights.vision.dense.data && tokenizer_special(e->tokenizer)->image_begin >= 0 &&
+               tokenizer_special(e->tokenizer)->image_end >= 0;
 }
 
 bool engine_answers_with_transcript(const struct engine *e) {

@@ -32,6 +32,9 @@ const char *engine_name(const struct engine *e);
 /* Whether there is an audio projector. */
 bool engine_hears(const struct engine *e);
 
+/* Whether there is a projector for pictures. */
+bool engine_sees(const struct engine *e);
+
 /* Whether the answer to speech is its transcript followed by a tool call (a model of ours, key
  * gemmad.answer = "transcript-call") and not a free answer. */
 bool engine_answers_with_transcript(const struct engine *e);

@@ -8,8 +8,12 @@
 #include "base/cleanup.h"
 #include "model/decoder.h"
 #include "model/engine-internal.h"
+#include "model/vision.h"
 
 #define DEFAULT_SLACK 256
+
+/* What the reference's processor allows a picture unless it is told otherwise. */
+#define DEFAULT_IMAGE_POSITIONS 280
 
 _Static_assert(SESSION_FRAME_SAMPLES == PARAMS_FRAME_SAMPLES, "frame");
 
@@ -17,10 +21,11 @@ struct session {
         struct engine *engine; /* not owned */
         struct kvcache cache;
         struct decoder decoder;
-        float *logits;   /* owned, [n_vocab] */
-        bool has_logits; /* logits belong to the last position */
-        bool has_last;   /* the decoder's last row belongs to the last position */
-        int32_t pending; /* sampled and returned, not yet in the cache; -1: none */
+        struct vision vision; /* vision.weights is NULL when the engine does not see */
+        float *logits;        /* owned, [n_vocab] */
+        bool has_logits;      /* logits belong to the last position */
+        bool has_last;        /* the decoder's last row belongs to the last position */
+        int32_t pending;      /* sampled and returned, not yet in the cache; -1: none */
         bool is_constrained;
         struct grammar_place place; /* in the constrained answer */
         float log_probability;      /* of the constrained answer so far */
@@ -30,16 +35,36 @@ struct session {
 
 DEFINE_CLEANUP(struct session *, session_free)
 
+/* Positions of the largest picture, 0 when the engine does not see; -ERANGE and why. */
+static int image_positions(const struct engine *e, unsigned wanted, struct why *why) {
+        unsigned most = e->weights.vision.n_places;
+
+        if (!engine_sees(e))
+                return 0;
+        if (most > VISION_MAX_PATCHES)
+                most = VISION_MAX_PATCHES;
+        if (wanted > most)
+                return because(why, -ERANGE,
+                               "%u positions for a picture: this model has places for %u", wanted,
+                               most);
+        if (wanted == 0)
+                wanted = most < DEFAULT_IMAGE_POSITIONS ? most : DEFAULT_IMAGE_POSITIONS;
+        return (int) wanted;
+}
+
 int session_new(struct session **ret,
                 struct engine *e,
                 const struct session_config *config,
                 struct why *why) {
         _cleanup_(session_freep) struct session *s = NULL;
         unsigned slack = config->rewind_slack ? config->rewind_slack : DEFAULT_SLACK;
-        int r;
+        int most, r;
 
         if (config->max_positions == 0)
                 return because(why, -EINVAL, "a context of 0 positions");
+        most = image_positions(e, config->image_positions, why);
+        if (most < 0)
+                return most;
 
         s = calloc(1, sizeof(*s));
         if (!s)
@@ -50,14 +75,19 @@ int session_new(struct session **ret,
         if (!s->logits)
                 return because(why, -ENOMEM, "out of memory");
 
-        /* A ring must hold one pass beyond its window. */
+        /* A ring must hold one pass beyond its window, and a picture is one. */
+        if (slack < (unsigned) most)
+                slack = (unsigned) most;
         if (slack < DECODER_MAX_ROWS)
                 slack = DECODER_MAX_ROWS;
         r = kvcache_init(&s->cache, &e->params, config->max_positions, slack, config->f32_cache);
         if (r < 0)
                 return because(why, r, "no memory for a context of %u positions",
                                config->max_positions);
-        r = decoder_init(&s->decoder, e->kernels, e->pool, &e->params, &e->weights, &s->cache);
+        r = decoder_init(&s->decoder, e->kernels, e->pool, &e->params, &e->weights, &s->cache,
+                         (unsigned) most);
+        if (r == 0 && most > 0)
+                r = vision_init(&s->vision, &e->weights.vision, e->kernels, e->pool);
         if (r < 0)
                 return because(why, r, "no memory for a context of %u positions",
                                config->max_positions);
@@ -70,6 +100,7 @@ struct session *session_free(struct session *s) {
         if (!s)
                 return NULL;
 
+        vision_done(&s->vision);
         decoder_done(&s->decoder);
         kvcache_done(&s->cache);
         free(s->logits);
@@ -141,6 +172,32 @@ int session_append_frames(struct session *s, const float *samples, size_t n) {
                 decoder_embed_frames(&s->decoder, samples + i * SESSION_FRAME_SAMPLES, rows);
                 forward(s, rows);
         }
+        return 0;
+}
+
+int session_image_format(const struct session *s, unsigned *ret_side, unsigned *ret_most) {
+        if (!s->vision.weights)
+                return -EOPNOTSUPP;
+        *ret_side = s->vision.weights->side;
+        *ret_most = s->decoder.max_block;
+        return 0;
+}
+
+int session_append_image(struct session *s, const struct patches *p) {
+        unsigned n = patches_count(p);
+
+        if (!s->vision.weights)
+                return -EOPNOTSUPP;
+        if (n == 0 || n > s->decoder.max_block || p->side != s->vision.weights->side)
+                return -EINVAL;
+        if (!has_room(s, n + (s->pending >= 0)))
+                return -ENOSPC;
+
+        append_pending(s);
+        vision_embed(&s->vision, p, s->decoder.block);
+        decoder_forward_block(&s->decoder, n);
+        s->has_last = true;
+        s->has_logits = false;
         return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/why.h"
 #include "model/engine.h"
+#include "model/image.h"
 #include "model/sampler.h"
 
 /* One conversation: a KV cache and a position in it.  Owned by a single thread.  Nothing below
@@ -20,6 +21,8 @@ struct session_config {
         unsigned max_positions; /* positions that global layers hold */
         unsigned rewind_slack;  /* positions that can surely be taken back; 0: 256 */
         bool f32_cache;         /* tests: keep keys and values unrounded */
+        unsigned
+                image_positions; /* of one picture, at most; 0: 280; without meaning where nobody sees */
 };
 
 int session_new(struct session **ret,
@@ -39,6 +42,14 @@ unsigned session_max_positions(const struct session *s);
  * vocabulary; -EOPNOTSUPP for frames when the engine does not hear. */
 int session_append_tokens(struct session *s, const int32_t *ids, size_t n);
 int session_append_frames(struct session *s, const float *samples, size_t n);
+
+/* How a picture has to be cut for this session: the side of a patch, and patches at most. -EOPNOTSUPP: the engine does
+ * not see. */
+int session_image_format(const struct session *s, unsigned *ret_side, unsigned *ret_most);
+
+/* Appends a picture, one position a patch, which see each other: between the two markers of a prompt. All at once,
+ * however long that takes. 0; -ENOSPC as above; -EOPNOTSUPP: the engine does not see; -EINVAL: cut in another way. */
+int session_append_image(struct session *s, const struct patches *p);
 
 /* Takes back everything from position on.  0; -ERANGE when position lies ahead, or so far back that
  * the sliding layers no longer hold what it needs (see session_oldest_rewind()). */

@@ -257,6 +257,7 @@ static void find_special(struct tokenizer *t) {
                 { &t->special.audio_begin, "<|audio>" },
                 { &t->special.audio_frame, "<|audio|>" },
                 { &t->special.audio_end, "<audio|>" },
+                { &t->special.image_begin, "<|image>" },
                 { &t->special.image_end, "<image|>" },
                 { &t->special.channel_begin, "<|channel>" },
                 { &t->special.channel_end, "<channel|>" },

@@ -19,7 +19,7 @@ struct special_tokens {
         int32_t bos, eos, pad, unk;
         int32_t turn_begin, turn_end;                /* <|turn> <turn|> */
         int32_t audio_begin, audio_frame, audio_end; /* <|audio> <|audio|> <audio|> */
-        int32_t image_end;                           /* <image|> */
+        int32_t image_begin, image_end;              /* <|image> <image|> */
         int32_t channel_begin, channel_end;          /* <|channel> <channel|> */
         int32_t tool_begin, tool_end;                /* <|tool> <tool|> */
         int32_t call_begin, call_end;                /* <|tool_call> <tool_call|> */

@@ -36,7 +36,7 @@ find(const struct gguf *g, const char *name, const struct gguf_tensor **ret, str
 }
 
 /* Norm weights and scalars: F32, aligned (GGUF aligns tensors to 8 bytes at least). */
-static int read_vector(
+int weights_read_vector(
         const struct gguf *g, const char *name, unsigned n, const float **ret, struct why *why) {
         const struct gguf_tensor *t;
         int r;
@@ -57,12 +57,12 @@ static int read_vector(
         return 0;
 }
 
-static int read_matrix(const struct gguf *g,
-                       const char *name,
-                       unsigned n_cols,
-                       unsigned n_rows,
-                       struct matrix *ret,
-                       struct why *why) {
+int weights_read_matrix(const struct gguf *g,
+                        const char *name,
+                        unsigned n_cols,
+                        unsigned n_rows,
+                        struct matrix *ret,
+                        struct why *why) {
         const struct gguf_tensor *t;
         int r;
 
@@ -113,7 +113,7 @@ static int read_layer_vectors(struct layer_weights *l,
 
         for (unsigned j = 0; j < sizeof(vectors) / sizeof(vectors[0]); j++) {
                 tensor_name(name, i, vectors[j].part);
-                r = read_vector(g, name, vectors[j].n, vectors[j].ret, why);
+                r = weights_read_vector(g, name, vectors[j].n, vectors[j].ret, why);
                 if (r < 0)
                         return r;
         }
@@ -151,8 +151,8 @@ static int read_layer_matrices(struct layer_weights *l,
                 if (matrices[j].ret == &l->v && !p->layers[i].is_sliding &&
                     !gguf_find_tensor(g, name))
                         continue;
-                r = read_matrix(g, name, matrices[j].n_cols, matrices[j].n_rows, matrices[j].ret,
-                                why);
+                r = weights_read_matrix(g, name, matrices[j].n_cols, matrices[j].n_rows,
+                                        matrices[j].ret, why);
                 if (r < 0)
                         return r;
         }
@@ -169,8 +169,8 @@ static int read_rope_factors(struct weights *w,
                 return 0;
         for (unsigned i = 0; i < p->n_layers; i++)
                 if (!p->layers[i].is_sliding)
-                        return read_vector(g, name, p->layers[i].head_size / 2, &w->rope_factors,
-                                           why);
+                        return weights_read_vector(g, name, p->layers[i].head_size / 2,
+                                                   &w->rope_factors, why);
         return 0;
 }
 
@@ -197,7 +197,8 @@ read_projector(struct weights *w, const struct params *p, const struct gguf *g, 
                                "key 'clip.audio.projector_type' is '%.*s', not 'gemma4ua'",
                                (int) (type.size < 64 ? type.size : 64), type.text);
 
-        return read_matrix(g, PROJECTOR_TENSOR, PARAMS_FRAME_SAMPLES, p->width, &w->projector, why);
+        return weights_read_matrix(g, PROJECTOR_TENSOR, PARAMS_FRAME_SAMPLES, p->width,
+                                   &w->projector, why);
 }
 
 static int
@@ -208,10 +209,10 @@ read_text_model(struct weights *w, const struct params *p, const struct gguf *g,
         if (!w->layers)
                 return -ENOMEM;
 
-        r = read_matrix(g, "token_embd.weight", p->width, p->n_vocab, &w->embedding, why);
+        r = weights_read_matrix(g, "token_embd.weight", p->width, p->n_vocab, &w->embedding, why);
         if (r < 0)
                 return r;
-        r = read_vector(g, "output_norm.weight", p->width, &w->output_norm, why);
+        r = weights_read_vector(g, "output_norm.weight", p->width, &w->output_norm, why);
         if (r < 0)
                 return r;
         r = read_rope_factors(w, p, g, why);
@@ -242,6 +243,8 @@ int weights_read(struct weights *ret,
                 return gguf_because_in(g, r, why);
         if (projector_file) {
                 r = read_projector(&w, p, projector_file, why);
+                if (r >= 0)
+                        r = vision_read(&w.vision, projector_file, p->width, why);
                 if (r < 0)
                         return gguf_because_in(projector_file, r, why);
         }

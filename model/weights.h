@@ -7,6 +7,7 @@
 #include "base/why.h"
 #include "model/matrix.h"
 #include "model/params.h"
+#include "model/vision.h"
 
 /* The tensors of a model by name, each checked for presence, shape and type.  Everything points
  * into the mapped files, which must outlive it. */
@@ -29,6 +30,7 @@ struct weights {
         const float *output_norm;     /* [width] */
         const float *rope_factors;    /* [global head_size / 2] or NULL: divides the frequencies */
         struct matrix projector;      /* 640 -> width; data is NULL when the model can not hear */
+        struct vision_weights vision; /* vision.dense.data is NULL when the model can not see */
         struct layer_weights *layers; /* owned, [n_layers] */
 };
 
@@ -40,5 +42,15 @@ int weights_read(struct weights *ret,
                  const struct gguf *projector_file,
                  struct why *why);
 void weights_done(struct weights *w);
+
+/* One tensor, checked: floats in F32, and a matrix of any handled type.  0, or -errno naming the tensor. */
+int weights_read_vector(
+        const struct gguf *g, const char *name, unsigned n, const float **ret, struct why *why);
+int weights_read_matrix(const struct gguf *g,
+                        const char *name,
+                        unsigned n_cols,
+                        unsigned n_rows,
+                        struct matrix *ret,
+                        struct why *why);
 
 #endif

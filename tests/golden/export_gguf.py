@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a Gemma 4 Unified model of Hugging Face transformers as GGUF, text and audio path.
+"""Writes a Gemma 4 Unified model of Hugging Face transformers as GGUF, with the paths of sound and pictures.
 
 Names and keys are the ones that llama.cpp gives its files: architecture "gemma4" for the text
-model, and the audio projector either in the same file or in one of architecture "clip".
+model, and the projector either in the same file or in one of architecture "clip".
 """
 
 import re
@@ -16,6 +16,21 @@ SLIDING = "sliding_attention"
 TEXT_PREFIX = "model.language_model."
 PROJECTOR = "model.embed_audio.embedding_projection.weight"
 PROJECTOR_TENSOR = "mm.a.input_projection.weight"
+
+# The other half of the projector.
+VISION_PREFIX = "model.embed_vision."
+VISION_TENSORS = {
+    "patch_ln1.weight": "v.patch_norm.1.weight",
+    "patch_ln1.bias": "v.patch_norm.1.bias",
+    "patch_dense.weight": "v.patch_embd.weight",
+    "patch_dense.bias": "v.patch_embd.bias",
+    "patch_ln2.weight": "v.patch_norm.2.weight",
+    "patch_ln2.bias": "v.patch_norm.2.bias",
+    "pos_embedding": "v.position_embd.weight",
+    "pos_norm.weight": "v.patch_norm.3.weight",
+    "pos_norm.bias": "v.patch_norm.3.bias",
+    "multimodal_embedder.embedding_projection.weight": "mm.input_projection.weight",
+}
 
 # Marks the pairs of a global head that do not rotate: their frequency is divided by this.
 NO_ROTATION = 1e30
@@ -59,6 +74,8 @@ def tensor_name(name):
     """The GGUF name of a transformers parameter; None for what such files do not hold."""
     if name == PROJECTOR:
         return PROJECTOR_TENSOR
+    if name.startswith(VISION_PREFIX):
+        return VISION_TENSORS[name[len(VISION_PREFIX) :]]
     if not name.startswith(TEXT_PREFIX):
         return None
 
@@ -128,11 +145,45 @@ def add_text_keys(writer, config, ffn_array=False):
     writer.add_array("gemma4.attention.sliding_window_pattern", sliding)
 
 
-def add_projector_keys(writer, config, width):
+def planar(values):
+    """Pixels of a patch lie row by row with the channels together in transformers, and channel by
+    channel in such files; the last dimension is that of pixels."""
+    side = round((values.shape[-1] / 3) ** 0.5)
+    parts = values.reshape(*values.shape[:-1], side, side, 3)
+    return np.moveaxis(parts, -1, -3).reshape(values.shape)
+
+
+def as_stored(name, values):
+    """The values of a tensor in the order in which the file holds them."""
+    if name in ("v.patch_embd.weight", "v.patch_norm.1.weight", "v.patch_norm.1.bias"):
+        return planar(values)
+    return np.swapaxes(values, 0, 1) if name == "v.position_embd.weight" else values
+
+
+def add_vision_keys(writer, config, width):
+    """The clip.vision.* keys; the size and the epsilon are what published files say, and mean
+    nothing to this architecture."""
+    writer.add_string("clip.vision.projector_type", "gemma4uv")
+    for name, value in {
+        "embedding_length": config.mm_embed_dim,
+        "projection_dim": width,
+        "patch_size": config.patch_size,
+        "image_size": 224,
+        "block_count": 0,
+        "feed_forward_length": 0,
+        "attention.head_count": 0,
+    }.items():
+        writer.add_uint32(f"clip.vision.{name}", value)
+    writer.add_float32("clip.vision.attention.layer_norm_epsilon", config.rms_norm_eps)
+    writer.add_array("clip.vision.image_mean", [0.0, 0.0, 0.0])
+    writer.add_array("clip.vision.image_std", [1.0, 1.0, 1.0])
+
+
+def add_projector_keys(writer, config, width, sees):
     """The clip.* keys of the audio projector; num_mel_bins is what published files say, and means
     nothing to this architecture."""
     writer.add_bool("clip.has_audio_encoder", True)
-    writer.add_bool("clip.has_vision_encoder", False)
+    writer.add_bool("clip.has_vision_encoder", sees)
     writer.add_string("clip.audio.projector_type", "gemma4ua")
     for name, value in {
         "embedding_length": config.audio_embed_dim,
@@ -187,7 +238,12 @@ def export(model, vocabulary, path, name, kind_of, projector_path=None, ffn_arra
     if projector_path is not None:
         projector = gguf.GGUFWriter(projector_path, "clip")
         projector.add_string("general.name", name)
-    add_projector_keys(projector, model.config.audio_config, text_config.hidden_size)
+    vision = model.config.vision_config
+    add_projector_keys(
+        projector, model.config.audio_config, text_config.hidden_size, vision is not None
+    )
+    if vision is not None:
+        add_vision_keys(projector, vision, text_config.hidden_size)
 
     add_tensor(writer, "rope_freqs.weight", rope_divisors(text_config))
     for source, values in model.state_dict().items():
@@ -196,7 +252,10 @@ def export(model, vocabulary, path, name, kind_of, projector_path=None, ffn_arra
             continue
         kind = kind_of(target) if values.ndim == 2 else "F32"
         add_tensor(
-            projector if target == PROJECTOR_TENSOR else writer, target, values.numpy(), kind
+            projector if target.startswith(("mm.", "v.")) else writer,
+            target,
+            as_stored(target, values.numpy()),
+            kind,
         )
 
     close(writer)

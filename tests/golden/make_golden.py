@@ -12,6 +12,7 @@ from transformers import (
     Gemma4UnifiedConfig,
     Gemma4UnifiedForConditionalGeneration,
     Gemma4UnifiedTextConfig,
+    Gemma4UnifiedVisionConfig,
     GenerationConfig,
 )
 
@@ -174,7 +175,7 @@ def make_model(recipe, words, kind_of):
             **shape,
         ),
         audio_config=Gemma4UnifiedAudioConfig(),
-        vision_config=None,
+        vision_config=Gemma4UnifiedVisionConfig(**recipe["vision"]) if "vision" in recipe else None,
         boi_token_id=number("<|image>"),
         eoi_token_id=number("<image|>"),
         image_token_id=number("<|image|>"),
@@ -263,7 +264,7 @@ def logits_of(model, given):
     return model(**given | {"attention_mask": masks}, use_cache=False).logits[0]
 
 
-def greedy(model, given, words):
+def greedy(model, given, words, **more):
     """Greedy tokens and the logits that each was chosen from, by the library's own generate()."""
     settings = GenerationConfig(
         max_new_tokens=N_GREEDY,
@@ -273,6 +274,7 @@ def greedy(model, given, words):
         suppress_tokens=words.suppressed,
         return_dict_in_generate=True,
         output_logits=True,
+        **more,
     )
     made = model.generate(**given, generation_config=settings)
     return made.sequences[0, given["input_ids"].shape[1] :], torch.stack(made.logits, 1)[0]

@@ -416,7 +416,7 @@ static void blame(void) {
                   "tensor 'token_embd.weight' has type TQ1_0 (34), which is not handled; "
                   "files that are published as Q4_0, Q4_K_M, IQ4_XS or Q8_0 do without it" },
                 { keys, good, keys, "no tensor 'token_embd.weight'" },
-                { good, nothing, nothing, "no audio projector in it" },
+                { good, nothing, nothing, "no projector of sound or pictures in it" },
                 { good, keys, keys, "no tensor 'mm.a.input_projection.weight'" },
         };
         static struct vocabulary v;
