@@ -22,6 +22,8 @@ struct engine {
         float least_log_probability; /* of a constrained answer */
         char *name;                  /* owned */
         bool answers_with_transcript;
+        struct sampler_config recommended; /* of which the file has: */
+        bool has_temperature, has_top_k, has_top_p;
         int32_t *suppressed; /* owned: ids that are never generated */
         size_t n_suppressed;
         int32_t stops[4]; /* ids that end a turn */

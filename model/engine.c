@@ -58,6 +58,44 @@ static void read_answer_style(struct engine *e) {
                 value.size == strlen(style) && memcmp(value.text, style, value.size) == 0;
 }
 
+static int read_fraction(
+        struct engine *e, const char *key, float max, float *ret, bool *ret_has, struct why *why) {
+        int r;
+
+        r = gguf_get_f32(e->model, key, ret, why);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return r;
+        if (*ret < 0 || *ret > max)
+                return because(why, -EBADMSG, "key '%s' is not between 0 and %g", key,
+                               (double) max);
+        *ret_has = true;
+        return 0;
+}
+
+/* What is below 1 stands for all tokens. */
+static int read_sampling(struct engine *e, struct why *why) {
+        struct sampler_config *s = &e->recommended;
+        int64_t top_k;
+        int r;
+
+        r = read_fraction(e, "general.sampling.temp", 100, &s->temperature, &e->has_temperature,
+                          why);
+        if (r >= 0)
+                r = read_fraction(e, "general.sampling.top_p", 1, &s->top_p, &e->has_top_p, why);
+        if (r < 0)
+                return r;
+
+        r = gguf_get_integer(e->model, "general.sampling.top_k", &top_k, why);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        e->has_top_k = true;
+        if (top_k >= 1 && top_k <= (int64_t) e->params.n_vocab)
+                s->top_k = (unsigned) top_k;
+        return 0;
+}
+
 /* The file's own list, and in any case the markers that end an image or a sound: their rows of the
  * tied embedding hold projected inputs, so their logits mean nothing. */
 static int read_suppressed(struct engine *e, struct why *why) {
@@ -115,6 +153,9 @@ static int read_model(struct engine *e, struct why *why) {
         if (r < 0)
                 return gguf_because_in(e->model, r, why);
         r = read_suppressed(e, why);
+        if (r < 0)
+                return gguf_because_in(e->model, r, why);
+        r = read_sampling(e, why);
         if (r < 0)
                 return gguf_because_in(e->model, r, why);
         read_stops(e);
@@ -199,6 +240,15 @@ const struct grammar *engine_grammar(const struct engine *e) {
 
 float engine_least_log_probability(const struct engine *e) {
         return e->least_log_probability;
+}
+
+void engine_recommend(const struct engine *e, struct sampler_config *config) {
+        if (e->has_temperature)
+                config->temperature = e->recommended.temperature;
+        if (e->has_top_k)
+                config->top_k = e->recommended.top_k;
+        if (e->has_top_p)
+                config->top_p = e->recommended.top_p;
 }
 
 uint32_t engine_max_positions(const struct engine *e) {

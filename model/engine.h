@@ -7,6 +7,7 @@
 
 #include "base/why.h"
 #include "model/grammar.h"
+#include "model/sampler.h"
 #include "model/tokenizer.h"
 
 /* A loaded model: mapped weights, the tokenizer, the kernels for this processor and the worker
@@ -49,6 +50,10 @@ const struct grammar *engine_grammar(const struct engine *e);
 /* The least session_log_probability() of an answer that is to be believed, as calibrated when the
  * model was made; -infinity when the file says nothing. */
 float engine_least_log_probability(const struct engine *e);
+
+/* Puts in what the file says of how its tokens are to be chosen (general.sampling.*), and leaves alone
+ * what it says nothing of. */
+void engine_recommend(const struct engine *e, struct sampler_config *config);
 
 /* The longest context that the model was made for, in positions. */
 uint32_t engine_max_positions(const struct engine *e);

@@ -191,15 +191,24 @@ static bool load_integer(enum gguf_kind kind, const unsigned char *p, int64_t *r
         return false;
 }
 
-int gguf_get_u32(const struct gguf *g, const char *key, uint32_t *ret, struct why *why) {
+int gguf_get_integer(const struct gguf *g, const char *key, int64_t *ret, struct why *why) {
         const struct gguf_key *k;
-        int64_t value;
 
         k = find_key(g, key, why);
         if (!k)
                 return -ENOENT;
-        if (!load_integer(k->kind, (const unsigned char *) k->value.text, &value))
+        if (!load_integer(k->kind, (const unsigned char *) k->value.text, ret))
                 return bad_value(g, key, "is not an integer", why);
+        return 0;
+}
+
+int gguf_get_u32(const struct gguf *g, const char *key, uint32_t *ret, struct why *why) {
+        int64_t value;
+        int r;
+
+        r = gguf_get_integer(g, key, &value, why);
+        if (r < 0)
+                return r;
         if (value < 0 || value > UINT32_MAX)
                 return bad_value(g, key, "is out of range", why);
 

@@ -108,6 +108,7 @@ int gguf_because_in(const struct gguf *g, int r, struct why *why);
 /* Keys.  0 and *ret; -ENOENT when there is no such key; -EBADMSG when its kind or range is
  * another.  Every failure names the file and the key in why.  Integers of any width are accepted
  * where the value fits. */
+int gguf_get_integer(const struct gguf *g, const char *key, int64_t *ret, struct why *why);
 int gguf_get_u32(const struct gguf *g, const char *key, uint32_t *ret, struct why *why);
 int gguf_get_f32(const struct gguf *g, const char *key, float *ret, struct why *why);
 int gguf_get_bool(const struct gguf *g, const char *key, bool *ret, struct why *why);

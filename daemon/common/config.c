@@ -19,7 +19,7 @@ enum kind {
         KIND_STRING,
         KIND_UNSIGNED,
         KIND_U64,
-        KIND_DOUBLE,
+        KIND_AUTO, /* a double, or "auto" */
         KIND_BOOL,
         KIND_MODE,
 };
@@ -55,9 +55,10 @@ static const struct option_row options[] = {
         { "Model",  "MaxTokens",        KIND_UNSIGNED, LIVE(max_tokens),      1, LIMIT_TOKENS, "512" },
         { "Model",  "MaxThought",       KIND_UNSIGNED, AT(max_thought),       1, LIMIT_TOKENS, "1024" },
         { "Model",  "Thinking",         KIND_BOOL,     AT(thinking),          0, 0,       "no" },
-        { "Model",  "Temperature",      KIND_DOUBLE,   AT(temperature),       0, 10,      "0" },
-        { "Model",  "TopK",             KIND_UNSIGNED, AT(top_k),             0, 262144,  "64" },
-        { "Model",  "TopP",             KIND_DOUBLE,   AT(top_p),             0, 1,       "0.95" },
+        { "Model",  "Temperature",      KIND_AUTO,     AT(temperature),       0, 10,      "auto" },
+        { "Model",  "VoiceTemperature", KIND_AUTO,     AT(voice_temperature), 0, 10,      "0" },
+        { "Model",  "TopK",             KIND_AUTO,     AT(top_k),             0, 262144,  "auto" },
+        { "Model",  "TopP",             KIND_AUTO,     AT(top_p),             0, 1,       "auto" },
         { "Model",  "Seed",             KIND_U64,      AT(seed),              0, 0,       "0" },
         { "Prompt", "System",           KIND_STRING,   AT(system_text),       0, 0,
           "You are the voice assistant of this desktop. Answer briefly, in plain spoken words." },
@@ -121,15 +122,21 @@ static int set_unsigned(struct config *c, const struct option_row *o, const char
         return 0;
 }
 
-static int set_double(struct config *c, const struct option_row *o, const char *value) {
+static int set_number_or_auto(struct config *c, const struct option_row *o, const char *value) {
         double number;
         int r;
 
+        if (strcmp(value, "auto") == 0) {
+                *(double *) field(c, o) = CONFIG_AUTO;
+                return 0;
+        }
         r = parse_double(value, &number);
         if (r < 0)
                 return r;
         if (number < o->min || number > o->max)
                 return -ERANGE;
+        if (o->offset == offsetof(struct config, top_k) && number != (unsigned) number)
+                return -EINVAL;
 
         /* -0 is in range and would be written as a value that reads differently. */
         *(double *) field(c, o) = number == 0 ? 0 : number;
@@ -144,8 +151,8 @@ static int set_option(struct config *c, const struct option_row *o, const char *
                 return set_unsigned(c, o, value);
         case KIND_U64:
                 return parse_u64(value, field(c, o));
-        case KIND_DOUBLE:
-                return set_double(c, o, value);
+        case KIND_AUTO:
+                return set_number_or_auto(c, o, value);
         case KIND_BOOL:
                 return parse_bool(value, field(c, o));
         case KIND_MODE:
@@ -157,7 +164,7 @@ static int set_option(struct config *c, const struct option_row *o, const char *
 static int explain(const struct option_row *o, const char *value, int r, struct why *why) {
         static const char *const expected[] = {
                 [KIND_STRING] = "a text",      [KIND_UNSIGNED] = "a whole number",
-                [KIND_U64] = "a whole number", [KIND_DOUBLE] = "a number",
+                [KIND_U64] = "a whole number", [KIND_AUTO] = "a number, or auto",
                 [KIND_BOOL] = "yes or no",     [KIND_MODE] = "push, open or wake",
         };
 
@@ -396,8 +403,11 @@ static void write_value(const struct config *c, const struct option_row *o, FILE
         case KIND_U64:
                 (void) fprintf(out, "%" PRIu64 "\n", *(const uint64_t *) at);
                 break;
-        case KIND_DOUBLE:
-                write_double(*(const double *) at, out);
+        case KIND_AUTO:
+                if (*(const double *) at == CONFIG_AUTO)
+                        (void) fprintf(out, "auto\n");
+                else
+                        write_double(*(const double *) at, out);
                 break;
         case KIND_BOOL:
                 (void) fprintf(out, "%s\n", *(const bool *) at ? "yes" : "no");
@@ -429,7 +439,7 @@ static size_t size_of(enum kind kind) {
                 return sizeof(unsigned);
         case KIND_U64:
                 return sizeof(uint64_t);
-        case KIND_DOUBLE:
+        case KIND_AUTO:
                 return sizeof(double);
         case KIND_BOOL:
                 return sizeof(bool);

@@ -13,6 +13,8 @@
 
 /* What can be set.  The one that the threads read is filled before any of them starts and never
  * changed afterwards; what a reload changes is the main thread's copy of it.  Strings are owned and never NULL; "" means not set. */
+#define CONFIG_AUTO (-1.0) /* of a number that can be auto */
+
 struct config {
         char *model_path;
         char *projector_path;
@@ -21,9 +23,9 @@ struct config {
         unsigned max_tokens;
         unsigned max_thought;
         bool thinking;
-        double temperature;
-        unsigned top_k;
-        double top_p;
+        double temperature; /* CONFIG_AUTO: as the model's file says */
+        double voice_temperature; /* of a turn that is heard; CONFIG_AUTO: as of all others */
+        double top_k, top_p;      /* as temperature */
         uint64_t seed;
 
         char *system_text;

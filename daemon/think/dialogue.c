@@ -17,8 +17,10 @@ struct dialogue {
         const struct config *config; /* not owned */
         struct engine *engine;       /* owned */
         struct session *session;     /* owned */
-        struct sampler *sampler;     /* owned; as configured */
+        struct sampler *sampler;     /* owned; as configured, or as the file recommends */
+        struct sampler *voice;       /* owned; for what answers a sound */
         struct sampler *exact;       /* owned; greedy */
+        bool is_heard;               /* the turn at hand is a sound */
         const struct tokenizer *tokenizer;
         bool is_plain; /* made for single turns, without system text and history */
 
@@ -54,16 +56,25 @@ static int open_session(struct dialogue *d, struct why *why) {
 
 static int open_samplers(struct dialogue *d) {
         size_t n_vocab = tokenizer_n_tokens(d->tokenizer);
+        const struct config *c = d->config;
         struct sampler_config greedy = { .top_p = 1 };
-        struct sampler_config config = {
-                .temperature = (float) d->config->temperature,
-                .top_k = d->config->top_k,
-                .top_p = (float) d->config->top_p,
-                .seed = d->config->seed,
-        };
+        /* Of a file that recommends nothing. */
+        struct sampler_config config = { .top_k = 64, .top_p = 0.95f, .seed = c->seed };
         int r;
 
+        engine_recommend(d->engine, &config);
+        if (c->temperature != CONFIG_AUTO)
+                config.temperature = (float) c->temperature;
+        if (c->top_k != CONFIG_AUTO)
+                config.top_k = (unsigned) c->top_k;
+        if (c->top_p != CONFIG_AUTO)
+                config.top_p = (float) c->top_p;
         r = sampler_new(&d->sampler, &config, n_vocab);
+        if (r < 0)
+                return r;
+        if (c->voice_temperature != CONFIG_AUTO)
+                config.temperature = (float) c->voice_temperature;
+        r = sampler_new(&d->voice, &config, n_vocab);
         if (r < 0)
                 return r;
         return sampler_new(&d->exact, &greedy, n_vocab);
@@ -122,6 +133,8 @@ struct dialogue *dialogue_close(struct dialogue *d) {
         toolset_free(d->provided);
         if (d->exact)
                 sampler_free(d->exact);
+        if (d->voice)
+                sampler_free(d->voice);
         if (d->sampler)
                 sampler_free(d->sampler);
         if (d->session)
@@ -294,6 +307,7 @@ int dialogue_open_text(struct dialogue *d, const char *text, size_t size, unsign
         size_t used;
         int r;
 
+        d->is_heard = false;
         r = prompt_open_user(&d->turn, d->tokenizer);
         if (r < 0)
                 return r;
@@ -308,6 +322,7 @@ int dialogue_open_text(struct dialogue *d, const char *text, size_t size, unsign
 int dialogue_open_audio(struct dialogue *d) {
         int r;
 
+        d->is_heard = true;
         r = prompt_open_user(&d->turn, d->tokenizer);
         if (r < 0)
                 return r;
@@ -428,7 +443,9 @@ int dialogue_reopen_audio(struct dialogue *d) {
 }
 
 int dialogue_next(struct dialogue *d, bool exact, int32_t *ret) {
-        return session_next(d->session, exact ? d->exact : d->sampler, ret);
+        struct sampler *sampler = d->is_heard ? d->voice : d->sampler;
+
+        return session_next(d->session, exact ? d->exact : sampler, ret);
 }
 
 float dialogue_log_probability(const struct dialogue *d) {

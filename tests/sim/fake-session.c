@@ -85,6 +85,7 @@ struct session {
         int32_t pending;
         int32_t script[FAKE_MAX_SCRIPT]; /* the answer and its stop token */
         unsigned n_script, at;
+        bool tells_temperature;
         int result; /* what comes after the script instead of a stop, 0: nothing */
         unsigned n_lead; /* what is endless begins after so many tokens of the script */
         bool repeats; /* ... and is always the same */
@@ -205,6 +206,11 @@ bool engine_answers_with_transcript(const struct engine *e) {
 const struct grammar *engine_grammar(const struct engine *e) {
         (void) e;
         return NULL;
+}
+
+void engine_recommend(const struct engine *e, struct sampler_config *config) {
+        if (is_kind(e, "recommends"))
+                config->temperature = 1;
 }
 
 uint32_t engine_max_positions(const struct engine *e) {
@@ -680,6 +686,7 @@ static void write_script(struct session *s) {
         s->result = 0;
         s->n_lead = 0;
         s->repeats = false;
+        s->tells_temperature = is_kind(s->engine, "temperature") && s->ids[s->n_ids - 1] == ':';
         s->is_gated = s->is_endless = s->is_ticking = s->hangs = false;
         n_frames = last_user_turn(s, text, sizeof(text), &quiet);
         if (script_response(s, text))
@@ -737,9 +744,15 @@ float engine_least_log_probability(const struct engine *e) {
 }
 
 int session_next(struct session *s, struct sampler *sampler, int32_t *ret) {
-        (void) sampler;
         if (s->at == 0)
                 write_script(s);
+        if (s->at == 0 && s->tells_temperature) {
+                char text[32];
+
+                (void) snprintf(text, sizeof(text), "%g", (double) sampler->temperature);
+                s->n_script = 0;
+                script_answer(s, text);
+        }
         if (s->hangs)
                 hang();
         if (s->is_gated)

@@ -123,9 +123,25 @@ static inline void random_keys(struct gguf_builder *b, const struct vocabulary *
         vocabulary_write(v, b);
 }
 
-/* Writes the file and returns its path in a static buffer; unlink() it.  The same seed gives the same
- * model whatever as_floats is. */
-static inline const char *random_model(enum gguf_type type, bool as_floats, uint64_t seed) {
+/* How the tokens are to be chosen. */
+struct random_extra {
+        float temp, top_p;
+        int32_t top_k;
+};
+
+static inline void random_sampling(struct gguf_builder *b, const struct random_extra *extra) {
+        if (!extra)
+                return;
+        builder_add_f32(b, "general.sampling.temp", extra->temp);
+        builder_add_f32(b, "general.sampling.top_p", extra->top_p);
+        builder_add_raw(b, "general.sampling.top_k", GGUF_KIND_I32, &extra->top_k,
+                        sizeof(extra->top_k));
+}
+
+static inline const char *random_model_of(enum gguf_type type,
+                                          bool as_floats,
+                                          uint64_t seed,
+                                          const struct random_extra *extra) {
         static char path[] = "/tmp/gemmad-test-XXXXXX";
         static struct vocabulary v;
         struct gguf_builder b = { 0 };
@@ -136,6 +152,7 @@ static inline const char *random_model(enum gguf_type type, bool as_floats, uint
 
         vocabulary_begin(&v);
         random_keys(&b, &v);
+        random_sampling(&b, extra);
         random_vector_tensor(&b, &rng, "output_norm.weight", RANDOM_WIDTH, 1);
         random_matrix_tensor(&b, &rng, "token_embd.weight", type, as_floats, RANDOM_WIDTH,
                              v.n_tokens);
@@ -153,6 +170,16 @@ static inline const char *random_model(enum gguf_type type, bool as_floats, uint
         (void) close(fd);
         free(data);
         return path;
+}
+
+/* Writes the file and returns its path in a static buffer; unlink() it.  The same seed gives the same
+ * model whatever as_floats is. */
+static inline const char *random_model(enum gguf_type type, bool as_floats, uint64_t seed) {
+        return random_model_of(type, as_floats, seed, NULL);
+}
+
+static inline const char *random_model_with(const struct random_extra *extra) {
+        return random_model_of(GGUF_F32, false, 1, extra);
 }
 
 #endif

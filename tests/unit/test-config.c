@@ -27,6 +27,8 @@ static void defaults_fit_together(void) {
         expect(config_check(c, &why) == 0);
         expect(c->context_positions == 4096 && c->max_tokens == 512);
         expect(!c->thinking && c->store_enabled);
+        expect(c->temperature == CONFIG_AUTO && c->top_k == CONFIG_AUTO && c->top_p == CONFIG_AUTO);
+        expect(c->voice_temperature == 0);
         expect(strcmp(c->model_path, "") == 0 && strlen(c->system_text) > 0);
 }
 
@@ -78,7 +80,7 @@ static void bad_lines_are_named(void) {
                 { "[Model]\nSeed=18446744073709551616\n",
                   "x.conf:2: Seed=18446744073709551616 is too large" },
                 { "[Model]\nTopP=1.5\n", "x.conf:2: TopP=1.5 is not between 0 and 1" },
-                { "[Model]\nTopP=nan\n", "x.conf:2: TopP=nan is not a number" },
+                { "[Model]\nTopP=nan\n", "x.conf:2: TopP=nan is not a number, or auto" },
                 { "[Model]\nThinking=maybe\n", "x.conf:2: Thinking=maybe is not yes or no" },
                 { "[Model]\nThread=1\n", "x.conf:2: no option 'Thread' in [Model]" },
                 { "[Model]\nSystem=x\n", "x.conf:2: no option 'System' in [Model]" },
@@ -150,7 +152,7 @@ static char *written(const struct config *c) {
 }
 
 static void what_is_written_reads_the_same(void) {
-        static const char text[] = "[Model]\nTemperature=0.0001\nTopP=0.123456789\nSeed=42\n"
+        static const char text[] = "[Model]\nTemperature=0.0001\nVoiceTemperature=auto\nTopP=0.123456789\nSeed=42\n"
                                    "[Prompt]\nSystem=[x] = ; #\n[Socket]\nMaxQueuedTurns=0\n";
         _cleanup_(config_freep) struct config *a = fresh();
         _cleanup_(config_freep) struct config *b = fresh();
@@ -163,6 +165,7 @@ static void what_is_written_reads_the_same(void) {
         expect(read_text(b, first, &why) == 0);
         second = written(b);
         expect(strcmp(first, second) == 0);
+        expect(strstr(first, "\nVoiceTemperature=auto\nTopK=auto\n"));
         expect(strstr(first, "\nTemperature=0.0001\n") && strstr(first, "\nSystem=[x] = ; #\n"));
 }
 

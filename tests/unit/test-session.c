@@ -403,6 +403,51 @@ static void write_model(char *path, struct gguf_builder *b) {
         free(data);
 }
 
+/* A model's file may say how its tokens are to be chosen. */
+static void recommendations(void) {
+        static const char *const bad[][2] = {
+                { "general.sampling.temp", "is not between 0 and 100" },
+                { "general.sampling.top_p", "is not between 0 and 1" },
+        };
+        struct sampler_config config = { .temperature = 0.5f, .top_k = 7, .top_p = 0.25f };
+        struct random_extra extra = { .temp = 1, .top_p = 0.9f, .top_k = 64 };
+        struct engine_config engine_config = { .n_threads = 1 };
+        struct engine *e;
+        struct why why = { 0 };
+
+        engine_config.model_path = random_model_with(&extra);
+        expect(engine_open(&e, &engine_config, &why) == 0);
+        engine_recommend(e, &config);
+        expect(config.temperature == 1 && config.top_k == 64 && config.top_p == 0.9f);
+        engine_close(e);
+        (void) unlink(engine_config.model_path);
+
+        /* All tokens. */
+        extra.top_k = -1;
+        engine_config.model_path = random_model_with(&extra);
+        expect(engine_open(&e, &engine_config, &why) == 0);
+        engine_recommend(e, &config);
+        expect(config.top_k == 0);
+        engine_close(e);
+        (void) unlink(engine_config.model_path);
+
+        for (unsigned i = 0; i < 2; i++) {
+                extra = (struct random_extra){ .temp = i == 0 ? -1 : 1, .top_p = i == 1 ? 1.5f : 1 };
+                engine_config.model_path = random_model_with(&extra);
+                expect(engine_open(&e, &engine_config, &why) == -EBADMSG);
+                expect(strstr(why.text, bad[i][0]) && strstr(why.text, bad[i][1]));
+                (void) unlink(engine_config.model_path);
+        }
+
+        config = (struct sampler_config){ .temperature = 0.5f, .top_k = 7, .top_p = 0.25f };
+        engine_config.model_path = random_model(GGUF_F32, false, 1);
+        expect(engine_open(&e, &engine_config, &why) == 0);
+        engine_recommend(e, &config);
+        expect(config.temperature == 0.5f && config.top_k == 7 && config.top_p == 0.25f);
+        engine_close(e);
+        (void) unlink(engine_config.model_path);
+}
+
 static void blame(void) {
         char keys[] = "/tmp/gemmad-test-XXXXXX", nothing[] = "/tmp/gemmad-test-XXXXXX";
         char other_type[] = "/tmp/gemmad-test-XXXXXX";
@@ -470,6 +515,7 @@ int main(void) {
         rule("bad ids are refused, suppressed ids are never likely", refusals);
         rule("nothing allocates per token or frame", no_allocation);
         rule("frames are normed", frames_are_normed);
+        rule("a file may recommend how its tokens are chosen", recommendations);
         rule("the reason names the file at fault, once", blame);
         return tap_done();
 }

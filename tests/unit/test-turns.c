@@ -843,6 +843,33 @@ static void a_bad_call_is_told_to_the_model(void) {
         scene_close();
 }
 
+static const char *temperature_of(const char *model, const char *options, bool spoken) {
+        static char told[4096];
+
+        open_loaded(model, options);
+        if (spoken)
+                expect(ask_sound(0, wav(640 * 20, 8000), false) == 0);
+        else
+                expect(ask_text(0, "x") == 0);
+        (void) snprintf(told, sizeof(told), "%s", wait_done(0)->answered);
+        scene_close();
+        return told;
+}
+
+static void words_are_chosen_as_the_file_says(void) {
+        static const char both[] = "[Model]\nTemperature=0.5\nVoiceTemperature=auto\n";
+
+        expect(strcmp(temperature_of("fake:temperature recommends", "", false), "1") == 0);
+        expect(strcmp(temperature_of("fake:temperature", "", false), "0") == 0);
+        expect(strcmp(temperature_of("fake:temperature recommends", both, false), "0.5") == 0);
+        /* What is spoken is not guessed. */
+        expect(strcmp(temperature_of("fake:temperature recommends", "", true), "0") == 0);
+        expect(strcmp(temperature_of("fake:temperature recommends", both, true), "0.5") == 0);
+        expect(strcmp(temperature_of("fake:temperature recommends",
+                                     "[Model]\nVoiceTemperature=0.25\n", true),
+                      "0.25") == 0);
+}
+
 static void markers_reach_nobody(void) {
         open_loaded("fake:", "");
         expect(strcmp(answer_to(0, "say a<|turn>b<tool_response|> <|tool_ca")->answered, "ab ") == 0);
@@ -1736,6 +1763,7 @@ int main(void) {
         rule("what asks before is not begun by anybody", what_asks_before_is_not_begun_by_anybody);
         rule("bad calls fail", bad_calls_fail);
         rule("a bad call is told to the model", a_bad_call_is_told_to_the_model);
+        rule("words are chosen as the file says", words_are_chosen_as_the_file_says);
         rule("markers reach nobody", markers_reach_nobody);
         rule("failures of the model are told", failures_of_the_model_are_told);
         rule("a text longer than the context is refused",
