@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/confinement.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -15,26 +18,55 @@
 #include "daemon/sandbox.h"
 #include "daemon/store/store.h"
 
-/* Says to the program that is started anew that it is that one: the number of the process stays. */
+/* Says to the program that is started anew how far it has come: the number of the process, which
+ * stays, and a step. */
 #define CONFINED "GEMMAD_CONFINED"
 
-static bool is_started_anew(void) {
-        const char *text = getenv(CONFINED);
-        bool is_it = text && strtol(text, NULL, 10) == (long) getpid();
+/* Has OpenBLAS start no thread before main() begins; the engine wants none of it either. */
+#define NO_THREADS "OPENBLAS_NUM_THREADS"
 
+enum step {
+        STEP_FIRST,
+        STEP_ALONE,    /* started anew so that it has no other thread */
+        STEP_CONFINED, /* ... so that all threads are held by what has been done */
+};
+
+static enum step take_step(void) {
+        const char *text = getenv(CONFINED);
+        long pid, step;
+        char *end;
+
+        if (!text)
+                return STEP_FIRST;
+        pid = strtol(text, &end, 10);
+        step = strtol(end, NULL, 10);
         (void) unsetenv(CONFINED);
-        return is_it;
+        if (pid != (long) getpid() || step < STEP_FIRST || step > STEP_CONFINED)
+                return STEP_FIRST;
+        return (enum step) step;
 }
 
-static void start_anew(char **argv) {
-        char pid[32];
+static void start_anew(char **argv, enum step step) {
+        char text[64];
 
-        (void) snprintf(pid, sizeof(pid), "%ld", (long) getpid());
-        if (setenv(CONFINED, pid, 1) < 0)
+        (void) snprintf(text, sizeof(text), "%ld %d", (long) getpid(), (int) step);
+        if (setenv(CONFINED, text, 1) < 0)
                 return;
         (void) execv("/proc/self/exe", argv);
         (void) unsetenv(CONFINED);
         log_debug("It can not be started anew (%s), going on", strerror(errno));
+}
+
+static bool has_other_threads(void) {
+        DIR *directory = opendir("/proc/self/task");
+        unsigned n = 0;
+
+        if (!directory)
+                return true;
+        while (readdir(directory))
+                n++;
+        (void) closedir(directory);
+        return n > 3; /* . and .. are entries, too */
 }
 
 /* Cuts off the last part of a path. */
@@ -97,16 +129,88 @@ static int confine_files(const struct config *config, const char *config_path, s
         return sandbox_confine_files(&files, why);
 }
 
-void confinement_enter(const struct config *config, const char *config_path, char **argv) {
+/* What of a path in the environment is a path; NULL: nothing. */
+static const char *path_in(const char *variable) {
+        const char *value = getenv(variable);
+
+        if (value && strncmp(value, "unix:", 5) == 0)
+                value += 5;
+        return value && *value == '/' ? value : NULL;
+}
+
+/* Whether the session bus can be called from here. */
+static bool reaches_bus(const char *runtime_folder) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        _cleanup_(closep) int fd = -1;
+
+        if (!runtime_folder || snprintf(address.sun_path, sizeof(address.sun_path), "%s/bus",
+                                        runtime_folder) >= (int) sizeof(address.sun_path))
+                return false;
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        return fd >= 0 && connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0;
+}
+
+/* The unit does the same from outside, and allows no namespace any more. */
+static void hide_sockets(const struct config *config) {
+        static const char *const variables[] = { "NOTIFY_SOCKET", "PULSE_SERVER",
+                                                 "PIPEWIRE_REMOTE", "PULSE_RUNTIME_PATH",
+                                                 "PIPEWIRE_RUNTIME_DIR" };
+        const char *needed[sizeof(variables) / sizeof(variables[0]) + 2] = {};
+        const char *buses[3] = {};
+        char socket_folder[PATH_MAX];
+        struct sandbox_sockets sockets = {
+                .runtime_folder = path_in("XDG_RUNTIME_DIR"),
+                .buses = buses,
+                .needed = needed,
+        };
+        struct why why = {};
+        size_t n = 0;
+
+        find_socket_folder(config, socket_folder);
+        if (*socket_folder)
+                needed[n++] = socket_folder;
+        for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
+                if (path_in(variables[i]))
+                        needed[n++] = path_in(variables[i]);
+        n = 0;
+        if (getenv("DBUS_SESSION_BUS_ADDRESS"))
+                buses[n++] = getenv("DBUS_SESSION_BUS_ADDRESS");
+        if (getenv("DBUS_SYSTEM_BUS_ADDRESS"))
+                buses[n++] = getenv("DBUS_SYSTEM_BUS_ADDRESS");
+
+        if (sandbox_hide_sockets(&sockets, &why) >= 0)
+                return;
+        if (reaches_bus(sockets.runtime_folder))
+                log_warning("The session bus can not be put out of reach (%s), going on without "
+                            "that",
+                            why.text);
+        else
+                log_debug("Sockets can not be put out of reach: %s", why.text);
+}
+
+static void
+confine(const struct config *config, const char *config_path, char **argv, enum step step) {
+        bool is_alone = !has_other_threads();
         struct why why = {};
 
-        if (!is_started_anew()) {
-                if (confine_files(config, config_path, &why) >= 0)
-                        start_anew(argv);
-                else
-                        log_info("Files can not be put out of reach (%s), going on without that",
-                                 why.text);
-        }
+        if (!is_alone && step == STEP_FIRST && setenv(NO_THREADS, "1", 1) >= 0)
+                start_anew(argv, STEP_ALONE);
+        if (is_alone)
+                hide_sockets(config);
+        else
+                log_debug("Sockets can not be put out of reach: there are other threads");
+        if (confine_files(config, config_path, &why) < 0)
+                log_info("Files can not be put out of reach (%s), going on without that", why.text);
+        else if (!is_alone)
+                start_anew(argv, STEP_CONFINED);
+}
+
+void confinement_enter(const struct config *config, const char *config_path, char **argv) {
+        enum step step = take_step();
+        struct why why = {};
+
+        if (step != STEP_CONFINED)
+                confine(config, config_path, argv, step);
         if (sandbox_enter(&why) < 0)
                 log_warning("The network and other programs can not be shut off (%s), going on "
                             "without that",

@@ -20,9 +20,7 @@
 #include "daemon/hear/pipeline.h"
 #include "daemon/hear/sound.h"
 #include "daemon/paths.h"
-#include "daemon/serve/bus.h"
 #include "daemon/serve/control.h"
-#include "daemon/serve/logind.h"
 #include "daemon/serve/replies.h"
 #include "daemon/store/store.h"
 #include "daemon/store/upkeep.h"
@@ -48,8 +46,6 @@ struct daemon {
         struct store *store;         /* owned; NULL: no history */
         struct why store_missing;    /* ... because of this */
         struct upkeep *upkeep;       /* owned; NULL without a history */
-        struct bus *bus;             /* owned; NULL: no D-Bus */
-        struct logind *logind;       /* owned; NULL: no system bus */
         struct toolbox *toolbox;     /* owned */
         int listen_fd;               /* owned; -1 as soon as the control has it */
         char *own_socket;            /* owned; NULL: it is systemd's */
@@ -90,7 +86,6 @@ static int on_loaded(struct daemon *d, const struct event *event) {
         }
         d->is_loaded = true;
         control_set_loaded(d->control, loaded);
-        bus_set_loaded(d->bus, loaded);
         turns_set_loaded(d->turns, event);
         log_notice("Ready: %s, %u threads, %s, %u positions, %s", loaded->model, loaded->n_threads,
                    loaded->kernels, loaded->max_positions, loaded->hears ? "hears" : "text only");
@@ -134,11 +129,8 @@ static int on_ears(sd_event_source *source, int fd, uint32_t revents, void *user
         (void) source;
         (void) revents;
         wake_clear(fd);
-        while (pipeline_next_event(d->pipeline, &event)) {
-                if (event.kind == PIPELINE_ASLEEP)
-                        logind_rest(d->logind);
+        while (pipeline_next_event(d->pipeline, &event))
                 control_on_pipeline_event(d->control, &event);
-        }
         return 0;
 }
 
@@ -172,9 +164,10 @@ static int watch_over_threads(struct daemon *d) {
 static void on_forgotten(void *userdata) {
         struct daemon *d = userdata;
 
-        bus_forget(d->bus);
         inference_forget(d->inference);
         pipeline_forget(d->pipeline);
+        if (d->control)
+                control_tell_forgotten(d->control);
         wipe_stack();
 }
 
@@ -316,55 +309,9 @@ static void open_store(struct daemon *d) {
         (void) because(&d->store_missing, r, "the history can not be opened: %s", why.text);
 }
 
-static void on_live_changed(void *userdata) {
-        struct daemon *d = userdata;
-
-        control_changed(d->control);
-}
-
-/* There need not be a session bus, nor does anything else depend on it. */
-static void open_bus(struct daemon *d) {
-        struct bus_config config = {
-                .config = d->config,
-                .version = d->setup.version,
-                .loop = d->loop,
-                .live = control_live(d->control),
-                .changed = on_live_changed,
-                .userdata = d,
-        };
-        struct why why = {};
-        int r;
-
-        if (!d->config->bus_enabled)
-                return;
-        r = bus_open(&d->bus, &config, &why);
-        if (r < 0)
-                log_info("No session bus (%s), going on without it", why.text);
-}
-
-static void on_sleep(bool is_asleep, void *userdata) {
-        struct daemon *d = userdata;
-
-        control_set_asleep(d->control, is_asleep);
-}
-
-/* Without it the microphone finds out by itself, a little later, that it was stopped. */
-static void open_logind(struct daemon *d) {
-        const struct logind_config config = {
-                .loop = d->loop,
-                .on_sleep = on_sleep,
-                .userdata = d,
-        };
-        struct why why = {};
-
-        if (logind_open(&d->logind, &config, &why) < 0)
-                log_debug("No system bus (%s), going on without it", why.text);
-}
-
 static void on_changed(void *userdata) {
         struct daemon *d = userdata;
 
-        bus_changed(d->bus);
         tell_systemd(d);
 }
 
@@ -372,7 +319,6 @@ static void on_news(const struct news *news, void *userdata) {
         struct daemon *d = userdata;
 
         control_on_news(news, d->control);
-        bus_on_news(d->bus, news);
 }
 
 static void add_tool(const struct tool_info *info, void *userdata) {
@@ -439,7 +385,6 @@ static int open_turns(struct daemon *d) {
                 return r;
 
         control_set_turns(d->control, d->turns);
-        bus_set_turns(d->bus, d->turns);
         return 0;
 }
 
@@ -496,8 +441,6 @@ static int start(struct daemon *d, struct why *why) {
         r = open_control(d, why);
         if (r < 0)
                 return r;
-        open_bus(d);
-        open_logind(d);
         r = open_turns(d);
         if (r >= 0)
                 r = watch_events(d);
@@ -540,11 +483,9 @@ static bool stop(struct daemon *d) {
         if (d->own_socket)
                 (void) unlink(d->own_socket);
         closep(&d->listen_fd);
-        d->logind = logind_close(d->logind);
         if (d->toolbox)
                 toolbox_stop(d->toolbox);
         d->control = control_free(d->control);
-        d->bus = bus_close(d->bus);
         d->turns = turns_free(d->turns);
         d->upkeep = upkeep_free(d->upkeep);
         d->toolbox = toolbox_free(d->toolbox);

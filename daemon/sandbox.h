@@ -12,14 +12,27 @@
  *     others fail with EAFNOSUPPORT;
  *   - run no program, look into no other process, make no namespace, mount nothing: EPERM;
  *   - gain no privileges.
- * Can not be taken back.
- *
- * What this can not do is keep it from connecting to a Unix socket that has a path, such as that of
- * the session bus: the kernel has no such rule for a process that is to reach the sound server.
+ * Can not be taken back.  Which Unix sockets can be connected to it does not see: for that there is
+ * sandbox_hide_sockets().
  *
  * 0; -ENOTSUP for a processor or kernel that this does not know, or what the kernel says; each with
  * a reason. */
 int sandbox_enter(struct why *why);
+
+/* What is not to be seen, but for what is needed; nothing of it is owned, and lists end with NULL. */
+struct sandbox_sockets {
+        const char *runtime_folder; /* of the session, where its sockets are; NULL: none */
+        const char *const *buses;   /* addresses of D-Bus */
+        const char *const *needed;  /* paths in the runtime folder, besides those of sound servers */
+};
+
+/* From here on the process sees no socket of the session but those of sound servers and what is
+ * needed, nor those of the machine that start programs: something empty lies over their paths, in a
+ * mount namespace of its own.  What makes a new socket later is not covered.  Only for a process of
+ * one thread, and before sandbox_confine_files() and sandbox_enter(), which keep it from undoing it.
+ *
+ * 0, or why there is no such namespace or something could not be covered; with a reason. */
+int sandbox_hide_sockets(const struct sandbox_sockets *sockets, struct why *why);
 
 /* Which files are within reach; nothing of it is owned, and paths that are not there are left out. */
 struct sandbox_files {

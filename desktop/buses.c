@@ -51,6 +51,8 @@ static int open_bus(struct buses *b, sd_bus **ret, int (*open)(sd_bus **ret)) {
         if (r < 0)
                 return r;
         (void) sd_bus_set_method_call_timeout(bus, BUS_CALL_USEC);
+        /* At the end of the loop nothing is flushed: a bus that does not read would hold up the end. */
+        (void) sd_bus_set_close_on_exit(bus, 0);
         r = sd_bus_attach_event(bus, b->loop, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)
                 return r;

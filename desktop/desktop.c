@@ -37,9 +37,16 @@ static void on_call(struct call *call, void *userdata) {
 static void on_event(json_t *event, void *userdata) {
         struct desktop *d = userdata;
 
+        assistant_on_event(d->assistant, event);
         talk_heard_event(d, event);
         answers_on_event(d->answers, event);
         speaker_on_event(d->speaker, event);
+}
+
+static void on_status(json_t *status, void *userdata) {
+        struct desktop *d = userdata;
+
+        assistant_on_status(d->assistant, status);
 }
 
 static int socket_path(char *ret, size_t size, const char *configured, struct why *why) {
@@ -244,6 +251,23 @@ static enum when read_when(json_t *settings, const char *key, const char *path) 
         return when;
 }
 
+static bool read_flag(json_t *settings, const char *key, bool standard, const char *path) {
+        json_t *setting = json_object_get(settings, key);
+
+        if (setting && !json_is_boolean(setting))
+                log_warning("%s: %s is neither true nor false", path, key);
+        return json_is_boolean(setting) ? json_is_true(setting) : standard;
+}
+
+static bool is_setting(const char *name, json_t *value) {
+        static const char *const known[] = { "answers", "speak", "bus" };
+
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+                if (strcmp(name, known[i]) == 0)
+                        return true;
+        return strcmp(name, "mcp") == 0 && json_is_object(value);
+}
+
 static int open_configured(struct desktop *d, const char *socket) {
         char path[PATH_MAX] = "";
         _cleanup_(json_decrefp) json_t *settings = read_settings(path, sizeof(path));
@@ -251,15 +275,33 @@ static int open_configured(struct desktop *d, const char *socket) {
         json_t *value;
         int r;
 
-        json_object_foreach(settings, name,
-                            value) if (strcmp(name, "answers") != 0 && strcmp(name, "speak") != 0 &&
-                                       (strcmp(name, "mcp") != 0 || !json_is_object(value)))
+        json_object_foreach(settings, name, value) if (!is_setting(name, value))
                 log_warning("%s: there is no '%s'", path, name);
         open_servers(d, json_object_get(settings, "mcp"), path, socket);
         r = answers_new(&d->answers, d->notify, read_when(settings, "answers", path));
         if (r < 0)
                 return r;
-        return speaker_new(&d->speaker, d->loop, read_when(settings, "speak", path));
+        r = speaker_new(&d->speaker, d->loop, read_when(settings, "speak", path));
+        if (r < 0 || !read_flag(settings, "bus", true, path))
+                return r;
+        return assistant_new(&d->assistant, d->buses, d->peer);
+}
+
+/* gemmad, and who tells it of the machine. */
+static int open_peer(struct desktop *d, const char *path) {
+        const struct peer_config config = {
+                .loop = d->loop,
+                .path = path,
+                .event = on_event,
+                .status = on_status,
+                .userdata = d,
+        };
+        int r;
+
+        r = sleep_open(&d->sleep, d->loop, path);
+        if (r < 0)
+                log_debug("No system bus (%s), going on without it", strerror(-r));
+        return peer_new(&d->peer, &config);
 }
 
 static int open_links(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
@@ -287,11 +329,13 @@ static int open_links(struct desktop *d, const struct desktop_setup *setup, stru
                 return r;
         config.provider = "gemmad-desktop";
         config.tools = d->offered;
-        config.event = on_event;
         r = link_new(&d->link, &config, why);
         if (r < 0)
                 return r;
-        return open_configured(d, path);
+        r = open_peer(d, path);
+        if (r >= 0)
+                r = open_configured(d, path);
+        return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
 }
 
 static int start(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
@@ -331,6 +375,8 @@ static void stop(struct desktop *d) {
                 (void) link_free(d->mcp_links[i]);
                 (void) mcp_free(d->mcp[i]);
         }
+        d->peer = peer_free(d->peer);
+        d->sleep = sleep_close(d->sleep);
         json_decref(d->offered);
         d->sound = sound_free(d->sound);
         d->user_tools = user_tools_free(d->user_tools);
@@ -338,6 +384,7 @@ static void stop(struct desktop *d) {
         d->speaker = speaker_free(d->speaker);
         d->answers = answers_free(d->answers);
         d->bell = bell_free(d->bell);
+        d->assistant = assistant_free(d->assistant);
         d->media = media_free(d->media);
         d->notify = notify_free(d->notify);
         d->buses = buses_free(d->buses);

@@ -10,6 +10,7 @@
 
 #include "base/why.h"
 #include "desktop/answers.h"
+#include "desktop/assistant.h"
 #include "desktop/bell.h"
 #include "desktop/buses.h"
 #include "desktop/confirm.h"
@@ -17,6 +18,8 @@
 #include "desktop/mcp.h"
 #include "desktop/media.h"
 #include "desktop/notify.h"
+#include "desktop/peer.h"
+#include "desktop/sleep.h"
 #include "desktop/sound.h"
 #include "desktop/speaker.h"
 #include "desktop/user-tools.h"
@@ -37,6 +40,9 @@ struct desktop {
         struct bell *bell;
         struct confirm *confirm;
         struct user_tools *user_tools;
+        struct peer *peer;
+        struct assistant *assistant; /* NULL: not wanted */
+        struct sleep *sleep;         /* NULL: no system bus */
         struct mcp *mcp[DESKTOP_MAX_MCP];
         struct link *mcp_links[DESKTOP_MAX_MCP]; /* of each of them */
         unsigned n_mcp;

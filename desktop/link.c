@@ -3,14 +3,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "base/log.h"
-#include "ipc/conn.h"
+#include "desktop/line.h"
 #include "ipc/varlink.h"
-
-#define INTERFACE "io.gemmad.Assistant."
 
 #define FIRST_WAIT_USEC UINT64_C(250000)
 #define MAX_WAIT_USEC   UINT64_C(8000000)
@@ -24,16 +21,13 @@
 /* Of the object that a call gives, written down: what gemmad takes. */
 #define MAX_RESULT_SIZE 16384
 
-#define MAX_MESSAGE_SIZE (8u << 20)
-#define MAX_UNSENT_SIZE  (4u << 20)
-
-enum line { LINE_CALLS, LINE_EVENTS, LINE_ANSWERS, N_LINES };
+enum line { LINE_CALLS, LINE_ANSWERS, N_LINES };
 
 struct link {
         struct link_config config;
-        struct sockaddr_un address;
+        char *path; /* owned */
         json_t *tools;              /* owned reference */
-        struct conn *lines[N_LINES]; /* owned; all that are wanted or none */
+        struct conn *lines[N_LINES]; /* owned; all or none */
         sd_event_source *again;     /* owned; tries to connect */
         uint64_t wait_usec;
         struct call *calls[MAX_CALLS]; /* not owned, [n_calls]; answered before they end */
@@ -79,21 +73,6 @@ static void complain(struct link *l, const char *reason) {
         l->has_complained = true;
 }
 
-static int send_call(struct link *l, enum line line, const char *method, json_t *parameters, bool more) {
-        _cleanup_(freep) char *text = NULL;
-        char name[128];
-        size_t size;
-        int r;
-
-        if (!l->lines[line])
-                return -ENOTCONN;
-        (void) snprintf(name, sizeof(name), INTERFACE "%s", method);
-        r = varlink_format_call(name, parameters, more, &text, &size);
-        if (r < 0)
-                return r;
-        return conn_send(l->lines[line], text, size);
-}
-
 static void end_call(struct link *l, uint64_t id) {
         for (unsigned i = 0; i < l->n_calls; i++)
                 if (call_id(l->calls[i]) == id) {
@@ -114,7 +93,7 @@ static void send_answer(const struct call_answer *a, void *userdata) {
         parameters = json_pack("{s:I, s:s*, s:O*, s:s*}", "id", (json_int_t) a->id, "text", a->text,
                                "result", result, "error", a->error);
         if (parameters)
-                r = send_call(l, LINE_ANSWERS, "Respond", parameters, /* more= */ false);
+                r = line_send(l->lines[LINE_ANSWERS], "Respond", parameters, /* more= */ false);
         end_call(l, a->id);
         if (r >= 0)
                 return;
@@ -176,24 +155,9 @@ static int on_error(struct link *l, enum line line, const char *error) {
 }
 
 static int on_reply(struct link *l, enum line line, const struct varlink_reply *reply) {
-        json_t *event;
-
         if (reply->error)
                 return on_error(l, line, reply->error);
-
-        switch (line) {
-        case LINE_CALLS:
-                return on_calls(l, reply);
-        case LINE_EVENTS:
-                event = json_object_get(reply->parameters, "event");
-                if (json_is_object(event) && l->config.event)
-                        l->config.event(event, l->config.userdata);
-                return 0;
-        case LINE_ANSWERS:
-        case N_LINES:
-                break;
-        }
-        return 0;
+        return line == LINE_CALLS ? on_calls(l, reply) : 0;
 }
 
 static enum line line_of(const struct link *l, const struct conn *c) {
@@ -231,40 +195,23 @@ static void on_ended(struct conn *c, int r, void *userdata) {
         try_later(l);
 }
 
-static int open_line(struct link *l, struct conn **ret) {
-        _cleanup_(closep) int fd = -1;
-        struct conn_config config = {
-                .max_message_size = MAX_MESSAGE_SIZE,
-                .max_unsent_size = MAX_UNSENT_SIZE,
-                .handler = &handler,
-                .userdata = l,
-        };
-        int r;
-
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0 || connect(fd, (const struct sockaddr *) &l->address, sizeof(l->address)) < 0)
-                return -errno;
-        config.fd = fd;
-        r = conn_new(ret, l->config.loop, &config);
-        if (r >= 0)
-                fd = -1;
-        return r;
-}
-
 static int connect_all(struct link *l) {
         _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:O, s:s}", "tools", l->tools, "provider",
                                                                  l->config.provider);
+        const struct line_config config = {
+                .loop = l->config.loop,
+                .path = l->path,
+                .handler = &handler,
+                .userdata = l,
+        };
         int r = 0;
 
         if (!parameters)
                 return -ENOMEM;
         for (size_t i = 0; i < N_LINES && r >= 0; i++)
-                if (i != LINE_EVENTS || l->config.event)
-                        r = open_line(l, &l->lines[i]);
-        if (r >= 0 && l->config.event)
-                r = send_call(l, LINE_EVENTS, "Watch", NULL, /* more= */ true);
+                r = line_open(&l->lines[i], &config);
         if (r >= 0)
-                r = send_call(l, LINE_CALLS, "Provide", parameters, /* more= */ true);
+                r = line_send(l->lines[LINE_CALLS], "Provide", parameters, /* more= */ true);
         return r;
 }
 
@@ -287,15 +234,16 @@ int link_new(struct link **ret, const struct link_config *config, struct why *wh
         _cleanup_(link_freep) struct link *l = NULL;
         int r;
 
-        if (strlen(config->path) >= sizeof(l->address.sun_path))
+        if (strlen(config->path) >= sizeof(((struct sockaddr_un *) NULL)->sun_path))
                 return because(why, -ENAMETOOLONG, "%s: too long for a socket's path", config->path);
         l = calloc(1, sizeof(*l));
         if (!l)
                 return because(why, -ENOMEM, "out of memory");
 
         l->config = *config;
-        l->address.sun_family = AF_UNIX;
-        strcpy(l->address.sun_path, config->path);
+        l->path = strdup(config->path);
+        if (!l->path)
+                return because(why, -ENOMEM, "out of memory");
         l->tools = json_incref(config->tools);
         l->wait_usec = FIRST_WAIT_USEC;
         r = sd_event_add_time_relative(config->loop, &l->again, CLOCK_MONOTONIC, 0, 0, on_again, l);
@@ -314,6 +262,7 @@ struct link *link_free(struct link *l) {
         hang_up(l);
         (void) sd_event_source_disable_unref(l->again);
         json_decref(l->tools);
+        free(l->path);
         free(l);
         return NULL;
 }
@@ -324,12 +273,4 @@ void link_set_tools(struct link *l, json_t *tools) {
         hang_up(l);
         (void) sd_event_source_set_time_relative(l->again, 0);
         (void) sd_event_source_set_enabled(l->again, SD_EVENT_ONESHOT);
-}
-
-int link_tell(struct link *l, const char *method, json_t *parameters) {
-        int r;
-
-        r = l->is_accepted ? send_call(l, LINE_ANSWERS, method, parameters, false) : -ENOTCONN;
-        json_decref(parameters);
-        return r;
 }

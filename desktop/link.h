@@ -12,7 +12,7 @@
  * what came of them.  Connects again for as long as it lives, and only while there are tools.  A set
  * that gemmad refuses takes no other along.  Owned by the main thread.
  *
- * Three connections, since one that waits for calls, and one that watches, can send nothing else. */
+ * Two connections, since one that waits for calls can send nothing else. */
 struct link;
 
 struct link_config {
@@ -23,9 +23,6 @@ struct link_config {
 
         /* A call to carry out; the call is borrowed. */
         void (*call)(struct call *call, void *userdata);
-
-        /* What happens in the turns of gemmad: an event as Watch tells it, borrowed.  May be NULL. */
-        void (*event)(json_t *event, void *userdata);
 
         /* Whether gemmad has taken the tools. */
         void (*connected)(bool is_connected, void *userdata);
@@ -38,9 +35,5 @@ DEFINE_CLEANUP(struct link *, link_free)
 
 /* Other tools from now on; calls under way are not answered any more. */
 void link_set_tools(struct link *l, json_t *tools);
-
-/* A call of gemmad's own methods, without waiting for what comes of it.  method has no interface in
- * front, parameters is taken over.  -ENOTCONN: gemmad is not there. */
-int link_tell(struct link *l, const char *method, json_t *parameters);
 
 #endif

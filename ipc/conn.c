@@ -369,6 +369,12 @@ int conn_new(struct conn **ret, sd_event *loop, const struct conn_config *config
         r = sd_event_source_set_enabled(c->deliver, SD_EVENT_OFF);
         if (r < 0)
                 return r;
+        r = sd_event_source_set_priority(c->io, config->priority);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_priority(c->deliver, config->priority);
+        if (r < 0)
+                return r;
 
         c->fd = config->fd;
         *ret = TAKE_PTR(c);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <systemd/sd-event.h>
 
@@ -42,6 +43,7 @@ struct conn_config {
         int fd; /* connected; taken over on success */
         size_t max_message_size;
         size_t max_unsent_size;
+        int64_t priority; /* of its messages among the sources of the loop: the lower is the first */
         const struct conn_handler *handler; /* not owned */
         void *userdata;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "base/parse.h"
 #include "ipc/limits.h"
 
@@ -85,7 +86,6 @@ static const struct option_row options[] = {
         { "Store",  "Enabled",          KIND_BOOL,     AT(store_enabled),     0, 0,       "yes" },
         { "Store",  "Path",             KIND_STRING,   AT(store_path),        0, 0,       "" },
         { "Store",  "KeepDays",         KIND_UNSIGNED, LIVE(keep_days),       0, 36500,   "0" },
-        { "Bus",    "Enabled",          KIND_BOOL,     AT(bus_enabled),       0, 0,       "yes" },
 };
 /* clang-format on */
 
@@ -185,9 +185,31 @@ static const struct option_row *find_option(const char *section, const char *key
         return NULL;
 }
 
+/* Options that there were once.  They are no error, so that an old file goes on to be one. */
+static const struct {
+        const char *section, *key, *now;
+} former[] = {
+        { "Bus", "Enabled", "gemmad-desktop is on the bus now, unless desktop.toml says bus = false" },
+};
+
+#define N_FORMER (sizeof(former) / sizeof(former[0]))
+
+static bool is_former(const char *section, const char *key) {
+        for (size_t i = 0; i < N_FORMER; i++)
+                if (strcmp(former[i].section, section) == 0 && strcmp(former[i].key, key) == 0) {
+                        log_warning("%s in [%s] is no option any more: %s", key, section,
+                                    former[i].now);
+                        return true;
+                }
+        return false;
+}
+
 static bool is_section(const char *name) {
         for (size_t i = 0; i < N_OPTIONS; i++)
                 if (strcmp(options[i].section, name) == 0)
+                        return true;
+        for (size_t i = 0; i < N_FORMER; i++)
+                if (strcmp(former[i].section, name) == 0)
                         return true;
         return false;
 }
@@ -230,6 +252,8 @@ int config_set(struct config *c,
         int r;
 
         o = find_option(section, key);
+        if (!o && is_former(section, key))
+                return 0;
         if (!o)
                 return because(why, -ENOENT, "no option '%.60s' in [%s]", key, section);
 

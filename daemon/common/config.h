@@ -55,8 +55,6 @@ struct config {
         bool store_enabled;
         char *store_path;
         unsigned keep_days;
-
-        bool bus_enabled;
 };
 
 /* Every option at its default.  0 or -ENOMEM. */

@@ -16,6 +16,7 @@
 #include "daemon/serve/parameters.h"
 #include "daemon/serve/provide.h"
 #include "daemon/serve/replies.h"
+#include "daemon/serve/sleepers.h"
 #include "ipc/assistant.h"
 #include "ipc/server.h"
 
@@ -49,6 +50,7 @@ struct control {
         uint64_t began_ns;
         struct listeners watchers;
         struct listeners observers; /* of the status */
+        struct sleepers sleepers;
         json_t *last_status;        /* owned; what the observers know */
 };
 
@@ -161,11 +163,30 @@ static void refuse_turn(struct control *c, struct call *call, int r) {
                 call_error(call, ASSISTANT ".TurnFailed", reply_reason(strerror(-r)));
 }
 
+/* A turn that nobody waits for: its number is the answer, and it goes on when its client leaves. */
+static int submit_detached(struct control *c, struct call *call, struct ask *ask) {
+        struct turn *turn;
+        int r;
+
+        r = turns_ask(c->turns, ask, &turn);
+        if (r < 0) {
+                closep(&ask->audio_fd);
+                refuse_turn(c, call, r);
+                return 0;
+        }
+        control_changed(c);
+        call_reply(call, json_pack("{s:{s:s, s:I}}", "event", "kind", "accepted", "id",
+                                   (json_int_t) turn->id));
+        return 0;
+}
+
 /* Makes a turn of it; what cannot be one is answered. */
-static int submit(struct control *c, struct call *call, struct ask *ask) {
+static int submit(struct control *c, struct call *call, json_t *parameters, struct ask *ask) {
         struct asker *a;
         int r;
 
+        if (parameter_flag(parameters, "detached", false))
+                return submit_detached(c, call, ask);
         a = calloc(1, sizeof(*a));
         ask->owner = a;
         r = a ? turns_ask(c->turns, ask, &a->turn) : -ENOMEM;
@@ -199,7 +220,7 @@ static int on_ask(struct call *call, json_t *parameters, void *userdata) {
         if (!take_input(c, call, parameters, &ask))
                 return 0;
 
-        return submit(c, call, &ask);
+        return submit(c, call, parameters, &ask);
 }
 
 /* The longest sound in frames.  -EINVAL for what was given and makes no sense. */
@@ -231,7 +252,7 @@ static int on_listen(struct call *call, json_t *parameters, void *userdata) {
         }
         switch (live_obstacle(&c->live)) {
         case LIVE_NO_OBSTACLE:
-                return submit(c, call, &ask);
+                return submit(c, call, parameters, &ask);
         case LIVE_DEAF:
                 call_error(call, ASSISTANT ".CannotHear", NULL);
                 break;
@@ -259,6 +280,13 @@ static int on_mute(struct call *call, json_t *parameters, void *userdata) {
 
         control_changed(c);
         return live_on_mute(&c->live, call, parameters);
+}
+
+static int on_sleep(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        (void) parameters;
+        return sleepers_on_sleep(&c->sleepers, call);
 }
 
 static int on_set_mode(struct call *call, json_t *parameters, void *userdata) {
@@ -538,6 +566,9 @@ void control_on_news(const struct news *news, void *userdata) {
         json_t *reply;
 
         control_changed(c);
+        /* Who is told of both finds the state as it is at the end. */
+        if (news->kind == NEWS_DONE)
+                send_status(c);
         reply = reply_event(c->turns, news);
         if (a && news->kind == NEWS_DONE)
                 answer_asker(c, news->turn, reply);
@@ -549,6 +580,20 @@ void control_on_news(const struct news *news, void *userdata) {
 
 void control_changed(struct control *c) {
         (void) sd_event_source_set_enabled(c->changed, SD_EVENT_ONESHOT);
+}
+
+void control_tell_forgotten(struct control *c) {
+        json_t *reply = json_pack("{s:{s:s, s:i}}", "event", "kind", "forgotten", "id", 0);
+
+        listeners_tell(&c->watchers, reply);
+        json_decref(reply);
+}
+
+static void on_sleeping(bool is_asleep, void *userdata) {
+        struct control *c = userdata;
+
+        live_set_asleep(&c->live, is_asleep);
+        control_changed(c);
 }
 
 static int add_sources(struct control *c) {
@@ -590,6 +635,7 @@ static int open_server(struct control *c, struct why *why) {
                 { ASSISTANT ".Show", on_show },
                 { ASSISTANT ".Forget", on_forget },
                 { ASSISTANT ".SetMode", on_set_mode },
+                { ASSISTANT ".Sleep", on_sleep },
                 { ASSISTANT ".Provide", on_provide },
                 { ASSISTANT ".Respond", on_respond },
                 { ASSISTANT ".Tools", on_tools },
@@ -636,6 +682,8 @@ int control_new(struct control **ret, const struct control_config *config, struc
                 .forgotten = config->forgotten,
                 .userdata = config->userdata,
         };
+        c->sleepers.changed = on_sleeping;
+        c->sleepers.userdata = c;
 
         r = add_sources(c);
         if (r < 0)
@@ -669,6 +717,8 @@ void control_on_pipeline_event(struct control *c, const struct pipeline_event *e
         live_on_event(&c->live, event);
         if (event->kind == PIPELINE_MICROPHONE)
                 control_changed(c);
+        if (event->kind == PIPELINE_ASLEEP)
+                sleepers_on_closed(&c->sleepers);
 }
 
 void control_set_turns(struct control *c, struct turns *turns) {
@@ -687,14 +737,6 @@ void control_on_reload(struct control *c) {
         live_on_reload(&c->live);
 }
 
-void control_set_asleep(struct control *c, bool is_asleep) {
-        live_set_asleep(&c->live, is_asleep);
-        control_changed(c);
-}
-
-struct live *control_live(struct control *c) {
-        return &c->live;
-}
 
 void control_stop_accepting(struct control *c) {
         server_stop_accepting(c->server);

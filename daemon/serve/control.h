@@ -59,11 +59,8 @@ void control_on_pipeline_event(struct control *c, const struct pipeline_event *e
 /* Something that Status tells may have changed. */
 void control_changed(struct control *c);
 
-/* The machine goes to sleep, or is awake again. */
-void control_set_asleep(struct control *c, bool is_asleep);
-
-/* What the calls of another interface can do to the microphone, too. */
-struct live *control_live(struct control *c);
+/* Past turns have been forgotten: those who watch are told. */
+void control_tell_forgotten(struct control *c);
 
 /* No more clients; those that are there get their answers. */
 void control_stop_accepting(struct control *c);

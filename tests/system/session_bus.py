@@ -1,29 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session bus for tests, a daemon that is on it, and what that says there."""
+"""A session bus for tests, a daemon and the gemmad-desktop that is on the bus, and what that says there."""
 import json
 import os
+import signal
 import queue
 import subprocess
 import threading
 
-from gemmad_test import PATIENCE, Daemon, wait_until
+from gemmad_test import BUILD, PATIENCE, Daemon, NotifySocket, wait_until
 
 NAME = "io.gemmad.Assistant1"
 PATH = "/io/gemmad/Assistant1"
 TOOLS = ("dbus-daemon", "busctl")
 
 
-class Bus:
-    """A dbus-daemon, and a gemmad that is told of it."""
+class Hands:
+    """The gemmad-desktop of a daemon: no sound, and no bus unless it is given one."""
 
-    def __init__(self, config="", is_used=True, environment=None):
+    def __init__(self, daemon, environment=None, desktop_config=""):
+        self.folder = daemon.folder
+        # Timers and their lock are not the daemon's.
+        state = os.path.join(daemon.folder, "desktop-state")
+        os.makedirs(state, mode=0o700, exist_ok=True)
+        self.log = open(os.path.join(daemon.folder, "desktop-log"), "ab")
+        if desktop_config:
+            os.makedirs(os.path.join(daemon.folder, "config/gemmad"), exist_ok=True)
+            with open(os.path.join(daemon.folder, "config/gemmad/desktop.toml"), "w") as f:
+                f.write(desktop_config)
+        notify = NotifySocket(os.path.join(daemon.folder, "desktop-notify"))
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "gemmad-desktop"), "--verbose", "--socket", daemon.path],
+            stderr=self.log, stdin=subprocess.DEVNULL,
+            env={"PULSE_SERVER": "unix:/nonexistent/sound", **daemon.environment, "XDG_STATE_HOME": state,
+                 "NOTIFY_SOCKET": notify.path, **(environment or {})})
+        notify.wait_for("READY=1")
+
+    def said(self):
+        with open(os.path.join(self.folder, "desktop-log"), errors="replace") as f:
+            return f.read()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        if "ERROR: " in self.said() or "runtime error:" in self.said():
+            print("# " + self.said().replace("\n", "\n# "))
+        self.log.close()
+
+
+class Bus:
+    """A dbus-daemon, a gemmad, and its gemmad-desktop, which is told of it."""
+
+    def __init__(self, config="", is_used=True, environment=None, desktop_config=""):
         self.daemon = Daemon(config=config, start=False, environment=environment)
         self.address = "unix:path=" + os.path.join(self.daemon.folder, "bus")
         self.process = self.start_bus()
         self.daemon.environment["DBUS_SESSION_BUS_ADDRESS"] = self.address
         self.daemon.start()
+        self.hands = Hands(self.daemon, desktop_config=desktop_config)
         if is_used:
             wait_until(lambda: NAME in self.busctl("list", "--acquired"), "the name on the bus")
+            wait_until(lambda: self.get("State") == "idle", "what gemmad does is known")
 
     def start_bus(self):
         process = subprocess.Popen(["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address=1",
@@ -54,6 +97,7 @@ class Bus:
         return self
 
     def __exit__(self, *error):
+        self.hands.__exit__(*error)
         self.daemon.__exit__(*error)
         self.process.terminate()
         self.process.wait(PATIENCE)

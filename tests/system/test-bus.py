@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import ASSISTANT, Daemon, Tap, is_sanitized, speech, wait_until  # noqa: E402
-from session_bus import NAME, PATH, TOOLS, Bus, Monitor  # noqa: E402
+from session_bus import NAME, PATH, TOOLS, Bus, Hands, Monitor  # noqa: E402
 
 tap = Tap()
 SOUND_LIBRARIES = "built with a sanitizer, which reports the sound libraries"
@@ -105,7 +105,7 @@ def forgetting():
         monitor.until(lambda member, data: member == "Done")
         assert bus.get("LastHeard") == "a xylophone"
         assert bus.daemon.ctl("forget", "--all", "--yes").returncode == 0
-        assert bus.get("LastHeard") == "" and bus.get("LastAnswer") == ""
+        wait_until(lambda: bus.get("LastHeard") == "" and bus.get("LastAnswer") == "", "nothing is left of it")
 
 
 def muting():
@@ -157,35 +157,83 @@ def deaf_bus():
                 assert c.ask(text="what time is it")["outcome"] == "answered"
     finally:
         os.kill(bus.process.pid, signal.SIGCONT)
-    assert bus.get("State") == "idle"
+    wait_until(lambda: bus.get("State") == "idle", "idle")
 
 
 def second():
     """The name is taken: said once, and all else works."""
-    with Daemon(environment={"DBUS_SESSION_BUS_ADDRESS": bus.address}) as other:
-        wait_until(lambda: NAME in other.said(), "a line about the name")
+    with Daemon(environment={"DBUS_SESSION_BUS_ADDRESS": bus.address}) as other, Hands(other) as hands:
+        wait_until(lambda: NAME in hands.said(), "a line about the name")
         with contextlib.closing(other.client()) as c:
             assert c.ask(text="help")["outcome"] == "answered"
     assert bus.get("State") == "idle"
 
 
+def restarted():
+    """A gemmad that ends is told as such, and what it had said is gone; the next one is followed."""
+    bus.call("Ask", "s", "what time is it")
+    wait_until(lambda: bus.get("LastAnswer") and bus.get("State") == "idle", "an answer")
+    assert bus.daemon.stop() == 0
+    wait_until(lambda: bus.get("State") == "stopped", "stopped")
+    assert bus.get("LastHeard") == "" and bus.get("LastAnswer") == "" and bus.get("Model") == ""
+    for method in (["Ask", "s", "help"], ["Listen"], ["Mute", "b", "true"], ["Cancel", "t", "0"]):
+        done = bus.try_busctl("call", NAME, PATH, NAME, *method)
+        assert done.returncode and "not running" in done.stderr, (method, done)
+    bus.daemon.start()
+    # The call itself looks for it, without waiting for the next attempt.
+    assert bus.call("Ask", "s", "what time is it") > 0
+    wait_until(lambda: bus.get("LastAnswer") and bus.get("State") == "idle", "an answer")
+
+
 def lost_bus():
     bus.process.kill()
     bus.process.wait()
-    wait_until(lambda: "session bus is gone" in bus.daemon.said(), "a line about the loss")
     with contextlib.closing(bus.daemon.client()) as c:
         assert c.ask(text="what time is it")["outcome"] == "answered"
-    assert bus.daemon.stop() == 0
+    bus.process.stdout.close()
+    bus.process = bus.start_bus()
+    wait_until(lambda: NAME in bus.busctl("list", "--acquired"), "the name on the next bus")
+    assert bus.get("LastHeard") == "what time is it"
+
+
+def unread_end():
+    """A bus that does not read does not hold up the end, either."""
+    os.kill(bus.process.pid, signal.SIGSTOP)
+    try:
+        with contextlib.closing(bus.daemon.client()) as c:
+            assert c.ask(text="what time is it")["outcome"] == "answered"
+        assert bus.hands.stop() == 0 and bus.daemon.stop() == 0
+    finally:
+        os.kill(bus.process.pid, signal.SIGCONT)
+
+
+def own_connection():
+    """gemmad itself is on no bus, though it is told of one."""
+    with Bus() as b:
+        mine = {b.hands.process.pid}
+        rows = [x.split() for x in b.busctl("list", "--unique").splitlines()]
+        names = json.loads(b.busctl("list", "--unique")) if rows and rows[0][0].startswith("[") else None
+        pids = {x["pid"] for x in names} if names else {int(x[1]) for x in rows if x[1].isdigit()}
+        assert mine <= pids and b.daemon.process.pid not in pids, (pids, b.daemon.process.pid)
 
 
 def no_bus():
-    with Daemon(environment={"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent/bus"}) as d:
-        assert d.is_well() and "No session bus" in d.said(), d.said()
+    with Daemon() as d, Hands(d, {"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent/bus"}) as hands:
+        wait_until(lambda: "gemmad has taken" in hands.said(), "its tools")
+        wait_until(lambda: "No session bus" in hands.said(), "a line about the bus")
+        assert d.is_well() and hands.stop() == 0
 
 
 def not_wanted():
-    with Bus(config="[Bus]\nEnabled=no\n", is_used=False) as b:
+    with Bus(is_used=False, desktop_config="bus = false\n") as b:
+        wait_until(lambda: "gemmad has taken" in b.hands.said(), "its tools")
         assert NAME not in b.busctl("list", "--acquired") and b.is_well()
+
+
+def former_option():
+    """An old configuration still is one, and it says where the option went."""
+    with Daemon(config="[Bus]\nEnabled=no\n") as d:
+        assert d.is_well() and "bus = false" in d.said(), d.said()
 
 
 def skipped():
@@ -207,8 +255,12 @@ with Bus(config="[Socket]\nMaxQueuedTurns=1\n") as bus:
     tap.rule("listening", listening)
     tap.rule("what was forgotten is no property", forgetting)
     tap.rule("a bus that does not read holds nothing up", deaf_bus)
-    tap.rule("a second daemon goes on without the name", second)
-    tap.rule("a bus that is lost takes nothing along", lost_bus)
+    tap.rule("a second one goes on without the name", second)
+    tap.rule("a gemmad that ends, and the next one", restarted)
+    tap.rule("a bus that is lost takes nothing along, and the next one is used", lost_bus)
+    tap.rule("a bus that does not read does not hold up the end", unread_end)
+tap.rule("gemmad itself is on no bus", own_connection)
 tap.rule("no bus is no error", no_bus)
 tap.rule("no bus when none is wanted", not_wanted)
+tap.rule("the option of before is no error", former_option)
 tap.done()

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import (ASSISTANT, GEMMACTL, PATIENCE, Daemon, Tap, is_sanitized,  # noqa: E402
                          skip_all, speech, wait_until)
 from login1 import Login1, missing  # noqa: E402
-from session_bus import TOOLS, Bus, Monitor  # noqa: E402
+from session_bus import TOOLS, Bus, Hands, Monitor  # noqa: E402
 from sound_server import PipeWire, SoundServer  # noqa: E402
 
 # Heard at any place of a frame's border in the sound, which not every recording is.
@@ -41,7 +41,7 @@ except RuntimeError as e:
     skip_all(e)
 login1 = None if missing() else Login1()
 CONFIG = "[Audio]\nLingerSeconds=0\nPatienceMs=60000\nFollowUpSeconds=60\n"
-daemon = Daemon(CONFIG, environment={**sound.for_daemon, **(login1.environment if login1 else {})})
+daemon = Daemon(CONFIG, environment=sound.for_daemon)
 tap = Tap()
 
 
@@ -295,26 +295,31 @@ def slept():
     """Before sleep the device is closed, after it one is open at once, and a turn does not outlive it."""
     if not login1:
         return missing()
-    login1.wait_for("taken sleep delay")
-    with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as meter:
-        open_turn(c)
-        meter.send(ASSISTANT + "Level", more=True)
-        wait_until(sound.is_recorded, "the server sees that it is recorded")
+    nothing = {"PULSE_SERVER": "unix:/nonexistent/sound"}
+    with Hands(daemon, {**login1.environment, **nothing}) as hands:
+        login1.wait_for("taken sleep delay")
+        with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as meter:
+            open_turn(c)
+            meter.send(ASSISTANT + "Level", more=True)
+            wait_until(sound.is_recorded, "the server sees that it is recorded")
+            login1.sleep()
+            # The order in which it comes: only what is closed lets the machine sleep.
+            login1.wait_for("released")
+            assert not sound.is_recorded() and status()["microphone"] == "closed"
+            assert end_turn(c)["outcome"] == "cancelled"
+            login1.wake()
+            login1.wait_for("taken sleep delay")
+            wait_microphone("live")
+            is_heard(MUSIC, metered=True)
+        wait_microphone("closed")
         login1.sleep()
-        # The order in which it comes: only what is closed lets the machine sleep.
         login1.wait_for("released")
-        assert not sound.is_recorded() and status()["microphone"] == "closed"
-        assert end_turn(c)["outcome"] == "cancelled"
         login1.wake()
         login1.wait_for("taken sleep delay")
-        wait_microphone("live")
-        is_heard(MUSIC, metered=True)
-    wait_microphone("closed")
-    login1.sleep()
-    login1.wait_for("released")
-    login1.wake()
-    login1.wait_for("taken sleep delay")
-    assert status()["microphone"] == "closed", "nobody wants it"
+        assert status()["microphone"] == "closed", "nobody wants it"
+        assert hands.stop() == 0
+        login1.wait_for("released")
+
 
 @contextlib.contextmanager
 def hands_free(mode):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""logind says that the machine goes to sleep: what a daemon without a microphone does about it.  The
-microphone itself is in test-live.py."""
+"""logind says that the machine goes to sleep: what gemmad-desktop makes of it, and a daemon without a
+microphone.  The microphone itself is in test-live.py."""
 import contextlib
 import os
 import sys
@@ -9,6 +9,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import ASSISTANT, Daemon, Tap, wait_until  # noqa: E402
 from login1 import Login1, missing  # noqa: E402
+from session_bus import Hands  # noqa: E402
 
 tap = Tap()
 ASLEEP = "The machine goes to sleep"
@@ -16,8 +17,13 @@ AWAKE = "The machine is awake"
 NO_DEVICE = {"PULSE_SERVER": "unix:/nonexistent/sound", "DISPLAY": ""}
 
 
-def start(login1, arguments=()):
-    return Daemon(environment={**NO_DEVICE, **login1.environment}, arguments=arguments)
+@contextlib.contextmanager
+def start(login1):
+    """A daemon, which is on no bus, and the hands that tell it of sleep."""
+    with Daemon(environment=NO_DEVICE) as d, Hands(d, login1.environment) as hands:
+        d.hands = hands
+        wait_until(lambda: "gemmad has taken" in hands.said(), "its tools")
+        yield d
 
 
 def delay():
@@ -31,7 +37,7 @@ def delay():
             login1.wait_for("taken sleep delay")
             wait_until(lambda: d.said().count(AWAKE) == n, "a line that it is awake")
         assert d.said().count(ASLEEP) == 3 and d.is_well()
-        assert d.stop() == 0
+        assert d.hands.stop() == 0
         login1.wait_for("released")
 
 
@@ -78,20 +84,20 @@ def logind_ends():
 
 
 def bus_ends():
-    with Login1() as login1, start(login1, ["-v"]) as d:
+    with Login1() as login1, start(login1) as d:
         login1.wait_for("taken sleep delay")
         login1.sleep()
         login1.wait_for("released")
         login1.end_bus()
         wait_until(lambda: AWAKE in d.said(), "a line that it is awake")
-        assert "system bus is gone" in d.said() and d.is_well()
-        assert d.stop() == 0
+        assert "system bus is gone" in d.hands.said() and d.is_well()
+        assert d.hands.stop() == 0
 
 
 def no_locks():
     """Without a lock sleep is followed all the same."""
-    with Login1("refuse") as login1, start(login1, ["-v"]) as d:
-        wait_until(lambda: "no locks here" in d.said(), "a line about the lock")
+    with Login1("refuse") as login1, start(login1) as d:
+        wait_until(lambda: "no locks here" in d.hands.said(), "a line about the lock")
         login1.sleep()
         wait_until(lambda: ASLEEP in d.said(), "a line about sleep")
         login1.wake()
@@ -99,17 +105,51 @@ def no_locks():
 
 
 def no_logind():
-    with Login1(has_logind=False) as login1, start(login1, ["-v"]) as d:
-        wait_until(lambda: "no time before sleep" in d.said(), "a line about logind")
-        assert d.said().count("logind") == 1 and d.is_well(), d.said()
+    with Login1(has_logind=False) as login1, start(login1) as d:
+        wait_until(lambda: "no time before sleep" in d.hands.said(), "a line about logind")
+        assert d.hands.said().count("logind") == 1 and d.is_well(), d.hands.said()
 
 
 def no_bus():
     """Not an error, and only told to those who look closely."""
-    with Daemon() as d:
-        assert d.is_well() and "system bus" not in d.said(), d.said()
-    with Daemon(arguments=["-v"]) as d:
-        assert d.is_well() and d.said().count("No system bus") == 1, d.said()
+    with Daemon() as d, Hands(d) as hands:
+        assert hands.said().count("No system bus") == 1, hands.said()
+
+
+def no_gemmad():
+    """Nobody has to be told, and sleep is not held up for long."""
+    with Login1() as login1, start(login1) as d:
+        login1.wait_for("taken sleep delay")
+        assert d.stop() == 0
+        login1.sleep()
+        login1.wait_for("released")
+        login1.wake()
+        login1.wait_for("taken sleep delay")
+
+
+def hands_end():
+    """Who has told of sleep and ends takes it back: it is not for ever."""
+    with Login1() as login1, start(login1) as d:
+        login1.wait_for("taken sleep delay")
+        login1.sleep()
+        login1.wait_for("released")
+        d.hands.process.kill()
+        wait_until(lambda: AWAKE in d.said(), "a line that it is awake")
+
+
+def by_clients():
+    """Any client can tell of sleep; it lasts as long as one of them does."""
+    with Daemon(environment=NO_DEVICE) as d, contextlib.closing(d.client()) as c:
+        assert c.call(ASSISTANT + "Sleep")["error"] == ASSISTANT + "NeedsMore"
+        with contextlib.closing(d.client()) as first:
+            reply = first.call(ASSISTANT + "Sleep", more=True)
+            assert reply == {"parameters": {}, "continues": True}, reply
+            with contextlib.closing(d.client()) as other:
+                assert other.call(ASSISTANT + "Sleep", more=True)["continues"]
+            assert c.call(ASSISTANT + "Listen")["error"] == ASSISTANT + "NoMicrophone"
+            assert AWAKE not in d.said()
+        wait_until(lambda: AWAKE in d.said(), "a line that it is awake")
+        assert d.said().count(ASLEEP) == 1
 
 
 if missing():
@@ -123,4 +163,7 @@ tap.rule("a system bus that ends leaves nothing asleep", bus_ends)
 tap.rule("a lock that is refused is no error", no_locks)
 tap.rule("no logind is no error", no_logind)
 tap.rule("no system bus is no error", no_bus)
+tap.rule("without a gemmad sleep is not held up", no_gemmad)
+tap.rule("who has told of sleep and ends takes it back", hands_end)
+tap.rule("clients tell of sleep", by_clients)
 tap.done()

@@ -10,15 +10,17 @@ import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import (GEMMACTL, GEMMAD, PATIENCE, SOURCE, Tap, is_sanitized, skip_all,  # noqa: E402
+from gemmad_test import (BUILD, GEMMACTL, GEMMAD, PATIENCE, SOURCE, Tap, is_sanitized, skip_all,  # noqa: E402
                          wait_until)
 from login1 import Login1  # noqa: E402
+from wall import TAKEN_OVER, attempts, outcomes, preload  # noqa: E402
 
 MANAGER = "/lib/systemd/systemd"
 NAME = "io.gemmad.Assistant1"
@@ -39,9 +41,16 @@ DROP_IN = """[Service]
 WatchdogSec=2
 TimeoutAbortSec=1
 StandardError=append:{folder}/log
-Environment={system_bus}
 [Unit]
 StartLimitIntervalSec=0
+"""
+DESKTOP_DROP_IN = """[Service]
+StandardError=append:{folder}/log
+Environment={system_bus}
+"""
+# Code that has taken it over, and what that tries.
+TAKEN_OVER_DROP_IN = """[Service]
+Environment={preload} "GEMMAD_ATTEMPTS={attempts}"
 """
 
 
@@ -154,7 +163,11 @@ class Manager:
         program = shutil.copy(GEMMAD, folder)
         write(units + "gemmad.service", template("gemmad.service.in", program))
         write(units + "gemmad.socket", template("gemmad.socket"))
-        write(units + "gemmad.service.d/test.conf", DROP_IN.format(folder=folder, system_bus=system_bus))
+        write(units + "gemmad.service.d/test.conf", DROP_IN.format(folder=folder))
+        shutil.copy(os.path.join(BUILD, "gemmad-desktop"), folder)
+        write(units + "gemmad-desktop.service", template("gemmad-desktop.service.in", program))
+        write(units + "gemmad-desktop.service.d/test.conf",
+              DESKTOP_DROP_IN.format(folder=folder, system_bus=system_bus))
         write(units + "dbus.socket", DBUS_SOCKET)
         write(units + "dbus.service", DBUS_SERVICE.format(dbus=shutil.which("dbus-daemon")))
         write(os.path.join(self.runtime, f"dbus-1/services/{NAME}.service"),
@@ -235,12 +248,46 @@ def sandbox():
 
 
 def sleeping():
-    """The system bus is within reach from inside, and so is the lock that comes over it."""
+    """By way of gemmad-desktop, which is on the system bus and holds the lock."""
+    m.do("start", "gemmad-desktop.service")
     login1.wait_for("taken sleep delay")
     login1.sleep()
     login1.wait_for("released")
+    wait_until(lambda: "goes to sleep" in m.said(), "a line about sleep")
     login1.wake()
     login1.wait_for("taken sleep delay")
+    wait_until(lambda: "is awake" in m.said(), "a line about it")
+
+
+def taken_over():
+    """Code within it reaches neither the bus nor the manager, and runs nothing; the socket of a sound server
+    is reached."""
+    pulse = os.path.join(m.runtime, "pulse/native")
+    os.makedirs(os.path.dirname(pulse), mode=0o700)
+    write(os.path.join(m.home, ".ssh/id"), "secret")
+    forbidden = [f"connect {m.runtime}/bus", f"connect {m.runtime}/systemd/private", "run /bin/true", "network here",
+                 f"connect /proc/{m.process.pid}/root{m.runtime}/bus",
+                 f"read {m.home}/.ssh/id", f"write {m.home}/new", f"write {m.home}/.config/gemmad/gemmad.conf",
+                 f"uncover {m.runtime}/bus"]
+    allowed = [f"connect {pulse}", f"write {m.home}/.local/state/gemmad/new"]
+    library = shutil.copy(TAKEN_OVER, m.folder)
+    drop_in = os.path.join(m.home, ".config/systemd/user/gemmad.service.d/taken-over.conf")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.bind(pulse)
+        s.listen()
+        lines = attempts(*forbidden, *allowed).replace("\n", "\\n")
+        write(drop_in, TAKEN_OVER_DROP_IN.format(
+            preload="=".join(*preload(library).items()), attempts=lines))
+        m.do("daemon-reload")
+        m.do("restart", "gemmad.service")
+        wait_until(lambda: "attempts are over" in m.said(), "the attempts")
+    seen = outcomes(m.said())
+    print("# " + "\n# ".join(f"{k}: {v}" for k, v in seen.items()))
+    os.unlink(drop_in)
+    m.do("daemon-reload")
+    m.do("restart", "gemmad.service")
+    assert not [x for x in forbidden if seen[x] == "reached"], seen
+    assert all(seen[x] == "reached" for x in allowed), seen
 
 
 def reloading():
@@ -276,7 +323,7 @@ def stuck():
 
 
 def bus_activation():
-    m.do("stop", "gemmad.service")
+    m.do("stop", "gemmad-desktop.service", "gemmad.service")
     assert m.show("ActiveState") == "inactive" and m.show("Result") == "success"
     assert m.show("ActiveState", "gemmad.socket") == "active"
     done = m.run("busctl", "--user", "--json=short", "call", NAME, "/io/gemmad/Assistant1", NAME, "Ask", "s",
@@ -285,10 +332,11 @@ def bus_activation():
     assert json.loads(done.stdout)["data"][0] > 0, done
     # It has taken the question before it had loaded its model.
     wait_until(lambda: m.show("ActiveState") == "active", "active")
+    assert m.show("ActiveState", "gemmad-desktop.service") == "active"
 
 
 def stopping():
-    m.do("stop", "gemmad.socket", "gemmad.service")
+    m.do("stop", "gemmad-desktop.service", "gemmad.socket", "gemmad.service")
     assert m.show("Result") == "success" and m.show("ActiveState") == "inactive"
     assert not os.path.exists(os.path.join(m.runtime, "gemmad/io.gemmad.Assistant"))
 
@@ -301,6 +349,7 @@ m = Manager(os.environ.pop(INSIDE), "DBUS_SYSTEM_BUS_ADDRESS=" + login1.address)
 tap.rule("the first client starts it", socket_activation)
 tap.rule("it is shut in as the unit says", sandbox)
 tap.rule("it follows the sleep of the machine", sleeping)
+tap.rule("taken over, it reaches nothing outside", taken_over)
 tap.rule("the configuration is read again", reloading)
 tap.rule("killed, it answers the next request", killed)
 tap.rule("stuck, it answers the next request", stuck)
