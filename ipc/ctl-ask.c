@@ -122,10 +122,6 @@ static char *join_arguments(const struct ctl *c) {
 static enum ctl_exit add_text(const struct ctl *c, json_t *parameters) {
         _cleanup_(freep) char *text = NULL;
 
-        if (c->n_arguments == 0 && isatty(STDIN_FILENO)) {
-                print_error("nothing to ask: give a text, or --audio FILE");
-                return CTL_EXIT_USAGE;
-        }
         text = c->n_arguments > 0 ? join_arguments(c) : read_stdin();
         if (!text)
                 return CTL_EXIT_BAD_INPUT;
@@ -414,6 +410,11 @@ static enum ctl_exit run_turn(struct ask *a, const char *method, json_t *paramet
         return receive_answer(a);
 }
 
+/* Somebody sits before it who has given nothing to ask yet. */
+static bool is_prompt_wanted(const struct ctl *c) {
+        return !c->audio && c->n_arguments == 0 && isatty(STDIN_FILENO);
+}
+
 enum ctl_exit ctl_ask(const struct ctl *c) {
         _cleanup_(ask_done) struct ask a = {
                 .ctl = c,
@@ -425,6 +426,8 @@ enum ctl_exit ctl_ask(const struct ctl *c) {
         _cleanup_(json_decrefp) json_t *parameters = json_object();
         enum ctl_exit e;
 
+        if (is_prompt_wanted(c))
+                return ctl_prompt(c);
         e = add_question(&a, parameters);
         if (e != CTL_EXIT_OK)
                 return e;

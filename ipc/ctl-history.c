@@ -8,33 +8,50 @@
 #include "ipc/ctl.h"
 #include "ipc/limits.h"
 
-static void print_time(json_int_t usec) {
-        time_t seconds = (time_t) (usec / 1000000);
+/* Beyond a week the date says more. */
+#define RELATIVE_SECONDS (7 * 86400)
+
+/* Somebody who looks wants to know how long ago it was; a program, when. */
+static void print_time(const struct ctl *c, json_int_t usec) {
+        time_t seconds = (time_t) (usec / 1000000), now = time(NULL);
         struct tm tm;
         char text[32];
 
-        if (localtime_r(&seconds, &tm) && strftime(text, sizeof(text), "%F %T", &tm) > 0)
+        if (c->to_terminal && seconds <= now && now - seconds < RELATIVE_SECONDS) {
+                print_span((double) (now - seconds));
+                (void) fputs(" ago", stdout);
+        } else if (localtime_r(&seconds, &tm) && strftime(text, sizeof(text), "%F %T", &tm) > 0)
                 (void) fputs(text, stdout);
+}
+
+static void print_label(const struct ctl *c, const char *label) {
+        print_style(c, STYLE_FAINT);
+        (void) printf("  %-10s", label);
+        print_plain(c);
 }
 
 static void print_labelled(const struct ctl *c, const char *label, const char *text) {
         if (!text[0])
                 return;
-        (void) printf("  %-10s", label);
+        print_label(c, label);
         print_indented(c, 12, text);
         (void) putchar('\n');
 }
 
 static void show_turn(const struct ctl *c, json_t *turn) {
+        const char *outcome = field_string(turn, "outcome");
         json_t *call;
         size_t i;
 
-        (void) printf("#%" JSON_INTEGER_FORMAT "  ", field_int(turn, "id"));
-        print_time(field_int(turn, "began"));
+        print_style(c, STYLE_STRONG);
+        (void) printf("#%" JSON_INTEGER_FORMAT, field_int(turn, "id"));
+        print_plain(c);
+        (void) fputs("  ", stdout);
+        print_time(c, field_int(turn, "began"));
         (void) fputs("  ", stdout);
         print_text(stdout, c->to_terminal, field_string(turn, "source"));
         (void) fputs("  ", stdout);
-        print_text(stdout, c->to_terminal, field_string(turn, "outcome"));
+        print_styled(c, strcmp(outcome, "answered") == 0 ? STYLE_GOOD : STYLE_BAD, outcome);
         (void) printf("  %.0f ms\n", field_number(json_object_get(turn, "timings"), "done"));
 
         print_labelled(c, "heard:", field_string(turn, "heard"));
@@ -44,7 +61,7 @@ static void show_turn(const struct ctl *c, json_t *turn) {
                 print_labelled(c, "but:", turn_unanswered(turn));
         print_labelled(c, "nearest:", field_string(turn, "hint"));
         json_array_foreach(json_object_get(turn, "calls"), i, call) {
-                (void) printf("  %-10s", "call:");
+                print_label(c, "call:");
                 print_call(c, call);
                 (void) putchar('\n');
         }
@@ -123,7 +140,8 @@ static bool can_be_sought(const char *words) {
         if (n == 0)
                 print_error("search for which words?");
         else
-                print_error("search takes at most %d words in %d bytes", LIMIT_WORDS, LIMIT_WORDS_SIZE);
+                print_error("search takes at most %d words in %d bytes", LIMIT_WORDS,
+                            LIMIT_WORDS_SIZE);
         return false;
 }
 

@@ -36,6 +36,40 @@ void print_text(FILE *to, bool to_terminal, const char *text) {
         }
 }
 
+void print_style(const struct ctl *c, enum style style) {
+        static const char *const codes[] = {
+                [STYLE_STRONG] = "1", [STYLE_FAINT] = "2", [STYLE_GOOD] = "32",
+                [STYLE_BAD] = "1;31", [STYLE_NAME] = "36",
+        };
+
+        if (c->in_colour)
+                (void) printf("\033[%sm", codes[style]);
+}
+
+void print_plain(const struct ctl *c) {
+        if (c->in_colour)
+                (void) fputs("\033[0m", stdout);
+}
+
+void print_styled(const struct ctl *c, enum style style, const char *text) {
+        print_style(c, style);
+        print_text(stdout, c->to_terminal, text);
+        print_plain(c);
+}
+
+void print_span(double seconds) {
+        uint64_t s = seconds > 0 ? (uint64_t) seconds : 0;
+
+        if (s >= 86400)
+                (void) printf("%ju d %ju h", (uintmax_t) (s / 86400), (uintmax_t) (s / 3600 % 24));
+        else if (s >= 3600)
+                (void) printf("%ju h %ju min", (uintmax_t) (s / 3600), (uintmax_t) (s / 60 % 60));
+        else if (s >= 60)
+                (void) printf("%ju min %ju s", (uintmax_t) (s / 60), (uintmax_t) (s % 60));
+        else
+                (void) printf("%ju s", (uintmax_t) s);
+}
+
 size_t print_key(FILE *to, bool to_terminal, const char *key) {
         _cleanup_(freep) char *words = strdup(key);
 
@@ -100,7 +134,7 @@ void print_call(const struct ctl *c, json_t *call) {
         _cleanup_(freep) char *arguments = NULL;
 
         arguments = json_dumps(json_object_get(call, "arguments"), JSON_REAL_PRECISION(15));
-        print_text(stdout, c->to_terminal, field_string(call, "name"));
+        print_styled(c, STYLE_NAME, field_string(call, "name"));
         print_text(stdout, c->to_terminal, arguments ? arguments : "{}");
 }
 

@@ -15,6 +15,19 @@
  * changes of direction) is written as an escape, except line ends and tabulators. */
 void print_text(FILE *to, bool to_terminal, const char *text);
 
+enum style { STYLE_STRONG, STYLE_FAINT, STYLE_GOOD, STYLE_BAD, STYLE_NAME };
+
+/* What standard output is in from here on, and the end of that; nothing where colours are not wanted
+ * (a pipe, NO_COLOR, a dumb terminal). */
+void print_style(const struct ctl *c, enum style style);
+void print_plain(const struct ctl *c);
+
+/* A text of ours or from elsewhere in one style. */
+void print_styled(const struct ctl *c, enum style style, const char *text);
+
+/* Seconds as people say them, "2 min 5 s", in whole numbers of at most two units. */
+void print_span(double seconds);
+
 /* The key of a field as words, like a text; how long it is. */
 size_t print_key(FILE *to, bool to_terminal, const char *key);
 

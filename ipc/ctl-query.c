@@ -4,20 +4,6 @@
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
 
-/* 3725 as "1 h 2 min", 125 as "2 min 5 s". */
-static void print_span(double seconds) {
-        uint64_t s = seconds > 0 ? (uint64_t) seconds : 0;
-
-        if (s >= 86400)
-                (void) printf("%ju d %ju h", (uintmax_t) (s / 86400), (uintmax_t) (s / 3600 % 24));
-        else if (s >= 3600)
-                (void) printf("%ju h %ju min", (uintmax_t) (s / 3600), (uintmax_t) (s / 60 % 60));
-        else if (s >= 60)
-                (void) printf("%ju min %ju s", (uintmax_t) (s / 60), (uintmax_t) (s % 60));
-        else
-                (void) printf("%ju s", (uintmax_t) s);
-}
-
 static void print_value(const struct ctl *c, const char *key, json_t *value) {
         if (strcmp(key, "uptime") == 0)
                 print_span(json_number_value(value));
@@ -37,9 +23,13 @@ static void show_status(const struct ctl *c, json_t *status) {
         json_t *value;
 
         json_object_foreach(status, key, value) {
-                size_t width = print_key(stdout, c->to_terminal, key);
+                size_t width;
 
-                (void) printf(":%*s", width < 16 ? 17 - (int) width : 1, "");
+                print_style(c, STYLE_FAINT);
+                width = print_key(stdout, c->to_terminal, key);
+                (void) putchar(':');
+                print_plain(c);
+                (void) printf("%*s", width < 18 ? 19 - (int) width : 1, "");
                 print_value(c, key, value);
                 (void) putchar('\n');
         }

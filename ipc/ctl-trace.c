@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ipc/ctl-print.h"
+#include "ipc/ctl-svg.h"
 #include "ipc/ctl.h"
 
 #define BAR_WIDTH 40
@@ -18,6 +19,27 @@ static const struct step {
         { "done", "answering" },
 };
 
+#define N_STEPS (sizeof(steps) / sizeof(steps[0]))
+
+/* The steps that the turn had; how many. */
+static size_t read_steps(json_t *timings, struct svg_step ret[static N_STEPS]) {
+        double total = field_number(timings, "done"), from = 0;
+        size_t n = 0;
+
+        for (size_t i = 0; i < N_STEPS; i++) {
+                double to;
+
+                if (!json_is_number(json_object_get(timings, steps[i].timing)))
+                        continue;
+                /* Whatever the daemon says, a bar stays inside its frame. */
+                to = field_number(timings, steps[i].timing);
+                to = to < from ? from : to > total ? total : to;
+                ret[n++] = (struct svg_step){ steps[i].label, from, to };
+                from = to;
+        }
+        return n;
+}
+
 static void print_bar(double from, double to, double total) {
         int first = 0, last = 0;
 
@@ -32,21 +54,42 @@ static void print_bar(double from, double to, double total) {
 }
 
 static void show_steps(json_t *timings) {
-        double total = field_number(timings, "done"), from = 0;
+        double total = field_number(timings, "done");
+        struct svg_step had[N_STEPS];
+        size_t n = read_steps(timings, had);
 
-        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-                double to;
-
-                if (!json_is_number(json_object_get(timings, steps[i].timing)))
-                        continue;
-                /* Whatever the daemon says, a bar stays inside its frame. */
-                to = field_number(timings, steps[i].timing);
-                to = to < from ? from : to > total ? total : to;
-                (void) printf("  %-22s%10.1f ms  ", steps[i].label, to - from);
-                print_bar(from, to, total);
-                from = to;
+        for (size_t i = 0; i < n; i++) {
+                (void) printf("  %-22s%10.1f ms  ", had[i].label, had[i].to - had[i].from);
+                print_bar(had[i].from, had[i].to, total);
         }
         (void) printf("  %-22s%10.1f ms\n", "in all", total);
+}
+
+/* No words: a drawing is made to be shown around. */
+static enum ctl_exit draw(const struct ctl *c, json_t *turn) {
+        json_t *timings = json_object_get(turn, "timings");
+        struct svg_step had[N_STEPS];
+        char title[160], note[160] = "";
+        struct svg_drawing drawing = {
+                .title = title,
+                .note = note,
+                .steps = had,
+                .n_steps = read_steps(timings, had),
+                .total = field_number(timings, "done"),
+        };
+        struct why why;
+
+        (void) snprintf(title, sizeof(title), "gemmad, turn %" JSON_INTEGER_FORMAT ": %s, %.0f ms",
+                        field_int(turn, "id"), field_string(turn, "source"), drawing.total);
+        if (field_int(timings, "frames") > 0)
+                (void) snprintf(note, sizeof(note), "%.1f s of sound, by %s",
+                                field_number(timings, "audio") / 1000, field_string(turn, "model"));
+        else
+                (void) snprintf(note, sizeof(note), "by %s", field_string(turn, "model"));
+        if (svg_write(c->svg, &drawing, &why) >= 0)
+                return CTL_EXIT_OK;
+        print_error("%s", why.text);
+        return CTL_EXIT_FAILED;
 }
 
 /* What a user feels: from the end of what was asked to the first piece of the answer. */
@@ -115,10 +158,12 @@ enum ctl_exit ctl_trace(const struct ctl *c) {
         if (!is_wanted)
                 print_error(c->n_arguments > 0 ? "no turn has this number"
                                                : "there was no turn yet");
+        else if (c->svg)
+                e = draw(c, turn);
         else if (c->as_json)
                 print_json(c, json_object_get(turn, "timings"));
         else
                 show_trace(c, turn);
         varlink_reply_done(&reply);
-        return is_wanted ? CTL_EXIT_OK : CTL_EXIT_FAILED;
+        return is_wanted ? e : CTL_EXIT_FAILED;
 }

@@ -28,8 +28,10 @@ struct ctl {
         const char *socket; /* where the daemon is */
         bool as_json;
         bool to_terminal; /* standard output is one */
+        bool in_colour;   /* and colours are wanted there */
 
         const char *audio; /* a file, "-", or NULL */
+        const char *svg;   /* a file, or NULL */
         bool realtime, thinking, follow, hold;
         bool has_max_tokens, has_limit;
         uint64_t max_tokens, limit;
@@ -43,6 +45,7 @@ struct ctl {
 
 /* A command runs to its end and returns what the program exits with. */
 enum ctl_exit ctl_ask(const struct ctl *c);
+enum ctl_exit ctl_prompt(const struct ctl *c);
 enum ctl_exit ctl_listen(const struct ctl *c);
 enum ctl_exit ctl_mute(const struct ctl *c);
 enum ctl_exit ctl_unmute(const struct ctl *c);

@@ -33,7 +33,7 @@ static const struct command {
         enum ctl_exit (*run)(const struct ctl *c);
 } commands[] = {
         /* clang-format off */
-        { "ask", "ask [TEXT...]", "ask by text (or by that on standard input), or by sound",
+        { "ask", "ask [TEXT...]", "ask by text, by sound, or line by line without a text",
           "artm", INT_MAX, ctl_ask },
         { "listen", "listen", "ask by speaking into the microphone", "H", 0, ctl_listen },
         { "status", "status", "what the daemon does and has", "f", 0, ctl_status },
@@ -46,7 +46,7 @@ static const struct command {
         { "forget", "forget [last|ID]", "delete past turns for good", "SAy", 1, ctl_forget },
         { "cancel", "cancel [ID]", "end the running turn, or this one", "", 1, ctl_cancel },
         { "trace", "trace [ID]", "where the time of the last turn went, or of this one",
-          "", 1, ctl_trace },
+          "V", 1, ctl_trace },
         { "help", "help", "what can be said", "", 0, ctl_help },
         { "tools", "tools", "what can be called, and who carries it out", "", 0, ctl_tools },
         { "call", "call NAME [KEY=VALUE...]", "have one of them carried out", "", INT_MAX, ctl_do },
@@ -78,6 +78,7 @@ static const struct option_row {
         { 'm', false, false, "max-tokens", "N",    "ask: end the answer after N tokens" },
         { 'H', false, false, "hold",       NULL,   "listen: until Enter, however long you pause" },
         { 'f', true,  false, "follow",     NULL,   "status: a line for every change" },
+        { 'V', false, false, "svg",        "FILE", "trace: draw it into this file" },
         { 'n', true,  false, "limit",      "N",    "history, search: at most N turns" },
         { 'b', false, false, "before",     "ID",   "history: only turns before this one" },
         { 'S', false, false, "since",      "SPAN", "forget: those of the last 90s, 30m, 2h, 7d" },
@@ -211,6 +212,9 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
         switch (letter) {
         case 'a':
                 c->audio = argument;
+                return 0;
+        case 'V':
+                c->svg = argument;
                 return 0;
         case 'r':
                 c->realtime = true;
@@ -390,6 +394,13 @@ static enum ctl_exit end_output(enum ctl_exit e) {
         return e == CTL_EXIT_OK ? CTL_EXIT_FAILED : e;
 }
 
+/* As no-color.org and every terminal's own description have it. */
+static bool wants_colour(void) {
+        const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+
+        return !(no_colour && no_colour[0]) && term && strcmp(term, "dumb") != 0;
+}
+
 int main(int argc, char **argv) {
         _cleanup_(freep) char *socket = default_socket();
         struct ctl c = { .socket = socket, .to_terminal = isatty(STDOUT_FILENO) };
@@ -413,6 +424,7 @@ int main(int argc, char **argv) {
         }
         if (!command || !fits_command(&c, command, given))
                 return CTL_EXIT_USAGE;
+        c.in_colour = c.to_terminal && !c.as_json && wants_colour();
         if (!c.socket) {
                 print_error("out of memory");
                 return CTL_EXIT_FAILED;

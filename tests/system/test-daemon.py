@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import socket
 import struct
@@ -15,9 +16,10 @@ import tempfile
 import threading
 import time
 import wave
+import xml.etree.ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import (ASSISTANT, GEMMACTL, GEMMAD, SOURCE, Client, Daemon, Tap, expected_speech, speech,  # noqa: E402
+from gemmad_test import (ASSISTANT, GEMMACTL, GEMMAD, PATIENCE, SOURCE, Client, Daemon, Tap, expected_speech, speech,  # noqa: E402
                          wait_until, write_wav)
 
 tap = Tap()
@@ -490,6 +492,59 @@ def helpful():
     assert r.returncode == 2 and "--yes" in r.stderr, r
 
 
+def on_a_terminal(arguments, lines=(), **environment):
+    """What gemmactl writes there until it ends; each line is typed at a prompt."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.environ.update({**daemon.environment, "TERM": "xterm", **environment})
+        os.execv(os.path.join(os.path.dirname(GEMMAD), "gemmactl"), ["gemmactl", *arguments])
+    said, lines = b"", list(lines)
+    with contextlib.suppress(OSError):
+        while select.select([master], [], [], PATIENCE)[0] and (data := os.read(master, 65536)):
+            said += data
+            if lines and said.endswith(b"> "):
+                os.write(master, lines.pop(0))
+    os.close(master)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
+    return said.decode()
+
+
+def prompt():
+    """ask without a text is asked line by line, until the end of the input."""
+    said = on_a_terminal(["ask"], [b"what time is it\n", b"and the weather on the moon\n", b"\n", b"mute\n", b"\x04"])
+    assert "It is " in said and "call: " in said and "not understood" in said, said
+    with contextlib.closing(daemon.client()) as c:
+        turns = c.call(ASSISTANT + "History", {"limit": 3})["parameters"]["turns"]
+        assert [t["heard"] for t in turns] == ["mute", "and the weather on the moon", "what time is it"], turns
+
+
+def coloured():
+    """A terminal has colours and times ago; NO_COLOR, a pipe and a dumb terminal have none."""
+    with contextlib.closing(daemon.client()) as c:
+        c.ask(text="what time is it")
+    said = on_a_terminal(["history", "-n", "1"])
+    assert "\033[" in said and " s ago" in said, said
+    for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        said = on_a_terminal(["history", "-n", "1"], **environment)
+        assert "\033[" not in said and " s ago" in said, said
+    said = daemon.ctl("history", "-n", "1").stdout
+    assert "\033[" not in said and " ago" not in said, said
+
+
+def drawn():
+    """trace draws the steps of a turn, without its words."""
+    path = os.path.join(daemon.folder, "turn.svg")
+    with contextlib.closing(daemon.client()) as c:
+        c.ask(audio_path=speech("what-time-is-it.flite-rms.wav"))
+    assert daemon.ctl("trace", "--svg", path).returncode == 0
+    root = xml.etree.ElementTree.parse(path).getroot()
+    texts = [e.text or "" for e in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "listening" in texts and "first token" in texts and not any("what time" in t for t in texts), texts
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}rect"))) >= 4
+    r = daemon.ctl("trace", "--svg", os.path.join(daemon.folder, "no/such/folder.svg"))
+    assert r.returncode == 1 and "No such file" in r.stderr, r
+
+
 def limited():
     """An answer that --max-tokens ended is not one that was not understood."""
     r = daemon.ctl("ask", "--max-tokens", "3", "what time is it")
@@ -687,6 +742,9 @@ with daemon:
     tap.rule("gemmactl refuses a wrong command line itself", wrong_command_lines)
     tap.rule("what was too quiet is told apart from what is no command", too_quiet)
     tap.rule("gemmactl helps: what can be said, what was not understood, what was meant", helpful)
+    tap.rule("ask without a text is a prompt", prompt)
+    tap.rule("a terminal has colours and times ago", coloured)
+    tap.rule("trace draws a turn", drawn)
     tap.rule("an answer that was limited is told as such", limited)
     tap.rule("gemmactl watch and status -f say what happened", shown_text)
     tap.rule("gemmactl stops when it can not write", unwritten)

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <editline/readline.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "ipc/ctl-print.h"
+#include "ipc/ctl.h"
+
+/* How many lines the arrow keys find again.  They are in memory only: what is asked is kept by the
+ * daemon's history, where it can be forgotten. */
+#define PROMPT_LINES 100
+
+/* One question; a Ctrl-C that ended it counts for it alone. */
+static enum ctl_exit ask_line(const struct ctl *c, char *line) {
+        struct ctl one = *c;
+        enum ctl_exit e;
+        sigset_t mask;
+
+        one.arguments = &line;
+        one.n_arguments = 1;
+        (void) sigprocmask(SIG_SETMASK, NULL, &mask);
+        e = ctl_ask(&one);
+        (void) sigprocmask(SIG_SETMASK, &mask, NULL);
+        return e;
+}
+
+static bool is_blank(const char *line) {
+        return line[strspn(line, " \t")] == '\0';
+}
+
+enum ctl_exit ctl_prompt(const struct ctl *c) {
+        enum ctl_exit e = CTL_EXIT_OK;
+
+        (void) setlocale(LC_CTYPE, ""); /* so that letters beyond ASCII can be typed */
+        rl_readline_name = (char *) "gemmactl";
+        using_history();
+        stifle_history(PROMPT_LINES);
+        if (c->to_terminal)
+                (void) puts("Type what you want. \"help\" tells what can be said; Ctrl-D ends.");
+
+        /* Without a daemon there is nobody to ask again. */
+        while (e != CTL_EXIT_UNREACHABLE) {
+                _cleanup_(freep) char *line = readline("> ");
+
+                if (!line)
+                        break;
+                if (is_blank(line))
+                        continue;
+                (void) add_history(line);
+                e = ask_line(c, line);
+        }
+        clear_history();
+        if (e == CTL_EXIT_UNREACHABLE)
+                return e;
+        (void) putchar('\n');
+        return CTL_EXIT_OK;
+}
