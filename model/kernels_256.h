@@ -127,6 +127,32 @@ INLINE vec_b b_shift_left4(vec_b v) {
         return _mm256_slli_epi16(v, 4);
 }
 
+INLINE vec_b b_shift_left1(vec_b v) {
+        return _mm256_slli_epi16(v, 1);
+}
+
+INLINE vec_b b_shift_left2(vec_b v) {
+        return _mm256_slli_epi16(v, 2);
+}
+
+INLINE vec_b b_table(const uint8_t *p) {
+        return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *) p));
+}
+
+INLINE vec_b b_lookup(vec_b table, vec_b v) {
+        return _mm256_shuffle_epi8(table, v);
+}
+
+INLINE vec_b b_fifth_bits(vec_b v, unsigned j) {
+        vec_b places = _mm256_broadcastsi128_si256(_mm_set_epi32(
+                (int) (0x0c0c0c0c + j / 2 * 0x01010101), (int) (0x08080808 + j / 2 * 0x01010101),
+                (int) (0x04040404 + j / 2 * 0x01010101), (int) (j / 2 * 0x01010101)));
+        vec_b bits = _mm256_set1_epi32(j % 2 ? (int) 0x80402010u : 0x08040201);
+
+        v = _mm256_and_si256(_mm256_shuffle_epi8(v, places), bits);
+        return b_shift_left4(_mm256_min_epu8(v, _mm256_set1_epi8(1)));
+}
+
 INLINE vec_b b_load_rows(const unsigned char *p, size_t stride) {
         __m128i row0 = _mm_loadu_si128((const __m128i *) p);
         __m128i row4 = _mm_loadu_si128((const __m128i *) (p + 4 * stride));

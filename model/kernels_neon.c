@@ -116,6 +116,31 @@ INLINE vec_b b_shift_left4(vec_b v) {
         return vshlq_n_u8(v, 4);
 }
 
+INLINE vec_b b_shift_left1(vec_b v) {
+        return vshlq_n_u8(v, 1);
+}
+
+INLINE vec_b b_shift_left2(vec_b v) {
+        return vshlq_n_u8(v, 2);
+}
+
+INLINE vec_b b_table(const uint8_t *p) {
+        return vld1q_u8(p);
+}
+
+INLINE vec_b b_lookup(vec_b table, vec_b v) {
+        return vqtbl1q_u8(table, v);
+}
+
+INLINE vec_b b_fifth_bits(vec_b v, unsigned j) {
+        uint32x4_t lanes = { 0, 0x04040404, 0x08080808, 0x0c0c0c0c };
+        uint32x4_t places = vaddq_u32(lanes, vdupq_n_u32(j / 2 * 0x01010101));
+        vec_b bits = vreinterpretq_u8_u32(vdupq_n_u32(j % 2 ? 0x80402010 : 0x08040201));
+
+        v = vqtbl1q_u8(v, vreinterpretq_u8_u32(places));
+        return vandq_u8(vtstq_u8(v, bits), vdupq_n_u8(0x10));
+}
+
 INLINE vec_b b_load_rows(const unsigned char *p, size_t stride) {
         (void) stride;
         return vld1q_u8(p);

@@ -18,8 +18,8 @@
  * never costs a pass over the weights.  A single input meets the weights in registers and no panel
  * is written.
  *
- * Types that have no unpacking of their own here are taken apart by quant_read_block(), row after row,
- * and multiplied as one of two: GGUF_Q2_K, weights of at most 5 bits with a scale and an offset for each
+ * Types that have no product of their own are put into the panel by kernels_panel_types.h and
+ * multiplied as one of two: GGUF_Q2_K, weights of at most 5 bits with a scale and an offset for each
  * half of a block, and GGUF_IQ4_NL, weights of 8 bits that have QUANT_IQ4_ZERO too much.
  *
  * What Q4_0, Q6_K, Q8_0 and those of the second kind subtract from every weight is the same number for all of them, so it is
@@ -33,7 +33,9 @@
  *   f_low_half(b) f_high_half(b) the half in the lower or upper two bytes of every lane
  *   i_set1, i_shift_left(v, n), i_byte(b, 0..3): the signed byte of that place in every lane
  *   b_store b_and b_or b_xor b_set1
- *   b_shift_left4(b), b_shift_right(b, 1|2|4): within 16-bit pairs; the caller masks
+ *   b_shift_left1|2|4(b), b_shift_right(b, 1|2|4|6): within 16-bit pairs; the caller masks
+ *   b_table(p): the 16 bytes at p in every 16 bytes; b_lookup(table, b): the byte of it that each says
+ *   b_fifth_bits(b, j): of every lane bits 4 j .. 4 j + 3, each in bit 4 of a byte of its own
  *   b_load_rows(p, stride)       vector of 16-byte pieces: lane group g holds row 4 g + i of p's rows
  *   b_transpose(v[4]): 4x4 of 32 bits inside each group of 16 bytes, in place
  *   b_middle(a, b): of the eight bytes that a and b make in every lane, the middle four
@@ -49,6 +51,7 @@
 
 #include "model/half.h"
 #include "model/kernels.h"
+#include "model/quant-grids.h"
 #include "model/unroll.h"
 
 #define PANEL_BLOCKS  8 /* of 32 columns: one super-block of the K formats */
@@ -279,47 +282,28 @@ unpack_q4_1(struct sink *s, const unsigned char *at, size_t stride, unsigned n_b
         }
 }
 
-/* One block of every row, taken apart in plain C. */
-static ALWAYS_INLINE void read_any(struct panel *p,
-                                   const struct matrix *w,
-                                   enum gguf_type type,
-                                   unsigned first,
-                                   size_t at,
-                                   unsigned block) {
-        const uint8_t flip = type == GGUF_IQ4_NL && PANEL_Q8_SIGNED ? QUANT_IQ4_ZERO : 0;
-        struct quant_block q;
-
-        for (unsigned lane = 0; lane < PANEL_ROWS; lane++) {
-                quant_read_block(&q, w->type, matrix_row(w, (size_t) first + lane), at);
-                for (unsigned i = 0; i < QUANT_BLOCK; i++)
-                        q.q[i] ^= flip;
-                for (unsigned j = 0; j < 8; j++)
-                        memcpy(p->bytes[block][j][lane], q.q + 4 * j, 4);
-                for (unsigned half = 0; half < 2; half++) {
-                        p->scale[block][half][lane] = q.scale[half];
-                        p->offset[block][half][lane] = -q.offset[half];
-                }
-        }
-}
+#include "model/kernels_panel_types.h"
 
 /* Through the panel also when there is a single input. */
 static ALWAYS_INLINE void unpack_any(struct sink *s,
                                      const struct matrix *w,
                                      enum gguf_type type,
-                                     unsigned first,
+                                     const unsigned char *at,
                                      unsigned n_blocks) {
-        for (unsigned b = 0; b < n_blocks; b++) {
-                size_t at = s->first_block + b;
+        fill_panel(s->panel, w, at, n_blocks);
+        for (unsigned b = 0; s->x && b < n_blocks; b++) {
+                size_t x_block = s->first_block + b;
 
-                read_any(s->panel, w, type, first, at, b);
-                for (unsigned half = 0; s->x && half < 2; half++) {
+                for (unsigned half = 0; half < 2; half++) {
                         const uint8_t (*bytes)[PANEL_ROWS][4] = &s->panel->bytes[b][4 * half];
-                        vec_i products = start_of(type, NULL, s->x->half_starts + 2 * at + half);
+                        vec_i products =
+                                start_of(type, NULL, s->x->half_starts + 2 * x_block + half);
 
                         dot_type(type, &products, (const vec_b *) (const void *) bytes, 0, 1,
-                                 s->x->q + at * QUANT_BLOCK + 16 * half, 0, 1);
+                                 s->x->q + x_block * QUANT_BLOCK + 16 * half, 0, 1);
                         s->sums = add_block(s->sums, type, s->panel, b, half, products,
-                                            s->x->scale + at, s->x->half_sums + 2 * at + half);
+                                            s->x->scale + x_block,
+                                            s->x->half_sums + 2 * x_block + half);
                 }
         }
 }
@@ -487,8 +471,8 @@ blocks_at(const struct matrix *w, enum gguf_type type, unsigned first, size_t b)
 
         if (type == GGUF_Q6_K)
                 return matrix_row(w, first) + b / PANEL_BLOCKS * Q6_K_SIZE;
-        if (size == 0)
-                size = w->row_size / (w->n_cols / QUANT_BLOCK);
+        if (size == 0) /* of another type; a super-block's size need not be a multiple of 8 */
+                return matrix_row(w, first) + w->row_size * b / (w->n_cols / QUANT_BLOCK);
         return matrix_row(w, first) + b * size;
 }
 
@@ -523,7 +507,7 @@ static ALWAYS_INLINE void unpack(struct sink *s,
                 return;
         case GGUF_Q2_K:
         case GGUF_IQ4_NL:
-                unpack_any(s, w, type, first, n_blocks);
+                unpack_any(s, w, type, at, n_blocks);
                 return;
         default: /* multiplied as one of the above */
                 return;

@@ -337,27 +337,33 @@ static void read_iq1_m(struct quant_block *ret, const unsigned char *super, unsi
         }
 }
 
+typedef void read_grid(struct quant_block *ret, const unsigned char *super, unsigned j);
+
+static read_grid *reader_of(enum gguf_type type) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+        (void) pthread_once(&once, fill_all);
+        return type == GGUF_IQ1_S     ? read_iq1_s
+               : type == GGUF_IQ1_M   ? read_iq1_m
+               : type == GGUF_IQ2_XXS ? read_iq2_xxs
+               : type == GGUF_IQ2_XS  ? read_iq2_xs
+               : type == GGUF_IQ2_S   ? read_iq2_s
+               : type == GGUF_IQ3_XXS ? read_iq3_xxs
+                                      : read_iq3_s;
+}
+
 void quant_read_grid_block(struct quant_block *ret,
                            enum gguf_type type,
                            const unsigned char *row,
                            size_t block) {
-        static pthread_once_t once = PTHREAD_ONCE_INIT;
-        const unsigned char *super = row + block / 8 * gguf_type_block_size(type);
-        unsigned j = (unsigned) (block % 8);
+        reader_of(type)(ret, row + block / 8 * gguf_type_block_size(type), (unsigned) (block % 8));
+}
 
-        (void) pthread_once(&once, fill_all);
-        if (type == GGUF_IQ2_XXS)
-                read_iq2_xxs(ret, super, j);
-        else if (type == GGUF_IQ2_XS)
-                read_iq2_xs(ret, super, j);
-        else if (type == GGUF_IQ2_S)
-                read_iq2_s(ret, super, j);
-        else if (type == GGUF_IQ3_XXS)
-                read_iq3_xxs(ret, super, j);
-        else if (type == GGUF_IQ3_S)
-                read_iq3_s(ret, super, j);
-        else if (type == GGUF_IQ1_S)
-                read_iq1_s(ret, super, j);
-        else
-                read_iq1_m(ret, super, j);
+void quant_read_grid_super(struct quant_block ret[static 8],
+                           enum gguf_type type,
+                           const unsigned char *super) {
+        read_grid *read = reader_of(type);
+
+        for (unsigned j = 0; j < 8; j++)
+                read(&ret[j], super, j);
 }

@@ -14,4 +14,9 @@ void quant_read_grid_block(struct quant_block *ret,
                            const unsigned char *row,
                            size_t block);
 
+/* The same for all eight blocks of a super-block. */
+void quant_read_grid_super(struct quant_block ret[static 8],
+                           enum gguf_type type,
+                           const unsigned char *super);
+
 #endif

@@ -132,15 +132,14 @@ static void read_q6_k(struct quant_block *ret, const unsigned char *super, unsig
 }
 
 /* -127, -104, -83, ..., 113, plus QUANT_IQ4_ZERO. */
-static const uint8_t iq4_values[16] = { 1,   24,  45,  63,  79,  93,  106, 118,
+const uint8_t quant_iq4_values[16] = { 1,   24,  45,  63,  79,  93,  106, 118,
                                         129, 141, 153, 166, 181, 197, 217, 241 };
 
 /* The halves that four bits make with a sign, an exponent of two and a fraction of one, times two, plus
  * 12. */
-static const uint8_t mxfp4_values[16] = {
+const uint8_t quant_mxfp4_values[16] = {
         12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0
 };
-#define MXFP4_ZERO 12
 
 static void
 read_values(struct quant_block *ret, const unsigned char *quants, const uint8_t values[16]) {
@@ -152,7 +151,7 @@ read_values(struct quant_block *ret, const unsigned char *quants, const uint8_t 
 static void read_iq4_nl(struct quant_block *ret, const unsigned char *b) {
         float d = load_half(b);
 
-        read_values(ret, b + IQ4_NL_QUANTS, iq4_values);
+        read_values(ret, b + IQ4_NL_QUANTS, quant_iq4_values);
         set_scale(ret, d, QUANT_IQ4_ZERO * d);
 }
 
@@ -161,21 +160,15 @@ static void read_iq4_xs(struct quant_block *ret, const unsigned char *super, uns
         int high = (load_u16(super + IQ4_XS_SCALES_HIGH) >> (2 * j)) & 3;
         float scale = load_half(super) * (float) ((low | high << 4) - 32);
 
-        read_values(ret, super + IQ4_XS_QUANTS + (size_t) j * 16, iq4_values);
+        read_values(ret, super + IQ4_XS_QUANTS + (size_t) j * 16, quant_iq4_values);
         set_scale(ret, scale, QUANT_IQ4_ZERO * scale);
 }
 
-/* Half of the power of two that an exponent of 8 bits stands for, since the values are doubled: the two
- * smallest have no normal float. */
-static float mxfp4_scale(unsigned exponent) {
-        return float_from_bits(exponent < 2 ? 0x00200000u << exponent : (exponent - 1) << 23);
-}
-
 static void read_mxfp4(struct quant_block *ret, const unsigned char *b) {
-        float scale = mxfp4_scale(b[0]);
+        float scale = quant_mxfp4_scale(b[0]);
 
-        read_values(ret, b + MXFP4_QUANTS, mxfp4_values);
-        set_scale(ret, scale, MXFP4_ZERO * scale);
+        read_values(ret, b + MXFP4_QUANTS, quant_mxfp4_values);
+        set_scale(ret, scale, QUANT_MXFP4_ZERO * scale);
 }
 
 void quant_read_block(struct quant_block *ret,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "model/gguf.h"
+#include "model/half.h"
 
 /* The block formats of quantised weights, as GGUF files hold them, and their plain reading.  In all
  * of them the value of weight i is
@@ -25,6 +26,18 @@
 
 /* What the IQ types subtract from every q: the offset is this times the scale. */
 #define QUANT_IQ4_ZERO 128
+
+/* The values of the 16 numbers in IQ4_NL and IQ4_XS, plus QUANT_IQ4_ZERO, and in MXFP4, twice them plus
+ * QUANT_MXFP4_ZERO. */
+#define QUANT_MXFP4_ZERO 12
+extern const uint8_t quant_iq4_values[16];
+extern const uint8_t quant_mxfp4_values[16];
+
+/* Half of the power of two that the exponent of an MXFP4 block stands for, since the values are
+ * doubled: the two smallest have no normal float. */
+static inline float quant_mxfp4_scale(unsigned exponent) {
+        return float_from_bits(exponent < 2 ? 0x00200000u << exponent : (exponent - 1) << 23);
+}
 
 /* One block of one row, taken apart.  Sub-block j holds weights 16 j to 16 j + 15. */
 struct quant_block {
