@@ -121,12 +121,22 @@ static void multiply_floats(const struct matmul *m,
                             float *y,
                             size_t y_stride,
                             float *block) {
-        const float *rows = float_rows(m->kernels, w, first, end, block);
+        const struct kernels *k = m->kernels;
         int n_out = (int) (end - first), n_cols = (int) w->n_cols, n = (int) in->q.n_rows;
+        const float *rows;
 
-        if (n == 1)
-                cblas_sgemv(CblasRowMajor, CblasNoTrans, n_out, n_cols, 1, rows, n_cols, in->x, 1,
-                            0, y + first, 1);
+        /* Few inputs are multiplied as queries with keys, each by itself: what a token is chosen by
+         * must not depend on how many positions are computed together, and BLAS sums in another
+         * order for another number of them. */
+        if (n <= KERNELS_MAX_QUERIES && w->type == GGUF_F16) {
+                k->score(in->x, (unsigned) n, (const void *) matrix_row(w, first), end - first,
+                         w->n_cols, y + first, y_stride);
+                return;
+        }
+        rows = float_rows(k, w, first, end, block);
+        if (n <= KERNELS_MAX_QUERIES)
+                k->score_f32(in->x, (unsigned) n, rows, end - first, w->n_cols, y + first,
+                             y_stride);
         else
                 cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n_out, n_cols, 1, in->x,
                             n_cols, rows, n_cols, 0, y + first, (int) y_stride);
