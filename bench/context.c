@@ -65,5 +65,5 @@ void context_pass(struct context *c, unsigned before, unsigned n, int32_t token)
                 ids[i] = token;
         c->cache.n = c->cache.highest = before;
         decoder_embed_tokens(&c->decoder, ids, n);
-        decoder_forward(&c->decoder, n);
+        decoder_forward(&c->decoder, n, 1);
 }

@@ -143,9 +143,8 @@ struct pass {
         unsigned layer;
         unsigned first; /* position of row 0 */
         unsigned n;     /* rows */
-        unsigned
-                from; /* the first row whose output is wanted: in the last layer only the last is */
-        unsigned turn;      /* row of the ropes that belongs to row 0 */
+        unsigned from;  /* the first row whose output is wanted: in the last layer not all are */
+        unsigned turn;  /* row of the ropes that belongs to row 0 */
         unsigned block_end; /* position behind the picture that all rows are of; 0: of none */
         bool has_keys;      /* keys and values of the rows are in the cache */
 };
@@ -316,15 +315,15 @@ static void ffn_sublayer(struct pass *p) {
         pool_run(d->pool, n, item_after_ffn, p);
 }
 
-void decoder_forward(struct decoder *d, unsigned n) {
+void decoder_forward(struct decoder *d, unsigned n, unsigned n_wanted) {
         struct pass p = { .d = d, .first = d->cache->n, .n = n };
 
         rope_set_positions(&d->rope, p.first, n);
         rope_set_positions(&d->rope_sliding, p.first, n);
         pool_run(d->pool, n, item_first_norm, &p);
         for (p.layer = 0; p.layer < d->params->n_layers; p.layer++) {
-                /* Nothing follows the last layer but the logits, of the last row. */
-                p.from = p.layer + 1 < d->params->n_layers || d->all_rows ? 0 : n - 1;
+                /* Nothing follows the last layer but the logits. */
+                p.from = p.layer + 1 < d->params->n_layers || d->all_rows ? 0 : n - n_wanted;
                 attention_sublayer(&p);
                 ffn_sublayer(&p);
         }
@@ -380,17 +379,23 @@ void decoder_forward_block(struct decoder *d, unsigned n) {
         kvcache_commit(d->cache, n);
 }
 
-void decoder_logits(struct decoder *d, float *ret) {
-        decoder_logits_of(d, d->h + (size_t) d->last_row * d->params->width, ret);
+void decoder_logits(struct decoder *d, unsigned n, float *ret) {
+        decoder_logits_of(d, d->h + (d->last_row + 1 - n) * (size_t) d->params->width, n, ret);
 }
 
-void decoder_logits_of(struct decoder *d, const float *row, float *ret) {
-        const struct product head = { &d->weights->embedding, ret, d->params->n_vocab };
+void decoder_logits_of(struct decoder *d, const float *rows, unsigned n, float *ret) {
+        size_t width = d->params->width, n_vocab = d->params->n_vocab;
+        const struct product head = { &d->weights->embedding, ret, n_vocab };
 
-        d->kernels->rms_norm(d->normed, row, d->weights->output_norm, d->params->width,
-                             d->params->rms_eps);
-        matmul_set_inputs(&d->matmul, &d->inputs, d->normed, 1, d->params->width);
+        for (size_t i = 0; i < n; i++)
+                d->kernels->rms_norm(d->normed + i * width, rows + i * width,
+                                     d->weights->output_norm, width, d->params->rms_eps);
+        matmul_set_inputs(&d->matmul, &d->inputs, d->normed, n, d->params->width);
         matmul_run(&d->matmul, &d->inputs, &head, 1);
-        if (d->params->logit_cap > 0)
-                d->kernels->soft_cap(ret, d->params->n_vocab, d->params->logit_cap);
+        for (size_t i = 0; i < n && d->params->logit_cap > 0; i++)
+                d->kernels->soft_cap(ret + i * n_vocab, n_vocab, d->params->logit_cap);
+}
+
+const float *decoder_states(const struct decoder *d) {
+        return d->normed;
 }

@@ -64,17 +64,23 @@ void decoder_embed_tokens(struct decoder *d, const int32_t *ids, unsigned n);
 void decoder_embed_frames(struct decoder *d, const float *samples, unsigned n);
 
 /* Sends rows 0 .. n - 1 through all layers as the next n positions of the cache, and commits them.
- * The cache must have room for them.  Of the last layer, only the last row leaves more than its keys
- * and values. */
-void decoder_forward(struct decoder *d, unsigned n);
+ * The cache must have room for them.  Of the last layer, only the last n_wanted >= 1 rows leave more
+ * than their keys and values. */
+void decoder_forward(struct decoder *d, unsigned n, unsigned n_wanted);
 
 /* The same for one whole picture: n <= max_block rows of d->block, which on sliding layers see each other, also what
  * is ahead, and on global layers only what is behind them. The rings of the cache must hold n positions beyond
  * their window. */
 void decoder_forward_block(struct decoder *d, unsigned n);
 
-/* The logits after the last row of the last pass, soft-capped: [n_vocab]; or after any row of a stream, [width]. */
-void decoder_logits(struct decoder *d, float *ret);
-void decoder_logits_of(struct decoder *d, const float *row, float *ret);
+/* The logits after each of the last n rows of the last pass, soft-capped: [n][n_vocab]; no more
+ * rows than were wanted, and none depends on how many.  Or after any n <= DECODER_MAX_ROWS rows of a stream,
+ * [n][width]. */
+void decoder_logits(struct decoder *d, unsigned n, float *ret);
+void decoder_logits_of(struct decoder *d, const float *rows, unsigned n, float *ret);
+
+/* The stream of these rows after the last norm, of which the logits were made: [n][width], until the next
+ * pass. */
+const float *decoder_states(const struct decoder *d);
 
 #endif

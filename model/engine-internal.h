@@ -2,6 +2,7 @@
 #ifndef MODEL_ENGINE_INTERNAL_H
 #define MODEL_ENGINE_INTERNAL_H
 
+#include "model/drafter.h"
 #include "model/engine.h"
 #include "model/grammar.h"
 #include "model/kernels.h"
@@ -18,6 +19,7 @@ struct engine {
         struct tokenizer *tokenizer; /* owned */
         struct pool *pool;           /* owned */
         const struct kernels *kernels;
+        struct drafter *drafter;     /* owned; NULL: there is none */
         struct grammar *grammar;     /* owned; NULL: any answer is possible */
         float least_log_probability; /* of a constrained answer */
         char *name;                  /* owned */

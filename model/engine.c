@@ -192,10 +192,23 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
         return 0;
 }
 
+int engine_add_drafter(struct engine *e, const char *path, struct why *why) {
+        struct drafter *drafter;
+        int r;
+
+        r = drafter_open(&drafter, path, &e->params, e->model, why);
+        if (r < 0)
+                return r;
+        drafter_close(e->drafter);
+        e->drafter = drafter;
+        return 0;
+}
+
 struct engine *engine_close(struct engine *e) {
         if (!e)
                 return NULL;
 
+        drafter_close(e->drafter);
         pool_free(e->pool);
         grammar_free(e->grammar);
         tokenizer_free(e->tokenizer);

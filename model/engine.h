@@ -25,6 +25,10 @@ struct engine_config {
 int engine_open(struct engine **ret, const struct engine_config *config, struct why *why);
 struct engine *engine_close(struct engine *e);
 
+/* Gives the engine a drafter, before the first session: see drafter.h.  0, or -errno with a reason
+ * that begins with the name of the file; then the engine is as it was. */
+int engine_add_drafter(struct engine *e, const char *path, struct why *why);
+
 const struct tokenizer *engine_tokenizer(const struct engine *e);
 
 /* general.name of the model file, or the file's own name. */

@@ -32,12 +32,20 @@ struct params {
         unsigned n_vocab;
         float rms_eps;
         float rope_base, rope_base_sliding;
-        float logit_cap; /* 0: none */
+        float logit_cap;   /* 0: none */
+        bool shares_cache; /* a drafter: all its keys and values are those of another model */
         struct layer_params layers[PARAMS_MAX_LAYERS];
 };
 
 /* 0, or -EBADMSG / -ENOENT / -ENOTSUP naming the key. */
 int params_read(struct params *ret, const struct gguf *g, struct why *why);
+
+/* The same of a drafter's file, architecture "gemma4-assistant"; *ret_width_out is the width of the
+ * model that it drafts for. */
+int params_read_drafter(struct params *ret,
+                        unsigned *ret_width_out,
+                        const struct gguf *g,
+                        struct why *why);
 
 /* The largest of any layer. */
 unsigned params_max_head_size(const struct params *p);

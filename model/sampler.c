@@ -50,13 +50,15 @@ struct sampler *sampler_free(struct sampler *s) {
 }
 
 /* Steele, Lea, Flood: "Fast splittable pseudorandom number generators" (2014).  In [0, 1). */
-static double next_random(struct sampler *s) {
-        uint64_t z = s->random += 0x9e3779b97f4a7c15u;
+static double random_at(uint64_t state) {
+        uint64_t z = state;
 
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
         return (double) ((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
+
+#define RANDOM_STEP UINT64_C(0x9e3779b97f4a7c15)
 
 static int32_t choose_greedy(const float *logits, size_t n) {
         float highest = -INFINITY;
@@ -97,7 +99,7 @@ static void sift_down(struct candidate *heap, size_t n, size_t i) {
         }
 }
 
-static size_t collect(struct sampler *s, const float *logits) {
+static size_t collect(const struct sampler *s, const float *logits) {
         size_t k = s->config.top_k && s->config.top_k < s->n_vocab ? s->config.top_k : s->n_vocab;
         struct candidate *c = s->candidates;
         size_t n = 0;
@@ -142,7 +144,7 @@ static size_t cut_top_p(const struct sampler *s, size_t n, float *mass) {
         return i < n ? i + 1 : n;
 }
 
-int32_t sampler_choose(struct sampler *s, const float *logits) {
+static int32_t choose(const struct sampler *s, const float *logits, uint64_t random) {
         float mass, point;
         size_t n;
 
@@ -153,11 +155,21 @@ int32_t sampler_choose(struct sampler *s, const float *logits) {
         if (n == 0)
                 return 0;
         n = cut_top_p(s, n, &mass);
-        point = (float) next_random(s) * mass;
+        point = (float) random_at(random) * mass;
         for (size_t i = 0; i + 1 < n; i++) {
                 point -= s->candidates[i].probability;
                 if (point < 0)
                         return s->candidates[i].id;
         }
         return s->candidates[n - 1].id;
+}
+
+int32_t sampler_choose(struct sampler *s, const float *logits) {
+        if (s->candidates)
+                s->random += RANDOM_STEP;
+        return choose(s, logits, s->random);
+}
+
+int32_t sampler_guess(const struct sampler *s, const float *logits, unsigned ahead) {
+        return choose(s, logits, s->random + (ahead + 1) * RANDOM_STEP);
 }

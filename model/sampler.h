@@ -23,4 +23,8 @@ struct sampler *sampler_free(struct sampler *s);
 /* The chosen index.  Logits of -infinity are never chosen; ties go to the lowest index. */
 int32_t sampler_choose(struct sampler *s, const float *logits);
 
+/* What the call of sampler_choose() that comes after `ahead` others would choose from these logits;
+ * none of those calls is changed by it. */
+int32_t sampler_guess(const struct sampler *s, const float *logits, unsigned ahead);
+
 #endif

@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "model/decoder.h"
 #include "model/engine-internal.h"
+#include "model/speculate.h"
 #include "model/vision.h"
 
 #define DEFAULT_SLACK 256
@@ -21,11 +24,13 @@ struct session {
         struct engine *engine; /* not owned */
         struct kvcache cache;
         struct decoder decoder;
-        struct vision vision; /* vision.weights is NULL when the engine does not see */
-        float *logits;        /* owned, [n_vocab] */
-        bool has_logits;      /* logits belong to the last position */
-        bool has_last;        /* the decoder's last row belongs to the last position */
-        int32_t pending;      /* sampled and returned, not yet in the cache; -1: none */
+        struct vision vision;            /* vision.weights is NULL when the engine does not see */
+        struct speculation *speculation; /* owned; NULL: there is no drafter */
+        float *logits;   /* owned, [n_rows][n_vocab]; n_rows is 1 without a drafter */
+        unsigned row;    /* of them, that of the last position */
+        bool has_logits; /* logits belong to the last position */
+        bool has_last;   /* the decoder's last row belongs to the last position */
+        int32_t pending; /* sampled and returned, not yet in the cache; -1: none */
         bool is_constrained;
         struct grammar_place place; /* in the constrained answer */
         float log_probability;      /* of the constrained answer so far */
@@ -52,12 +57,25 @@ static int image_positions(const struct engine *e, unsigned wanted, struct why *
         return (int) wanted;
 }
 
+/* Positions that a ring holds beyond its window: one pass at least, and a picture is one. */
+static unsigned
+slack_of(const struct session_config *config, unsigned image_positions, bool has_drafter) {
+        unsigned slack = config->rewind_slack ? config->rewind_slack : DEFAULT_SLACK;
+
+        if (slack < image_positions)
+                slack = image_positions;
+        if (slack < DECODER_MAX_ROWS)
+                slack = DECODER_MAX_ROWS;
+        /* Guesses lie ahead of the position, and a drafter looks a little further back. */
+        return has_drafter ? slack + SPECULATE_MAX_ROWS + 2 : slack;
+}
+
 int session_new(struct session **ret,
                 struct engine *e,
                 const struct session_config *config,
                 struct why *why) {
         _cleanup_(session_freep) struct session *s = NULL;
-        unsigned slack = config->rewind_slack ? config->rewind_slack : DEFAULT_SLACK;
+        bool has_drafter = e->drafter && !config->without_drafter;
         int most, r;
 
         if (config->max_positions == 0)
@@ -71,16 +89,13 @@ int session_new(struct session **ret,
                 return because(why, -ENOMEM, "out of memory");
         s->engine = e;
         s->pending = -1;
-        s->logits = calloc(e->params.n_vocab, sizeof(float));
+        s->logits = calloc((size_t) e->params.n_vocab * (has_drafter ? SPECULATE_MAX_ROWS : 1),
+                           sizeof(float));
         if (!s->logits)
                 return because(why, -ENOMEM, "out of memory");
 
-        /* A ring must hold one pass beyond its window, and a picture is one. */
-        if (slack < (unsigned) most)
-                slack = (unsigned) most;
-        if (slack < DECODER_MAX_ROWS)
-                slack = DECODER_MAX_ROWS;
-        r = kvcache_init(&s->cache, &e->params, config->max_positions, slack, config->f32_cache);
+        r = kvcache_init(&s->cache, &e->params, config->max_positions,
+                         slack_of(config, (unsigned) most, has_drafter), config->f32_cache);
         if (r < 0)
                 return because(why, r, "no memory for a context of %u positions",
                                config->max_positions);
@@ -88,6 +103,8 @@ int session_new(struct session **ret,
                          (unsigned) most);
         if (r == 0 && most > 0)
                 r = vision_init(&s->vision, &e->weights.vision, e->kernels, e->pool);
+        if (r == 0 && has_drafter)
+                r = speculation_new(&s->speculation, e, &s->cache, config->n_guesses);
         if (r < 0)
                 return because(why, r, "no memory for a context of %u positions",
                                config->max_positions);
@@ -101,6 +118,7 @@ struct session *session_free(struct session *s) {
                 return NULL;
 
         vision_done(&s->vision);
+        speculation_free(s->speculation);
         decoder_done(&s->decoder);
         kvcache_done(&s->cache);
         free(s->logits);
@@ -109,7 +127,7 @@ struct session *session_free(struct session *s) {
 }
 
 unsigned session_position(const struct session *s) {
-        return s->cache.n;
+        return s->cache.n - (s->speculation ? speculation_ahead(s->speculation) : 0);
 }
 
 unsigned session_max_positions(const struct session *s) {
@@ -121,12 +139,18 @@ unsigned session_oldest_rewind(const struct session *s) {
 }
 
 static bool has_room(const struct session *s, size_t n) {
-        return n <= s->cache.max_positions - s->cache.n;
+        return n <= s->cache.max_positions - session_position(s);
+}
+
+/* What was guessed and not reached is not in the cache any more. */
+static void settle(struct session *s) {
+        if (s->speculation)
+                speculation_drop(s->speculation);
 }
 
 /* The rows of one pass are in place: computes them and remembers the last. */
 static void forward(struct session *s, unsigned n) {
-        decoder_forward(&s->decoder, n);
+        decoder_forward(&s->decoder, n, 1);
         s->has_last = true;
         s->has_logits = false;
 }
@@ -134,6 +158,7 @@ static void forward(struct session *s, unsigned n) {
 /* The token that session_next() returned becomes a position of its own.  Its room is checked by
  * the caller. */
 static void append_pending(struct session *s) {
+        settle(s);
         if (s->pending < 0)
                 return;
 
@@ -202,9 +227,10 @@ int session_append_image(struct session *s, const struct patches *p) {
 }
 
 int session_rewind(struct session *s, unsigned position) {
-        bool takes_back_positions = position != s->cache.n;
+        bool takes_back_positions = position != session_position(s);
         int r;
 
+        settle(s);
         if (!takes_back_positions && s->pending < 0)
                 return 0;
 
@@ -220,22 +246,71 @@ int session_rewind(struct session *s, unsigned position) {
         return 0;
 }
 
+/* The logits after the last n rows of the last pass, which are those of the positions from here on. */
+static void compute_logits(struct session *s, unsigned n) {
+        const struct engine *e = s->engine;
+
+        decoder_logits(&s->decoder, n, s->logits);
+        for (unsigned row = 0; row < n; row++)
+                for (size_t i = 0; i < e->n_suppressed; i++)
+                        s->logits[(size_t) row * e->params.n_vocab + (size_t) e->suppressed[i]] =
+                                -INFINITY;
+        if (s->speculation)
+                memcpy(s->speculation->states, decoder_states(&s->decoder),
+                       (size_t) n * e->params.width * sizeof(float));
+        s->row = 0;
+        s->has_logits = true;
+}
+
 const float *session_logits(struct session *s) {
         if (s->pending >= 0) {
                 if (!has_room(s, 1))
                         return NULL;
                 append_pending(s);
         }
-        if (s->has_logits)
-                return s->logits;
-        if (!s->has_last)
+        if (!s->has_logits && !s->has_last)
                 return NULL;
+        if (!s->has_logits)
+                compute_logits(s, 1);
+        return s->logits + (size_t) s->row * s->engine->params.n_vocab;
+}
 
-        decoder_logits(&s->decoder, s->logits);
-        for (size_t i = 0; i < s->engine->n_suppressed; i++)
-                s->logits[s->engine->suppressed[i]] = -INFINITY;
-        s->has_logits = true;
-        return s->logits;
+/* The pending token and guesses of what follows it in one pass, when they do not lie in the cache
+ * already. */
+static void run_ahead(struct session *s, const struct sampler *sampler) {
+        struct speculation *sp = s->speculation;
+        const float *state = sp->states + (size_t) s->row * s->engine->params.width;
+        int32_t tokens[SPECULATE_MAX_ROWS] = { s->pending };
+        uint64_t began;
+        unsigned n;
+
+        if (speculation_holds(sp, s->pending)) {
+                s->pending = -1;
+                s->row++;
+                return;
+        }
+        settle(s);
+        n = 1 + speculation_guess(sp, sampler, s->pending, state,
+                                  s->cache.max_positions - s->cache.n - 1);
+        memcpy(tokens + 1, sp->guesses, (n - 1) * sizeof(tokens[0]));
+
+        began = clock_now_ns();
+        decoder_embed_tokens(&s->decoder, tokens, n);
+        decoder_forward(&s->decoder, n, n);
+        compute_logits(s, n);
+        pace_note_pass(&sp->pace, n, clock_now_ns() - began);
+        s->pending = -1;
+        s->has_last = true;
+}
+
+bool session_drafting(const struct session *s, struct session_drafting *ret) {
+        if (!s->speculation)
+                return false;
+
+        *ret = s->speculation->counts;
+        ret->acceptance = pace_acceptance(&s->speculation->pace);
+        ret->gain = pace_gain(&s->speculation->pace, ret->n_wanted);
+        return true;
 }
 
 static bool is_stop(const struct engine *e, int32_t id) {
@@ -311,6 +386,8 @@ int session_next(struct session *s, struct sampler *sampler, int32_t *ret) {
 
         if (s->pending >= 0 && !has_room(s, 1))
                 return -ENOSPC;
+        if (s->pending >= 0 && s->speculation && !s->is_constrained)
+                run_ahead(s, sampler);
         logits = session_logits(s);
         if (!logits)
                 return -EINVAL;

@@ -23,6 +23,8 @@ struct session_config {
         bool f32_cache;         /* tests: keep keys and values unrounded */
         unsigned
                 image_positions; /* of one picture, at most; 0: 280; without meaning where nobody sees */
+        bool without_drafter; /* as if the engine had none */
+        unsigned n_guesses; /* of a drafter, each time, at most 7; 0: as many as it pays to make */
 };
 
 int session_new(struct session **ret,
@@ -81,5 +83,19 @@ float session_runner_up(const struct session *s, int32_t *ret);
  * or <|tool_response> after calls); -ENOSPC: the cache is full, which is never an end of turn;
  * -EINVAL: nothing to continue from. */
 int session_next(struct session *s, struct sampler *sampler, int32_t *ret);
+
+/* What a drafter was good for since session_new().  None of it changes a token. */
+struct session_drafting {
+        uint64_t n_passes;  /* of session_next() */
+        uint64_t n_guessed; /* tokens */
+        uint64_t n_judged;  /* ... that were looked at, as all before them were right */
+        uint64_t n_held;    /* ... and were right themselves */
+        unsigned n_wanted;  /* guesses of the last pass; 0: it does not pay now */
+        double acceptance;  /* share of first guesses that were right of late */
+        double gain; /* tokens a second over those without a drafter, of late; 0: not known */
+};
+
+/* False: there is no drafter. */
+bool session_drafting(const struct session *s, struct session_drafting *ret);
 
 #endif

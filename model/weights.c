@@ -112,6 +112,8 @@ static int read_layer_vectors(struct layer_weights *l,
         int r;
 
         for (unsigned j = 0; j < sizeof(vectors) / sizeof(vectors[0]); j++) {
+                if (vectors[j].ret == &l->k_norm && p->shares_cache)
+                        continue;
                 tensor_name(name, i, vectors[j].part);
                 r = weights_read_vector(g, name, vectors[j].n, vectors[j].ret, why);
                 if (r < 0)
@@ -145,6 +147,8 @@ static int read_layer_matrices(struct layer_weights *l,
         int r;
 
         for (unsigned j = 0; j < sizeof(matrices) / sizeof(matrices[0]); j++) {
+                if (p->shares_cache && (matrices[j].ret == &l->k || matrices[j].ret == &l->v))
+                        continue;
                 tensor_name(name, i, matrices[j].part);
                 /* On global layers the values are the keys before their norm; there is no key in
                  * the file that says so, only the absence of the tensor. */
@@ -251,6 +255,31 @@ int weights_read(struct weights *ret,
 
         *ret = w;
         w.layers = NULL;
+        return 0;
+}
+
+int weights_read_drafter(struct drafter_weights *ret,
+                         const struct params *p,
+                         unsigned width_out,
+                         const struct gguf *g,
+                         struct why *why) {
+        _cleanup_(weights_done) struct weights w = { 0 };
+        struct drafter_weights d;
+        int r;
+
+        r = read_text_model(&w, p, g, why);
+        if (r == 0)
+                r = weights_read_matrix(g, "nextn.pre_projection.weight", 2 * width_out, p->width,
+                                        &d.pre_projection, why);
+        if (r == 0)
+                r = weights_read_matrix(g, "nextn.post_projection.weight", p->width, width_out,
+                                        &d.post_projection, why);
+        if (r < 0)
+                return gguf_because_in(g, r, why);
+
+        d.text = w;
+        w.layers = NULL;
+        *ret = d;
         return 0;
 }
 

@@ -53,4 +53,19 @@ int weights_read_matrix(const struct gguf *g,
                         struct matrix *ret,
                         struct why *why);
 
+/* What a drafter has more: the way into its stream from an embedding and a state of the model that
+ * it drafts for, both of width_out, and the way back to such a state.  Its layers have no k_norm, k
+ * and v. */
+struct drafter_weights {
+        struct weights text;
+        struct matrix pre_projection;  /* 2 width_out -> width */
+        struct matrix post_projection; /* width -> width_out */
+};
+
+int weights_read_drafter(struct drafter_weights *ret,
+                         const struct params *p,
+                         unsigned width_out,
+                         const struct gguf *g,
+                         struct why *why);
+
 #endif

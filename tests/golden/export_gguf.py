@@ -78,8 +78,11 @@ def tensor_name(name):
         return VISION_TENSORS[name[len(VISION_PREFIX) :]]
     if not name.startswith(TEXT_PREFIX):
         return None
+    return text_tensor_name(name[len(TEXT_PREFIX) :])
 
-    name = name[len(TEXT_PREFIX) :]
+
+def text_tensor_name(name):
+    """The same for what belongs to the text model, without its prefix."""
     if name in OUTER_TENSORS:
         return OUTER_TENSORS[name]
 
@@ -101,7 +104,7 @@ def add_tokenizer(writer, vocabulary):
     writer.add_array("tokenizer.ggml.suppress_tokens", vocabulary.suppressed)
 
 
-def add_text_keys(writer, config, ffn_array=False):
+def add_text_keys(writer, config, ffn_array=False, architecture="gemma4"):
     """The hyper-parameters of a Gemma4UnifiedTextConfig. Some published files give the size of the
     feed-forward network once, others as an array over the layers: ffn_array."""
     sliding = [kind == SLIDING for kind in config.layer_types]
@@ -121,11 +124,11 @@ def add_text_keys(writer, config, ffn_array=False):
         "attention.key_length_swa": local.head_dim,
         "attention.value_length_swa": local.head_dim,
         "attention.sliding_window": config.sliding_window,
-        "attention.shared_kv_layers": 0,
+        "attention.shared_kv_layers": config.num_kv_shared_layers,
         "rope.dimension_count": remote.head_dim,
         "rope.dimension_count_swa": local.head_dim,
     }.items():
-        writer.add_uint32(f"gemma4.{name}", value)
+        writer.add_uint32(f"{architecture}.{name}", value)
 
     for name, value in {
         "attention.layer_norm_rms_epsilon": config.rms_norm_eps,
@@ -133,16 +136,16 @@ def add_text_keys(writer, config, ffn_array=False):
         "rope.freq_base_swa": config.rope_parameters[SLIDING]["rope_theta"],
         "final_logit_softcapping": config.final_logit_softcapping,
     }.items():
-        writer.add_float32(f"gemma4.{name}", value)
+        writer.add_float32(f"{architecture}.{name}", value)
 
     if ffn_array:
-        writer.add_array("gemma4.feed_forward_length", [n_ffn] * config.num_hidden_layers)
+        writer.add_array(f"{architecture}.feed_forward_length", [n_ffn] * config.num_hidden_layers)
     else:
-        writer.add_uint32("gemma4.feed_forward_length", n_ffn)
+        writer.add_uint32(f"{architecture}.feed_forward_length", n_ffn)
     writer.add_array(
-        "gemma4.attention.head_count_kv", [layer.num_key_value_heads for layer in layers]
+        f"{architecture}.attention.head_count_kv", [layer.num_key_value_heads for layer in layers]
     )
-    writer.add_array("gemma4.attention.sliding_window_pattern", sliding)
+    writer.add_array(f"{architecture}.attention.sliding_window_pattern", sliding)
 
 
 def planar(values):

@@ -138,14 +138,15 @@ def rounded(values, kind):
     ).float()
 
 
-def fill(model, generator, kind_of):
-    """Random weights under which every term of the forward pass shows in the logits."""
+def fill(model, generator, kind_of, name_of=export_gguf.tensor_name):
+    """Random weights under which every term of the forward pass shows in the logits. name_of tells the
+    name that a parameter has in the file, by which kind_of tells its type."""
 
     def uniform(like, low, high):
         return torch.rand(like.shape, generator=generator) * (high - low) + low
 
     for source, values in model.state_dict().items():
-        name = export_gguf.tensor_name(source)
+        name = name_of(source)
         if name is None:
             continue
         if name.endswith("layer_output_scale.weight"):
@@ -384,6 +385,10 @@ def make(recipe, words, kind_of, folder, letter, **layout):
     write_cases(folder / f"golden-{letter}.gguf", named)
 
 
+def vocabulary_of_models():
+    return vocabulary.assemble(["\n", "\n\n"], PIECES)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(__file__).parent)
@@ -391,7 +396,7 @@ def main():
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
 
-    words = vocabulary.assemble(["\n", "\n\n"], PIECES)
+    words = vocabulary_of_models()
     make(MODEL_A, words, stored_kind_a, folder, "a")
 
     # The other published habit: <eos> ends the text, and the end of a turn has a key of its own.

@@ -279,7 +279,7 @@ static void compare_rows(struct follower *f,
         for (unsigned i = 0; i < n; i++) {
                 float d;
 
-                decoder_logits_of(&f->d, rows + (size_t) i * f->e->params.width, f->logits);
+                decoder_logits_of(&f->d, rows + (size_t) i * f->e->params.width, 1, f->logits);
                 d = difference(f->logits, c->logits + (size_t) (first + i) * f->e->params.n_vocab,
                                f->e->params.n_vocab);
                 if (!(d <= f->largest))
@@ -303,7 +303,7 @@ static void follow(struct follower *f, const struct golden_case *c, unsigned mos
                 else if (kind == SOUND)
                         decoder_embed_frames(&f->d, c->frames + (size_t) n_frames * 640, n);
                 if (kind != PICTURE) {
-                        decoder_forward(&f->d, n);
+                        decoder_forward(&f->d, n, 1);
                         n_frames += kind == SOUND ? n : 0;
                         compare_rows(f, c, f->d.h, i, n);
                         continue;
