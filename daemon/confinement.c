@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/common/memory.h"
 #include "daemon/paths.h"
 #include "daemon/sandbox.h"
 #include "daemon/store/store.h"
@@ -209,6 +210,7 @@ void confinement_enter(const struct config *config, const char *config_path, cha
         enum step step = take_step();
         struct why why = {};
 
+        memory_open();
         if (step != STEP_CONFINED)
                 confine(config, config_path, argv, step);
         if (sandbox_enter(&why) < 0)

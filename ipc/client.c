@@ -170,8 +170,44 @@ static int wait_readable(struct client *c, int wake_fd) {
         return fds[1].revents ? 0 : 1;
 }
 
-int client_next(struct client *c, int wake_fd, struct varlink_reply *ret, struct why *why) {
+/* 1: something was read, 0: nothing is there. */
+static int receive(struct client *c, struct why *why) {
         ssize_t n;
+        int r;
+
+        r = make_room(c, why);
+        if (r < 0)
+                return r;
+        do
+                n = recv(c->fd, c->data + c->size, c->capacity - c->size, MSG_DONTWAIT);
+        while (n < 0 && errno == EINTR);
+        if (n < 0 && errno == EAGAIN)
+                return 0;
+        if (n < 0 && errno != ECONNRESET)
+                return because(why, -errno, "cannot receive: %m");
+        if (n <= 0)
+                return because(why, -ECONNRESET, "the connection was closed");
+        c->size += (size_t) n;
+        return 1;
+}
+
+int client_fd(const struct client *c) {
+        return c->fd;
+}
+
+int client_take(struct client *c, struct varlink_reply *ret, struct why *why) {
+        int r;
+
+        do {
+                r = take_message(c, ret, why);
+                if (r != 0)
+                        return r;
+                r = receive(c, why);
+        } while (r > 0);
+        return r;
+}
+
+int client_next(struct client *c, int wake_fd, struct varlink_reply *ret, struct why *why) {
         int r;
 
         for (;;) {
@@ -183,17 +219,8 @@ int client_next(struct client *c, int wake_fd, struct varlink_reply *ret, struct
                         return because(why, r, "poll: %s", strerror(-r));
                 if (r == 0)
                         return 0;
-                r = make_room(c, why);
+                r = receive(c, why);
                 if (r < 0)
                         return r;
-
-                n = recv(c->fd, c->data + c->size, c->capacity - c->size, MSG_DONTWAIT);
-                if (n < 0 && (errno == EINTR || errno == EAGAIN))
-                        continue;
-                if (n < 0 && errno != ECONNRESET)
-                        return because(why, -errno, "cannot receive: %m");
-                if (n <= 0)
-                        return because(why, -ECONNRESET, "the connection was closed");
-                c->size += (size_t) n;
         }
 }

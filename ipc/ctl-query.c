@@ -7,6 +7,8 @@
 static void print_value(const struct ctl *c, const char *key, json_t *value) {
         if (strcmp(key, "uptime") == 0)
                 print_span(json_number_value(value));
+        else if (strcmp(key, "memory") == 0)
+                (void) printf("%.0f MiB", json_number_value(value) / (1 << 20));
         else if (json_is_string(value))
                 print_text(stdout, c->to_terminal, json_string_value(value));
         else if (json_is_integer(value))

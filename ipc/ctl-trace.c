@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "ipc/ctl-trace.h"
+
 #include <string.h>
 
 #include "ipc/ctl-print.h"
-#include "ipc/ctl-svg.h"
 #include "ipc/ctl.h"
 
 #define BAR_WIDTH 40
@@ -20,9 +21,9 @@ static const struct step {
 };
 
 #define N_STEPS (sizeof(steps) / sizeof(steps[0]))
+_Static_assert(N_STEPS == TRACE_STEPS, "as many as the header tells");
 
-/* The steps that the turn had; how many. */
-static size_t read_steps(json_t *timings, struct svg_step ret[static N_STEPS]) {
+size_t trace_steps(json_t *timings, struct svg_step ret[static TRACE_STEPS]) {
         double total = field_number(timings, "done"), from = 0;
         size_t n = 0;
 
@@ -56,7 +57,7 @@ static void print_bar(double from, double to, double total) {
 static void show_steps(json_t *timings) {
         double total = field_number(timings, "done");
         struct svg_step had[N_STEPS];
-        size_t n = read_steps(timings, had);
+        size_t n = trace_steps(timings, had);
 
         for (size_t i = 0; i < n; i++) {
                 (void) printf("  %-22s%10.1f ms  ", had[i].label, had[i].to - had[i].from);
@@ -74,7 +75,7 @@ static enum ctl_exit draw(const struct ctl *c, json_t *turn) {
                 .title = title,
                 .note = note,
                 .steps = had,
-                .n_steps = read_steps(timings, had),
+                .n_steps = trace_steps(timings, had),
                 .total = field_number(timings, "done"),
         };
         struct why why;
@@ -92,6 +93,16 @@ static enum ctl_exit draw(const struct ctl *c, json_t *turn) {
         return CTL_EXIT_FAILED;
 }
 
+double trace_speed(json_t *timings) {
+        double answering = field_number(timings, "done") - field_number(timings, "first_token");
+        json_int_t tokens = field_int(timings, "tokens");
+
+        /* What was voted upon is told at once, which says nothing about a speed. */
+        if (tokens < 2 || answering < 1)
+                return 0;
+        return (double) (tokens - 1) / answering * 1000;
+}
+
 /* What a user feels: from the end of what was asked to the first piece of the answer. */
 static void show_wait(json_t *timings) {
         json_t *end = json_object_get(timings, "end_of_speech");
@@ -105,8 +116,7 @@ static void show_wait(json_t *timings) {
 
 static void show_trace(const struct ctl *c, json_t *turn) {
         json_t *timings = json_object_get(turn, "timings");
-        double first = field_number(timings, "first_token");
-        double answering = field_number(timings, "done") - first;
+        double speed = trace_speed(timings);
         json_int_t tokens = field_int(timings, "tokens");
 
         (void) printf("turn %" JSON_INTEGER_FORMAT ", ", field_int(turn, "id"));
@@ -125,9 +135,8 @@ static void show_trace(const struct ctl *c, json_t *turn) {
         if (json_is_true(json_object_get(turn, "cut")))
                 (void) fputs(", only the beginning heard", stdout);
         (void) printf(", %" JSON_INTEGER_FORMAT " tokens answered", tokens);
-        /* What was voted upon is told at once, which says nothing about a speed. */
-        if (tokens > 1 && answering >= 1)
-                (void) printf(" (%.1f a second)", (double) (tokens - 1) / answering * 1000);
+        if (speed > 0)
+                (void) printf(" (%.1f a second)", speed);
         (void) puts("\n");
         show_steps(timings);
         (void) putchar('\n');

@@ -65,6 +65,7 @@ enum ctl_exit ctl_stats(const struct ctl *c);
 enum ctl_exit ctl_trace(const struct ctl *c);
 enum ctl_exit ctl_tools(const struct ctl *c);
 enum ctl_exit ctl_do(const struct ctl *c); /* "call", a name that is taken below */
+enum ctl_exit ctl_monitor(const struct ctl *c);
 enum ctl_exit ctl_model(const struct ctl *c);
 
 /* What the commands share.  Each says on standard error what went wrong. */

@@ -38,6 +38,8 @@ static const struct command {
         { "listen", "listen", "ask by speaking into the microphone", "H", 0, ctl_listen },
         { "status", "status", "what the daemon does and has", "f", 0, ctl_status },
         { "watch", "watch", "everything that happens, as it does", "", 0, ctl_watch },
+        { "monitor", "monitor", "all of that on one screen, with the level and the times", "", 0,
+          ctl_monitor },
         { "history", "history", "past turns, newest first", "nb", 0, ctl_history },
         { "search", "search WORD...", "past turns in which all of these were said", "n", INT_MAX,
           ctl_search },

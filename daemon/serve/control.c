@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/common/memory.h"
 #include "daemon/serve/archive.h"
 #include "daemon/serve/listeners.h"
 #include "daemon/serve/live.h"
@@ -366,6 +367,9 @@ static json_t *complete_status(const struct control *c, json_t *status) {
                 return NULL;
         (void) json_object_set_new(reply, "positions",
                                    json_integer((json_int_t) turns_position(c->turns)));
+        if (memory_resident() > 0)
+                (void) json_object_set_new(reply, "memory",
+                                           json_integer((json_int_t) memory_resident()));
         (void) json_object_set_new(reply, "uptime", json_real(uptime));
         return reply;
 }

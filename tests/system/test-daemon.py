@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The built daemon as its clients see it: asking, watching, cancelling, history, living and dying."""
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import wave
@@ -38,6 +40,14 @@ def introspection():
             assert description.strip() == f.read().strip()
         error = c.call("org.varlink.service.GetInterfaceDescription", {"interface": "a.b"})["error"]
         assert error in ("org.varlink.service.InterfaceNotFound", "org.varlink.service.InvalidParameter"), error
+
+
+def memory():
+    """What the process takes, told though it can not open /proc any more."""
+    with contextlib.closing(daemon.client()) as c, open(f"/proc/{daemon.process.pid}/statm") as f:
+        told, pages = c.call(ASSISTANT + "Status")["parameters"]["memory"], int(f.read().split()[1])
+        assert 0.5 < told / (pages * os.sysconf("SC_PAGESIZE")) < 2, (told, pages)
+    assert re.search(r"memory: +[1-9][0-9]* MiB", daemon.ctl("status").stdout)
 
 
 def status():
@@ -497,7 +507,7 @@ def on_a_terminal(arguments, lines=(), **environment):
     pid, master = pty.fork()
     if pid == 0:
         os.environ.update({**daemon.environment, "TERM": "xterm", **environment})
-        os.execv(os.path.join(os.path.dirname(GEMMAD), "gemmactl"), ["gemmactl", *arguments])
+        os.execv(GEMMACTL, ["gemmactl", *arguments])
     said, lines = b"", list(lines)
     with contextlib.suppress(OSError):
         while select.select([master], [], [], PATIENCE)[0] and (data := os.read(master, 65536)):
@@ -529,6 +539,33 @@ def coloured():
         assert "\033[" not in said and " s ago" in said, said
     said = daemon.ctl("history", "-n", "1").stdout
     assert "\033[" not in said and " ago" not in said, said
+
+
+def monitored():
+    """One screen: what it does, what was said, where the time went; q ends it and gives the terminal back."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.environ.update({**daemon.environment, "TERM": "xterm"})
+        os.execv(GEMMACTL, ["gemmactl", "monitor"])
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
+    said = b""
+
+    def shows(*words):
+        nonlocal said
+        while select.select([master], [], [], 0)[0]:
+            said += os.read(master, 65536)
+        return all(w in said for w in words)
+    wait_until(lambda: shows(b"gemmad ", b"idle", b"mode ", b" MiB"), "the status")
+    with contextlib.closing(daemon.client()) as c:
+        c.ask(audio_path=speech("what-time-is-it.flite-rms.wav"))
+    wait_until(lambda: shows(b"what time is it", b"It is", b"first token"), "the turn")
+    os.write(master, b"q")
+    with contextlib.suppress(OSError):
+        while data := os.read(master, 65536):
+            said += data
+    os.close(master)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and b"\x1b[?1049l" in said, said[-200:]
+    assert daemon.ctl("monitor").returncode == 2
 
 
 def drawn():
@@ -715,6 +752,7 @@ with varlink.Client(address="unix:" + sys.argv[1]) as client:
 with daemon:
     tap.rule("the interface describes itself as Varlink asks", introspection)
     tap.rule("a ready daemon is idle and hears", status)
+    tap.rule("status tells the memory it takes", memory)
     tap.rule("a typed request is answered", typed)
     tap.rule("a typed command is done as it was typed, or not at all", typed_commands)
     tap.rule("recorded requests are heard", spoken)
@@ -744,6 +782,7 @@ with daemon:
     tap.rule("gemmactl helps: what can be said, what was not understood, what was meant", helpful)
     tap.rule("ask without a text is a prompt", prompt)
     tap.rule("a terminal has colours and times ago", coloured)
+    tap.rule("monitor shows what happens", monitored)
     tap.rule("trace draws a turn", drawn)
     tap.rule("an answer that was limited is told as such", limited)
     tap.rule("gemmactl watch and status -f say what happened", shown_text)
