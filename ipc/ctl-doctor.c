@@ -20,7 +20,32 @@ DEFINE_CLEANUP(struct client *, client_free)
 struct doctor {
         const struct ctl *ctl;
         bool is_ill;
+        bool is_looking; /* a line stands that its finding takes the place of */
 };
+
+/* What is looked at now, which may take seconds: on a terminal until its finding takes its place. */
+static void look_at(struct doctor *d, const char *what) {
+        if (d->ctl->as_json || !d->ctl->to_terminal)
+                return;
+        print_style(d->ctl, STYLE_FAINT);
+        (void) printf("...   %s", what);
+        print_plain(d->ctl);
+        (void) fflush(stdout);
+        d->is_looking = true;
+}
+
+static void print_state(struct doctor *d, const char *state) {
+        enum style style = strcmp(state, "ok") == 0 ? STYLE_GOOD : STYLE_BAD;
+
+        if (d->is_looking)
+                (void) fputs("\r\033[K", stdout);
+        d->is_looking = false;
+        if (strcmp(state, "note") == 0)
+                style = STYLE_STRONG;
+        print_style(d->ctl, style);
+        (void) printf("%-5s ", state);
+        print_plain(d->ctl);
+}
 
 static void say(struct doctor *d, const char *state, const char *what, const char *remedy) {
         if (d->ctl->as_json) {
@@ -31,7 +56,7 @@ static void say(struct doctor *d, const char *state, const char *what, const cha
                 json_decref(finding);
                 return;
         }
-        (void) printf("%-5s ", state);
+        print_state(d, state);
         print_indented(d->ctl, 6, what);
         (void) putchar('\n');
         if (remedy) {
@@ -39,6 +64,7 @@ static void say(struct doctor *d, const char *state, const char *what, const cha
                 print_indented(d->ctl, 9, remedy);
                 (void) putchar('\n');
         }
+        (void) fflush(stdout);
 }
 
 static void say_well(struct doctor *d, const char *what) {
@@ -47,7 +73,7 @@ static void say_well(struct doctor *d, const char *what) {
 
 static void say_ill(struct doctor *d, const char *what, const char *remedy) {
         d->is_ill = true;
-        say(d, "ILL", what, remedy);
+        say(d, "FAIL", what, remedy);
 }
 
 /* A connection alone says nothing: that of one client too many is made, too, and closed at once. */
@@ -153,7 +179,10 @@ static int count_devices(const struct ctl *c, unsigned *ret_bluetooth) {
 
 static bool check_devices(struct doctor *d) {
         unsigned n_bluetooth;
-        int n = count_devices(d->ctl, &n_bluetooth);
+        int n;
+
+        look_at(d, "looking for microphones");
+        n = count_devices(d->ctl, &n_bluetooth);
 
         if (n > 0) {
                 say_well(d, "there is a microphone");
@@ -215,13 +244,15 @@ static void say_offset(struct doctor *d, double offset) {
         char what[128];
 
         (void) snprintf(what, sizeof(what),
-                        "the microphone has an offset of %.1f %%, which is taken out", 100 * offset);
+                        "the microphone has an offset of %.1f %%, which is taken out",
+                        100 * offset);
         say(d, "note", what, "nothing has to be done; a cheap sound card or plug does this");
 }
 
 static void check_sound(struct doctor *d) {
         struct heard h = { .loudest = -120 };
 
+        look_at(d, "listening to the microphone");
         listen_for(d->ctl, &h);
         if (strcmp(h.state, "lost") == 0 || strcmp(h.state, "opening") == 0)
                 say_ill(d, "the microphone can not be opened, or gives nothing",
@@ -229,7 +260,8 @@ static void check_sound(struct doctor *d) {
                         "server frozen? systemctl --user restart pipewire (or pulseaudio)");
         else if (strcmp(h.state, "silent") == 0 && fabs(h.offset) > 1e-6)
                 say_ill(d, "the microphone gives one value all the time, and no sound",
-                        "its driver or its plug is at fault: plug it in again, or choose another one "
+                        "its driver or its plug is at fault: plug it in again, or choose another "
+                        "one "
                         "(gemmactl devices)");
         else if (strcmp(h.state, "silent") == 0 || h.loudest <= -119)
                 say_ill(d, "the microphone gives digital silence",

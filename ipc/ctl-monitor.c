@@ -150,9 +150,10 @@ static bool wait_and_take(struct monitor *m, int signal_fd) {
         for (unsigned i = 0; i < N_SOURCES; i++)
                 if (fds[i].revents)
                         take_replies(m, i);
-        if (fds[N_SOURCES].revents & POLLIN)
-                return on_key(m);
-        return !fds[N_SOURCES].revents && !fds[N_SOURCES + 1].revents;
+        /* A terminal that is gone can be read for ever. */
+        if (fds[N_SOURCES + 1].revents || (fds[N_SOURCES].revents & ~POLLIN))
+                return false;
+        return !fds[N_SOURCES].revents || on_key(m);
 }
 
 /* So that the terminal is put back whatever ends the program. */

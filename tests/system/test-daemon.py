@@ -565,6 +565,13 @@ def monitored():
             said += data
     os.close(master)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and b"\x1b[?1049l" in said, said[-200:]
+    pid, master = pty.fork()
+    if pid == 0:
+        os.environ.update({**daemon.environment, "TERM": "xterm"})
+        os.execv(GEMMACTL, ["gemmactl", "monitor"])
+    os.read(master, 1)
+    os.close(master)
+    os.waitpid(pid, 0)  # it ends with its terminal
     assert daemon.ctl("monitor").returncode == 2
 
 
