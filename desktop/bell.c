@@ -34,6 +34,8 @@ struct ringing {
 
 struct bell {
         struct notify *notify;  /* not owned */
+        void (*changed)(void *userdata);
+        void *userdata;
         struct timers *timers;  /* owned */
         struct ring *ring;      /* owned */
         int fd;                 /* owned; of the kernel's timer */
@@ -172,6 +174,7 @@ static void arm(struct bell *b, const struct moment *now) {
 }
 
 static void look(struct bell *b) {
+        bool was_ringing = b->n_ringing > 0;
         struct moment now = bell_now();
         const struct timer *timer;
 
@@ -181,6 +184,8 @@ static void look(struct bell *b) {
         while ((timer = timers_take_due(b->timers, &now)))
                 begin_ringing(b, timer, &now);
         arm(b, &now);
+        if (b->changed && was_ringing != (b->n_ringing > 0))
+                b->changed(b->userdata);
 }
 
 /* Due, or the clock was set: reading says ECANCELED then, and either way all is looked at anew. */
@@ -244,6 +249,8 @@ int bell_new(struct bell **ret, const struct bell_config *config, struct why *wh
                 return because(why, r, "bell: %s", strerror(-r));
 
         look(b);
+        b->changed = config->changed;
+        b->userdata = config->userdata;
         *ret = TAKE_PTR(b);
         return 0;
 }

@@ -20,6 +20,8 @@ struct bell_config {
         struct sound *sound;   /* not owned, like the next */
         struct notify *notify; /* may be NULL */
         const char *directory; /* for the table; NULL: nothing is kept */
+        void (*changed)(void *userdata); /* it begins to ring, or has ended; may be NULL */
+        void *userdata;
 };
 
 int bell_new(struct bell **ret, const struct bell_config *config, struct why *why);

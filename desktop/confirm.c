@@ -29,6 +29,8 @@ bool confirm_drop(struct confirm *c) {
         c->notice = notice_close(c->notice);
         c->call = call_unref(c->call);
         (void) sd_event_source_set_enabled(c->end, SD_EVENT_OFF);
+        if (was_asking)
+                desktop_expect(c->desktop);
         return was_asking;
 }
 
@@ -131,6 +133,7 @@ void confirm_ask(struct confirm *c, struct call *call, const char *question, con
         (void) sd_event_source_set_time_relative(c->end, ASKING_USEC);
         (void) sd_event_source_set_enabled(c->end, SD_EVENT_ONESHOT);
         c->notice = notice_show(c->desktop->notify, &config);
+        desktop_expect(c->desktop);
         call_say(call, NULL, "%s Say yes or no.", question);
 }
 

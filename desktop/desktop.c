@@ -49,6 +49,25 @@ static void on_status(json_t *status, void *userdata) {
         assistant_on_status(d->assistant, status);
 }
 
+void desktop_expect(struct desktop *d) {
+        const char *calls[EXPECT_MAX + 1] = {};
+        unsigned n = 0;
+
+        if (bell_is_ringing(d->bell)) {
+                calls[n++] = "stop";
+                calls[n++] = "snooze";
+        }
+        if (confirm_is_asking(d->confirm)) {
+                calls[n++] = "yes";
+                calls[n++] = "no";
+        }
+        expect_set(d->expect, calls);
+}
+
+static void on_ringing(void *userdata) {
+        desktop_expect(userdata);
+}
+
 static int socket_path(char *ret, size_t size, const char *configured, struct why *why) {
         const char *runtime = getenv("XDG_RUNTIME_DIR");
         int n;
@@ -107,6 +126,8 @@ static int open_bell(struct desktop *d, struct why *why) {
                 .loop = d->loop,
                 .sound = d->sound,
                 .notify = d->notify,
+                .changed = on_ringing,
+                .userdata = d,
         };
         int r;
 
@@ -332,9 +353,13 @@ static int open_links(struct desktop *d, const struct desktop_setup *setup, stru
         r = link_new(&d->link, &config, why);
         if (r < 0)
                 return r;
-        r = open_peer(d, path);
+        r = expect_new(&d->expect, d->loop, path);
+        if (r >= 0)
+                r = open_peer(d, path);
         if (r >= 0)
                 r = open_configured(d, path);
+        if (r >= 0)
+                desktop_expect(d);
         return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
 }
 
@@ -375,6 +400,7 @@ static void stop(struct desktop *d) {
                 (void) link_free(d->mcp_links[i]);
                 (void) mcp_free(d->mcp[i]);
         }
+        d->expect = expect_free(d->expect);
         d->peer = peer_free(d->peer);
         d->sleep = sleep_close(d->sleep);
         json_decref(d->offered);

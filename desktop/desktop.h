@@ -14,6 +14,7 @@
 #include "desktop/bell.h"
 #include "desktop/buses.h"
 #include "desktop/confirm.h"
+#include "desktop/expect.h"
 #include "desktop/link.h"
 #include "desktop/mcp.h"
 #include "desktop/media.h"
@@ -43,6 +44,7 @@ struct desktop {
         struct peer *peer;
         struct assistant *assistant; /* NULL: not wanted */
         struct sleep *sleep;         /* NULL: no system bus */
+        struct expect *expect;
         struct mcp *mcp[DESKTOP_MAX_MCP];
         struct link *mcp_links[DESKTOP_MAX_MCP]; /* of each of them */
         unsigned n_mcp;
@@ -57,6 +59,9 @@ struct desktop {
 struct desktop_setup {
         const char *socket_path; /* NULL: where gemmad listens unless told otherwise */
 };
+
+/* What is asked or rings has changed: what gemmad is to expect. */
+void desktop_expect(struct desktop *d);
 
 /* Runs until a signal ends it.  Logs what went wrong. */
 int desktop_run(const struct desktop_setup *setup);

@@ -119,7 +119,7 @@ enum gate_verdict gate_judge(const char *text, size_t size) {
 }
 
 /* One token of what was heard.  1: go on, 0: the words are over. */
-static int hear_once(struct gate *g) {
+static int hear_once(struct gate *g, bool with_call) {
         int32_t token;
         int r;
 
@@ -129,7 +129,7 @@ static int hear_once(struct gate *g) {
         r = answer_push(&g->answer, token);
         if (r < 0)
                 return r;
-        if (g->answer.where == ANSWER_IN_CALL)
+        if (r == ANSWER_CALL || (g->answer.where == ANSWER_IN_CALL && !with_call))
                 return 0;
         if (r == ANSWER_TEXT)
                 r = text_append(&g->heard, g->answer.piece, g->answer.piece_size, GATE_MAX_TEXT);
@@ -140,8 +140,8 @@ static int hear_once(struct gate *g) {
         return 1;
 }
 
-/* What was heard up to now, into heard; the session is as it was afterwards. */
-static int look(struct gate *g) {
+/* What was heard up to now, into heard, or with its call; the session is as it was afterwards. */
+static int look(struct gate *g, bool with_call) {
         unsigned position = session_position(g->session);
         int r;
 
@@ -154,7 +154,7 @@ static int look(struct gate *g) {
         g->phrase_log_probability = 0;
         r = 1;
         for (unsigned n = 0; r > 0 && n < GATE_MAX_TOKENS; n++)
-                r = hear_once(g);
+                r = hear_once(g, with_call);
         if (r < 0)
                 return r;
         return session_rewind(g->session, position);
@@ -183,7 +183,7 @@ static int append_and_look(struct gate *g, const float *samples, size_t n) {
                 return 0;
 
         g->next_look += GATE_LOOK_EVERY;
-        r = look(g);
+        r = look(g, false);
         if (r < 0)
                 return r;
         g->has_phrase = gate_judge(text_data(&g->heard), g->heard.size) != GATE_NO &&
@@ -215,10 +215,25 @@ int gate_decide(struct gate *g) {
         enum gate_verdict verdict = GATE_NO;
         int r;
 
-        r = look(g);
+        r = look(g, false);
         if (r < 0)
                 return r;
         if (session_log_probability(g->session) >= engine_least_log_probability(g->engine))
                 verdict = gate_judge(text_data(&g->heard), g->heard.size);
         return verdict == GATE_NO && g->has_phrase ? GATE_PHRASE_FIRST : verdict;
+}
+
+int gate_take_for(struct gate *g, const struct text **ret_heard, const struct text **ret_call) {
+        int r;
+
+        text_clear(&g->answer.call);
+        r = look(g, true);
+        if (r < 0)
+                return r;
+        if (g->answer.call.size == 0 || session_log_probability(g->session) <
+                                                engine_least_log_probability(g->engine))
+                return 0;
+        *ret_heard = &g->heard;
+        *ret_call = &g->answer.call;
+        return 1;
 }

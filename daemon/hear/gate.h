@@ -39,6 +39,12 @@ bool gate_has_phrase(const struct gate *g);
 /* After the last frame.  A verdict or -errno. */
 int gate_decide(struct gate *g);
 
+/* What the pocket model makes of the whole of the speech, after gate_decide() was GATE_NO: a call in
+ * its notation, and in the last case what was heard, both until the next speech.  1; 0: no call that it
+ * is sure of; or -errno. */
+struct text;
+int gate_take_for(struct gate *g, const struct text **ret_heard, const struct text **ret_call);
+
 /* The verdict on a transcript that has been believed. */
 enum gate_verdict gate_judge(const char *text, size_t size);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "daemon/common/memory.h"
 #include "daemon/serve/archive.h"
+#include "daemon/serve/expect.h"
 #include "daemon/serve/listeners.h"
 #include "daemon/serve/live.h"
 #include "daemon/serve/parameters.h"
@@ -52,6 +53,7 @@ struct control {
         struct listeners watchers;
         struct listeners observers; /* of the status */
         struct sleepers sleepers;
+        struct expectations expectations;
         json_t *last_status;        /* owned; what the observers know */
 };
 
@@ -288,6 +290,12 @@ static int on_sleep(struct call *call, json_t *parameters, void *userdata) {
 
         (void) parameters;
         return sleepers_on_sleep(&c->sleepers, call);
+}
+
+static int on_expect(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        return expect_on_expect(&c->expectations, call, parameters);
 }
 
 static int on_set_mode(struct call *call, json_t *parameters, void *userdata) {
@@ -600,6 +608,12 @@ static void on_sleeping(bool is_asleep, void *userdata) {
         control_changed(c);
 }
 
+static void on_expected(const struct expected *expected, void *userdata) {
+        struct control *c = userdata;
+
+        turns_set_expected(c->turns, expected);
+}
+
 static int add_sources(struct control *c) {
         int r;
 
@@ -640,6 +654,7 @@ static int open_server(struct control *c, struct why *why) {
                 { ASSISTANT ".Forget", on_forget },
                 { ASSISTANT ".SetMode", on_set_mode },
                 { ASSISTANT ".Sleep", on_sleep },
+                { ASSISTANT ".Expect", on_expect },
                 { ASSISTANT ".Provide", on_provide },
                 { ASSISTANT ".Respond", on_respond },
                 { ASSISTANT ".Tools", on_tools },
@@ -688,6 +703,8 @@ int control_new(struct control **ret, const struct control_config *config, struc
         };
         c->sleepers.changed = on_sleeping;
         c->sleepers.userdata = c;
+        c->expectations.changed = on_expected;
+        c->expectations.userdata = c;
 
         r = add_sources(c);
         if (r < 0)

@@ -294,6 +294,29 @@ static int answer_phrase(struct conversation *c) {
         return r < 0 ? r : CONVERSATION_NOBODY_SPOKE;
 }
 
+/* What somebody waits for counts without the phrase, as the pocket model has heard it. */
+static int answer_expected(struct conversation *c) {
+        const struct text *heard, *call;
+        int r;
+
+        if (expected_is_empty(&c->request.expected))
+                return ignore(c);
+        r = gate_take_for(c->gate, &heard, &call);
+        if (r < 0)
+                return r;
+        if (r == 0 || !expected_has_call(&c->request.expected, text_data(call), call->size))
+                return ignore(c);
+
+        c->is_expected = true;
+        r = conversation_announce(c);
+        if (r >= 0)
+                r = conversation_emit_text(c, EVENT_HEARD, text_data(heard), heard->size, true);
+        if (r < 0)
+                return r;
+        r = conversation_emit_text(c, EVENT_CALL, text_data(call), call->size, true);
+        return r < 0 ? r : CONVERSATION_NOBODY_SPOKE;
+}
+
 /* 0 when the turn goes on. */
 static int pass_gate(struct conversation *c) {
         int verdict, r;
@@ -304,7 +327,7 @@ static int pass_gate(struct conversation *c) {
         if (verdict < 0)
                 return verdict;
         if (verdict == GATE_NO)
-                return ignore(c);
+                return answer_expected(c);
         r = conversation_announce(c);
         if (r < 0)
                 return r;

@@ -67,6 +67,7 @@ static struct event event_of(const struct conversation *c, enum event_kind kind)
                 .kind = kind,
                 .turn = c->request.turn,
                 .position = dialogue_position(c->dialogue),
+                .is_expected = c->is_expected,
         };
 }
 
@@ -183,7 +184,7 @@ static int say_text(struct conversation *c) {
 }
 
 /* Uncalled speech without words, with too few, or without the phrase where it is needed. */
-static bool was_not_meant(const struct conversation *c) {
+static bool lacks_what_it_needs(const struct conversation *c) {
         const struct text *heard = &c->heard;
 
         if (!c->request.is_uncalled)
@@ -192,6 +193,20 @@ static bool was_not_meant(const struct conversation *c) {
                 return gate_judge(text_data(heard), heard->size) == GATE_NO;
         return heard->size == 0 ||
                (c->request.needs_words && !memchr(text_data(heard), ' ', heard->size));
+}
+
+static bool is_call_expected(const struct conversation *c) {
+        const struct text *call = &c->answer.call;
+
+        return expected_has_call(&c->request.expected, text_data(call), call->size);
+}
+
+/* Speech that lacks what it needs counts all the same when it is what somebody waits for. */
+static bool was_not_meant(struct conversation *c, bool has_call) {
+        if (!lacks_what_it_needs(c))
+                return false;
+        c->is_expected = has_call && !c->is_doubted && is_call_expected(c);
+        return !c->is_expected;
 }
 
 /* Whether an answer that the model's grammar held together is to be believed: not when the model gave
@@ -232,7 +247,7 @@ static int end_heard(struct conversation *c, bool has_call) {
         note_unanswered(c, has_call);
         if (c->request.origin == ORIGIN_TEXT)
                 return 0;
-        if (was_not_meant(c)) {
+        if (was_not_meant(c, has_call)) {
                 c->is_ignored = true;
                 return 0;
         }
@@ -276,7 +291,7 @@ static int say(struct conversation *c, int part) {
                 return say_text(c);
 
         r = end_heard(c, true);
-        if (r < 0 || c->is_doubted || c->is_ignored)
+        if (r < 0 || c->is_doubted || c->is_ignored || (c->is_expected && !is_call_expected(c)))
                 return r;
         return say_call(c);
 }
@@ -462,7 +477,7 @@ static int ask_back(struct conversation *c, const struct ballot *ballot) {
         r = text_append(&c->heard, sentence, size, sizeof(sentence));
         if (r < 0)
                 return r;
-        if ((c->request.is_uncalled && !c->request.needs_phrase) || was_not_meant(c)) {
+        if ((c->request.is_uncalled && !c->request.needs_phrase) || lacks_what_it_needs(c)) {
                 c->is_ignored = true;
                 return 0;
         }
@@ -589,7 +604,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->outcome = OUTCOME_ANSWERED;
         c->fault = FAULT_NONE;
         c->why = (struct why){};
-        c->is_told = c->is_ignored = c->is_ahead = false;
+        c->is_told = c->is_ignored = c->is_expected = c->is_ahead = false;
         c->has_heard = false;
         c->is_doubted = false;
         c->is_cut = false;

@@ -10,6 +10,7 @@
 #include "base/why.h"
 #include "daemon/common/answer.h"
 #include "daemon/common/config.h"
+#include "daemon/common/expected.h"
 #include "daemon/common/record.h"
 #include "daemon/common/text.h"
 #include "daemon/hear/command.h"
@@ -32,6 +33,7 @@ struct request {
         bool is_uncalled;  /* nobody is told before it is certain that it counts */
         bool needs_phrase; /* ... which it only does with the wake phrase */
         bool needs_words;  /* ... and for a transcriber with more than one word */
+        struct expected expected; /* ... but these calls count without either */
         bool thinking;
         unsigned max_tokens;
         uint64_t asked_ns; /* where the times of the turn start */
@@ -104,6 +106,7 @@ struct conversation {
         bool is_faint;         /* no word was found in the sound */
         bool is_told;          /* that the turn has started */
         bool is_ignored;       /* the turn does not count */
+        bool is_expected;      /* ... but for calls that were expected */
         bool has_heard;        /* the transcript has been sent completely */
         bool is_doubted;       /* the model was not sure of it: nothing was heard */
         bool is_cut;           /* not all of the sound was heard */

@@ -69,6 +69,7 @@ struct event {
         unsigned position; /* positions in the cache by then */
         bool is_last;
         bool is_awaited; /* of a call: the model waits for what comes of it */
+        bool is_expected; /* the turn only counts because this was expected */
         uint16_t text_size;
         union {
                 char text[EVENT_TEXT_SIZE]; /* UTF-8, cut between characters */

@@ -20,7 +20,7 @@ static enum begun begun_of(const struct turn *turn) {
                 return BEGUN_TYPED;
         if (!turn->is_uncalled)
                 return BEGUN_PRESSED;
-        return turn->needs_phrase ? BEGUN_PHRASE : BEGUN_OPEN;
+        return turn->needs_phrase && !turn->is_expected ? BEGUN_PHRASE : BEGUN_OPEN;
 }
 
 /* Sentences, and what the model has said itself, are not one word. */

@@ -27,6 +27,7 @@ bool handsfree_take(struct handsfree *h, struct ask *ret) {
                 .needs_phrase = h->mode == MODE_WAKE && !h->follows_up,
                 /* Among all that is said in a room, one word is too little to go by. */
                 .needs_words = h->mode == MODE_OPEN && !h->follows_up,
+                .expected = h->expected,
                 .max_frames = h->config->max_seconds * FRAMES_PER_SECOND,
                 .thinking = h->config->thinking,
                 .max_tokens = h->config->max_tokens,
@@ -35,7 +36,8 @@ bool handsfree_take(struct handsfree *h, struct ask *ret) {
 }
 
 bool handsfree_drop(struct handsfree *h) {
-        if (!h->is_waiting || h->mode != MODE_WAKE || h->follows_up || h->is_undecided)
+        if (!h->is_waiting || h->mode != MODE_WAKE || h->follows_up || h->is_undecided ||
+            !expected_is_empty(&h->expected))
                 return false;
         h->is_waiting = false;
         h->n_ignored++;

@@ -14,6 +14,7 @@
 struct handsfree {
         const struct config *config; /* not owned */
         enum mode mode;
+        struct expected expected; /* calls that count without anything else */
         bool is_waiting;          /* the pipeline holds speech that no turn has taken */
         bool follows_up;          /* ... and counts without the phrase */
         bool is_undecided;        /* ... and began while the one before was still judged */
@@ -28,7 +29,7 @@ void handsfree_on_speech(struct handsfree *h, bool is_busy, bool is_undecided);
 /* What makes a turn of the speech that waits.  False when none does. */
 bool handsfree_take(struct handsfree *h, struct ask *ret);
 
-/* What waits does not call us.  False: it does not have to, and waits on. */
+/* What waits does not call us.  False: it does not have to, or may be what is expected, and waits on. */
 bool handsfree_drop(struct handsfree *h);
 
 /* A turn that clients know of has ended: what is said next may belong to it. */

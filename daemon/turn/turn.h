@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/why.h"
+#include "daemon/common/expected.h"
 #include "daemon/common/record.h"
 #include "daemon/common/text.h"
 #include "daemon/think/event.h"
@@ -28,6 +29,8 @@ struct turn {
         bool is_uncalled;    /* made of speech, not by a client */
         bool needs_phrase;   /* ... and counts only with the wake phrase */
         bool needs_words;    /* ... and counts only with more than one word */
+        struct expected expected; /* ... but these calls count without either */
+        bool is_expected;         /* ... as one of which it does count */
         bool is_hidden;      /* ... and no client knows of it, because it may not count */
         bool thinking;
         unsigned max_tokens;
@@ -69,6 +72,7 @@ struct ask {
         bool is_live; /* neither text nor audio_fd, but the microphone */
         bool is_held; /* ... until turns_finish() */
         bool is_uncalled, needs_phrase, needs_words;
+        struct expected expected;
         unsigned max_frames;
         bool thinking;
         unsigned max_tokens;

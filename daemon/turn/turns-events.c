@@ -88,6 +88,7 @@ static void on_call(struct turns *t, const struct event *event) {
         if (!event->is_last)
                 return;
 
+        turn->is_expected = event->is_expected;
         add_call(t, event->is_awaited);
         text_clear(&turn->call);
 }

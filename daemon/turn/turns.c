@@ -158,6 +158,7 @@ static int send_request(struct turns *t, const struct turn *turn) {
                 .is_uncalled = turn->is_uncalled,
                 .needs_phrase = turn->needs_phrase,
                 .needs_words = turn->needs_words,
+                .expected = turn->expected,
                 .thinking = turn->thinking,
                 .max_tokens = turn->max_tokens,
                 .asked_ns = turn->asked_ns,
@@ -409,6 +410,10 @@ void turns_set_mode(struct turns *t, enum mode mode) {
         t->handsfree.is_waiting = false;
         if (is_hidden(t->running))
                 cancel(t, t->running);
+}
+
+void turns_set_expected(struct turns *t, const struct expected *expected) {
+        t->handsfree.expected = *expected;
 }
 
 void turns_on_speech(struct turns *t) {

@@ -85,6 +85,9 @@ bool turns_finish(struct turns *t);
 void turns_set_mode(struct turns *t, enum mode mode);
 enum mode turns_mode(const struct turns *t);
 
+/* What counts from now on although nobody has called for it, and without the wake phrase. */
+void turns_set_expected(struct turns *t, const struct expected *expected);
+
 /* PIPELINE_CALLED: the answer to what was spoken before is ended.  PIPELINE_NOT_CALLED: what waits is
  * dropped, if it needs the phrase. */
 void turns_on_called(struct turns *t);

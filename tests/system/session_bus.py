@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A session bus for tests, a daemon and the gemmad-desktop that is on the bus, and what that says there."""
+import contextlib
 import json
 import os
 import signal
@@ -27,7 +28,10 @@ class Hands:
             os.makedirs(os.path.join(daemon.folder, "config/gemmad"), exist_ok=True)
             with open(os.path.join(daemon.folder, "config/gemmad/desktop.toml"), "w") as f:
                 f.write(desktop_config)
-        notify = NotifySocket(os.path.join(daemon.folder, "desktop-notify"))
+        path = os.path.join(daemon.folder, "desktop-notify")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        notify = NotifySocket(path)
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "gemmad-desktop"), "--verbose", "--socket", daemon.path],
             stderr=self.log, stdin=subprocess.DEVNULL,

@@ -437,6 +437,48 @@ def follow_up():
     raise AssertionError("what follows the phrase was not understood")
 
 
+STOP = "ringing/stop.flite-rms.wav"
+
+
+def expecting():
+    """What somebody waits for counts without the phrase, in one word, and nothing else does."""
+    with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as other:
+        reply = c.call(ASSISTANT + "Expect", {"calls": ["stop", "not a name"]}, more=True)
+        assert reply["error"].endswith("InvalidParameter"), reply
+        assert c.call(ASSISTANT + "Expect", {"calls": ["stop"]})["error"] == ASSISTANT + "NeedsMore"
+        for mode in ("wake", "open"):
+            with hands_free(mode) as watcher:
+                ignored_after(STOP)
+                assert other.call(ASSISTANT + "Expect", {"calls": ["snooze", "stop"]}, more=True)["continues"]
+                if mode == "wake":
+                    ignored_after(TIME)
+                turn = say_until(watcher, STOP, "stop")
+                assert [x["name"] for x in turn["calls"]] == ["stop"], turn
+                other.close()
+                other = daemon.client()
+
+
+def rings():
+    """An alarm is stopped by a word without the phrase, which means nothing before and afterwards."""
+    with Hands(daemon, {"PULSE_SERVER": "unix:/nonexistent/sound"}) as hands, hands_free("wake") as watcher:
+        with contextlib.closing(daemon.client()) as c:
+            wait_until(lambda: "gemmad has taken" in hands.said(), "its tools")
+            ignored_after(STOP)
+            reply = c.call(ASSISTANT + "Call", {"name": "set_timer", "arguments": {"amount": 1, "unit": "second"}})
+            assert "error" not in reply, reply
+            wait_until(lambda: "Ringing" in hands.said(), "it rings")
+            turn = say_until(watcher, STOP, "stop")
+            assert turn["answered"] == "Stopped.", turn
+            left = c.call(ASSISTANT + "Call", {"name": "get_timer", "arguments": {}})
+            assert left["parameters"]["result"] == {"timers": []}, left
+            # Whoever has spoken may follow up; that is over with the mode.
+            c.call(ASSISTANT + "SetMode", {"mode": "push"})
+            wait_microphone("closed")
+            c.call(ASSISTANT + "SetMode", {"mode": "wake"})
+            wait_microphone("live")
+            ignored_after(STOP)
+
+
 def muted_hands_free():
     with hands_free("wake"):
         with contextlib.closing(daemon.client()) as c:
@@ -549,6 +591,8 @@ try:
         tap.rule("a reload takes effect on an open microphone", reloaded)
         tap.rule("in mode wake only what begins with the phrase is answered", wake_phrase)
         tap.rule("after the phrase alone, the next words count", follow_up)
+        tap.rule("what is expected counts without the phrase, and nothing else", expecting)
+        tap.rule("an alarm that rings is stopped without the phrase", rings)
         tap.rule("mute closes the device hands free, too", muted_hands_free)
         tap.rule("gemmactl mode", ctl_mode)
         tap.rule("mute closes the device", muted)

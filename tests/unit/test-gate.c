@@ -2,10 +2,13 @@
 /* Who is let in, by the pocket model in the program and recordings of tests/speech. */
 #include "daemon/hear/gate.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/common/expected.h"
+#include "daemon/common/text.h"
 #include "model/session.h"
 #include "tests/tap.h"
 #include "tests/unit/recording.h"
@@ -77,6 +80,42 @@ static void long_speech_fits(void) {
         expect(decide(n, 64) == GATE_PHRASE_FIRST);
 }
 
+/* Without the phrase, but somebody may wait for it. */
+static void what_was_said_instead_is_known(void) {
+        const struct text *heard, *call;
+        struct expected expected = {};
+
+        expect(expected_add(&expected, "snooze") == 0 && expected_add(&expected, "stop") == 0);
+        expect(expected_add(&expected, "two words") == -EINVAL && expected_add(&expected, "") == -EINVAL);
+        expect(decide(load("ringing/stop.flite-rms.wav", 0), 16) == GATE_NO);
+        expect(gate_take_for(gate, &heard, &call) == 1);
+        expect(strcmp(text_data(heard), "stop") == 0 && strcmp(text_data(call), "call:stop{}") == 0);
+        expect(expected_has_call(&expected, text_data(call), call->size));
+
+        expect(decide(load("what-time-is-it.flite-rms.wav", 0), 16) == GATE_NO);
+        expect(gate_take_for(gate, &heard, &call) == 1);
+        expect(!expected_has_call(&expected, text_data(call), call->size));
+        expect(decide(load("how-are-you-today.flite-rms.wav", 0), 16) == GATE_NO);
+        expect(gate_take_for(gate, &heard, &call) == 0);
+}
+
+static void what_is_expected_has_its_bounds(void) {
+        struct expected expected = {}, more = {};
+        char name[16];
+        unsigned n = 0;
+
+        expect(expected_is_empty(&expected) && !expected_has_call(&expected, "call:{}", 7));
+        while (n < 100 && snprintf(name, sizeof(name), "name_%02u", n) > 0 &&
+               expected_add(&expected, name) == 0)
+                n++;
+        expect(n == 31 && expected_add(&expected, name) == -ENOSPC);
+        expect(expected_add(&expected, "name_03") == 0);
+        expect(expected_has_call(&expected, "call:name_30{a:1}", 17));
+        expect(!expected_has_call(&expected, "call:name_3{}", 13));
+        expect(!expected_has_call(&expected, "call:name_30", 12));
+        expect(expected_add_all(&more, &expected) == 0 && strcmp(more.names, expected.names) == 0);
+}
+
 static void a_transcript_is_judged_by_its_words(void) {
         static const struct {
                 const char *text;
@@ -109,6 +148,8 @@ int main(void) {
         rule("how the sound is cut does not matter", the_cut_does_not_matter);
         rule("speech longer than what is looked at fits", long_speech_fits);
         rule("a transcript is judged by its words", a_transcript_is_judged_by_its_words);
+        rule("what was said instead of the phrase is known", what_was_said_instead_is_known);
+        rule("what is expected has its bounds", what_is_expected_has_its_bounds);
         gate_close(gate);
         return tap_done();
 }
