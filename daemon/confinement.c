@@ -107,8 +107,19 @@ static const char *or_null(const char *path) {
         return *path ? path : NULL;
 }
 
+/* The model, or the folder of one in parts; false: it is the one built in. */
+static bool find_model(const struct config *config, char path[static PATH_MAX]) {
+        const char *name = strrchr(config->model_path, '/');
+
+        (void) snprintf(path, PATH_MAX, "%s", config->model_path);
+        if (strstr(name ? name : path, "-00001-of-"))
+                cut_to_folder(path);
+        return *path;
+}
+
 static int confine_files(const struct config *config, const char *config_path, struct why *why) {
         char state[PATH_MAX], socket_folder[PATH_MAX], user_config[PATH_MAX];
+        char model[PATH_MAX];
         const char *readable[5] = {};
         struct sandbox_files files = { .home = getenv("HOME"), .readable = readable };
         size_t n = 0;
@@ -117,8 +128,8 @@ static int confine_files(const struct config *config, const char *config_path, s
         find_socket_folder(config, socket_folder);
         files.state = or_null(state);
         files.socket_folder = or_null(socket_folder);
-        if (*config->model_path)
-                readable[n++] = config->model_path;
+        if (find_model(config, model))
+                readable[n++] = model;
         if (*config->projector_path)
                 readable[n++] = config->projector_path;
         if (config_path)

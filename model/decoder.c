@@ -385,7 +385,7 @@ void decoder_logits(struct decoder *d, unsigned n, float *ret) {
 
 void decoder_logits_of(struct decoder *d, const float *rows, unsigned n, float *ret) {
         size_t width = d->params->width, n_vocab = d->params->n_vocab;
-        const struct product head = { &d->weights->embedding, ret, n_vocab };
+        const struct product head = { &d->weights->head, ret, n_vocab };
 
         for (size_t i = 0; i < n; i++)
                 d->kernels->rms_norm(d->normed + i * width, rows + i * width,

@@ -20,14 +20,23 @@ struct gguf {
         size_t mapping_size;
         struct gguf_key *keys; /* owned, sorted by name */
         size_t n_keys;
-        struct gguf_tensor *tensors; /* owned, sorted by name */
+        struct gguf_tensor *tensors; /* owned, sorted by name; of all parts */
         size_t n_tensors;
+        struct gguf **parts; /* owned, and each: those after the first of a file in parts */
+        size_t n_parts;
 };
 
 /* Reads and checks everything but the tensors' contents.  g is empty; on failure it may be half
  * filled, for gguf_close().  0, -ENOMEM, or -EBADMSG or -ENOTSUP with the reason (without the
  * file's name). */
 int gguf_read_directory(struct gguf *g, const void *data, size_t size, struct why *why);
+
+/* gguf_open() of this file alone. */
+int gguf_open_part(struct gguf **ret, const char *path, struct why *why);
+
+/* Opens the other parts of a file whose keys say that it has some, and takes their tensors over.  0, or
+ * -errno with a reason that names the part, or the key without the file. */
+int gguf_join_parts(struct gguf *g, struct why *why);
 
 /* By name, for qsort() and bsearch(). */
 int gguf_compare_keys(const void *a, const void *b);

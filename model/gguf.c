@@ -90,7 +90,7 @@ static int finish_open(struct gguf **ret, struct gguf **g, int r, struct why *wh
         return 0;
 }
 
-int gguf_open(struct gguf **ret, const char *path, struct why *why) {
+static int open_file(struct gguf **ret, const char *path, bool with_parts, struct why *why) {
         _cleanup_(gguf_closep) struct gguf *g = NULL;
         int r;
 
@@ -101,7 +101,17 @@ int gguf_open(struct gguf **ret, const char *path, struct why *why) {
         r = map_file(g, path, why);
         if (r >= 0)
                 r = gguf_read_directory(g, g->mapping, g->mapping_size, why);
+        if (r >= 0 && with_parts)
+                r = gguf_join_parts(g, why);
         return finish_open(ret, &g, r, why);
+}
+
+int gguf_open_part(struct gguf **ret, const char *path, struct why *why) {
+        return open_file(ret, path, false, why);
+}
+
+int gguf_open(struct gguf **ret, const char *path, struct why *why) {
+        return open_file(ret, path, true, why);
 }
 
 int gguf_open_memory(
@@ -124,6 +134,9 @@ struct gguf *gguf_close(struct gguf *g) {
         if (!g)
                 return NULL;
 
+        for (size_t i = 0; i < g->n_parts; i++)
+                gguf_close(g->parts[i]);
+        free(g->parts);
         if (g->mapping)
                 (void) munmap(g->mapping, g->mapping_size);
         free(g->tensors);

@@ -85,7 +85,7 @@ struct gguf_array {
         const unsigned char *data; /* unaligned */
 };
 
-/* Maps the file read-only; cutting it short while it is open ends the process, as with any mapping,
+/* Maps the file read-only, and with the first of several parts (NAME-00001-of-0000N.gguf) the others; cutting it short while it is open ends the process, as with any mapping,
  * so a file is replaced by renaming.  0, or -errno with the reason, which begins with the file's
  * name: -EBADMSG for a damaged file, -ENOTSUP for a version, byte order or kind of value that is
  * not handled.  A tensor of a type that is not handled is no failure, since perhaps nobody asks for

@@ -11,6 +11,8 @@
 #define MAX_WIDTH     (1u << 20)
 #define MAX_POSITIONS (1u << 24)
 
+#define PARAMS_ROPE_BASE_SLIDING 10000.0f
+
 /* The keys of an architecture begin with its name. */
 struct source {
         const struct gguf *g;
@@ -122,9 +124,32 @@ static int read_per_layer(const struct source *s,
         return 0;
 }
 
+/* Some files have one number for sliding layers and a key of its own for the others. */
+static int read_kv_heads(const struct params *p,
+                         const struct source *s,
+                         const int64_t *sliding,
+                         int64_t *ret,
+                         struct why *why) {
+        unsigned global = 0;
+        const struct number number = { "attention.global_head_count_kv", &global, 1, p->n_heads };
+        int r;
+
+        r = read_per_layer(s, "attention.head_count_kv", p->n_layers, 1, p->n_heads, ret, why);
+        if (r < 0)
+                return r;
+        r = read_number(s, &number, why);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        for (unsigned i = 0; i < p->n_layers; i++)
+                if (!sliding[i])
+                        ret[i] = global;
+        return 0;
+}
+
 static int read_layers(struct params *p, const struct source *s, struct why *why) {
         int64_t kv[PARAMS_MAX_LAYERS], sliding[PARAMS_MAX_LAYERS], ffn[PARAMS_MAX_LAYERS];
         unsigned size, size_sliding, value_size, value_size_sliding;
+        int64_t heads[PARAMS_MAX_LAYERS];
         const struct number sizes[] = {
                 { "attention.key_length", &size, 2, MAX_WIDTH },
                 { "attention.key_length_swa", &size_sliding, 2, MAX_WIDTH },
@@ -143,10 +168,14 @@ static int read_layers(struct params *p, const struct source *s, struct why *why
                                "same even size",
                                s->architecture);
 
-        r = read_per_layer(s, "attention.head_count_kv", p->n_layers, 1, p->n_heads, kv, why);
+        r = read_per_layer(s, "attention.head_count", p->n_layers, 1, 1024, heads, why);
         if (r < 0)
                 return r;
+        p->n_heads = (unsigned) heads[0];
         r = read_per_layer(s, "attention.sliding_window_pattern", p->n_layers, 0, 1, sliding, why);
+        if (r < 0)
+                return r;
+        r = read_kv_heads(p, s, sliding, kv, why);
         if (r < 0)
                 return r;
         r = read_per_layer(s, "feed_forward_length", p->n_layers, 1, MAX_WIDTH, ffn, why);
@@ -160,6 +189,10 @@ static int read_layers(struct params *p, const struct source *s, struct why *why
                                        "key '%s.attention.head_count_kv': %u query heads do "
                                        "not divide among %u",
                                        s->architecture, p->n_heads, (unsigned) kv[i]);
+                if (heads[i] != heads[0])
+                        return because(why, -ENOTSUP,
+                                       "key '%s.attention.head_count' differs between layers",
+                                       s->architecture);
                 if (ffn[i] != ffn[0])
                         return because(why, -ENOTSUP,
                                        "key '%s.feed_forward_length' differs between layers",
@@ -173,29 +206,128 @@ static int read_layers(struct params *p, const struct source *s, struct why *why
         return 0;
 }
 
-/* Parts of the family that this engine does not compute: a file that needs them would give wrong
- * answers silently. */
-static int refuse_other_variants(const struct params *p, const struct source *s, struct why *why) {
-        static const char *const must_be_zero[] = {
-                "embedding_length_per_layer_input", "expert_count",
-                "attention.shared_kv_layers", /* of a drafter all */
-        };
-        unsigned n = sizeof(must_be_zero) / sizeof(must_be_zero[0]) - p->shares_cache;
+/* A number of any kind; -ENOENT. */
+static int read_any_number(const struct gguf *g, const char *key, double *ret, struct why *why) {
+        uint32_t integer;
+        float number = 0;
+        bool flag;
+        int r;
 
-        for (unsigned i = 0; i < n; i++) {
-                struct key key = key_of(s, must_be_zero[i]);
-                uint32_t value;
-                int r = gguf_get_u32(s->g, key.name, &value, why);
+        r = gguf_get_u32(g, key, &integer, NULL);
+        if (r == 0) {
+                *ret = integer;
+                return 0;
+        }
+        r = gguf_get_bool(g, key, &flag, NULL);
+        if (r == 0) {
+                *ret = flag;
+                return 0;
+        }
+        r = gguf_get_f32(g, key, &number, why);
+        if (r == 0)
+                *ret = (double) number;
+        return r;
+}
+
+/* Parts of the family, and of others, that this engine does not compute: a file that needs them would
+ * give wrong answers silently.  Each key may have the value that changes nothing, or be absent. */
+static int refuse_other_variants(const struct params *p, const struct source *s, struct why *why) {
+        const struct {
+                const char *key;
+                double neutral, also;
+        } keys[] = {
+                { "embedding_length_per_layer_input", 0, 0 },
+                { "expert_count", 0, 0 },
+                { "expert_used_count", 0, 0 },
+                { "expert_shared_count", 0, 0 },
+                { "expert_feed_forward_length", 0, 0 },
+                { "attn_logit_softcapping", 0, 0 },
+                { "router_logit_softcapping", 0, 0 },
+                { "attention.max_alibi_bias", 0, 0 },
+                { "attention.clamp_kqv", 0, 0 },
+                { "attention.scale", 1, 1 },
+                { "attention.output_scale", 1, 1 },
+                { "attention.value_scale", 1, 1 },
+                { "attention.temperature_scale", 0, 0 },
+                { "attention.causal", 1, 1 },
+                { "logit_scale", 1, 0 },
+                { "residual_scale", 1, 0 },
+                { "embedding_scale", sqrt(p->width), 0 },
+                { "use_parallel_residual", 0, 0 },
+                { "rope.scale_linear", 1, 0 },
+                { "rope.scaling.factor", 1, 0 },
+                { "rope.scaling.attn_factor", 1, 0 },
+                { "rope.scaling.alpha", 0, 1 },
+                { "attention.shared_kv_layers", 0, 0 }, /* of a drafter all */
+        };
+        size_t n = sizeof(keys) / sizeof(keys[0]) - p->shares_cache;
+
+        for (size_t i = 0; i < n; i++) {
+                struct key key = key_of(s, keys[i].key);
+                double value = 0;
+                int r = read_any_number(s->g, key.name, &value, why);
 
                 if (r == -ENOENT)
                         continue;
                 if (r < 0)
                         return r;
-                if (value != 0)
-                        return because(why, -ENOTSUP, "key '%s' is %u: not the 12B's architecture",
-                                       key.name, value);
+                if (fabs(value - keys[i].neutral) > 1e-4 * keys[i].neutral && value != keys[i].also)
+                        return because(why, -ENOTSUP,
+                                       "key '%s' is %g: not the 12B's architecture, which has %g "
+                                       "there",
+                                       key.name, value, keys[i].neutral);
         }
         return 0;
+}
+
+static bool is_text(struct gguf_string s, const char *text) {
+        return s.size == strlen(text) && memcmp(s.text, text, s.size) == 0;
+}
+
+/* All of a head is rotated, and no position is stretched. */
+static int check_rope(const struct params *p, const struct source *s, struct why *why) {
+        struct key key = key_of(s, "rope.scaling.type");
+        struct gguf_string scaling;
+        int r;
+
+        r = gguf_get_string(s->g, key.name, &scaling, why);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (r == 0 && !is_text(scaling, "none") && !is_text(scaling, "linear"))
+                return because(why, -ENOTSUP, "key '%s' is '%.*s', which is not handled", key.name,
+                               (int) (scaling.size < 64 ? scaling.size : 64), scaling.text);
+
+        for (unsigned i = 0; i < p->n_layers; i++) {
+                uint32_t size;
+
+                key = key_of(s, p->layers[i].is_sliding ? "rope.dimension_count_swa"
+                                                        : "rope.dimension_count");
+                r = gguf_get_u32(s->g, key.name, &size, why);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+                if (r == 0 && size != p->layers[i].head_size)
+                        return because(why, -ENOTSUP,
+                                       "key '%s' is %u: heads of which only a part is rotated are "
+                                       "not handled, theirs have %u",
+                                       key.name, size, p->layers[i].head_size);
+        }
+        return 0;
+}
+
+/* Of sliding layers a file may say nothing: it is the same in all of this family. */
+static int read_rope_bases(struct params *p, const struct source *s, struct why *why) {
+        float *sliding = &p->rope_base_sliding;
+        int r;
+
+        r = read_float(s, "rope.freq_base", 1, 1e12f, &p->rope_base, why);
+        if (r < 0)
+                return r;
+        r = read_float(s, "rope.freq_base_swa", 1, 1e12f, sliding, why);
+        if (r == -ENOENT)
+                r = read_float(s, "rope.local.freq_base", 1, 1e12f, sliding, why);
+        if (r == -ENOENT)
+                *sliding = PARAMS_ROPE_BASE_SLIDING;
+        return r == -ENOENT ? 0 : r;
 }
 
 static int check_architecture(const struct source *s, struct why *why) {
@@ -205,8 +337,7 @@ static int check_architecture(const struct source *s, struct why *why) {
         r = gguf_get_string(s->g, "general.architecture", &name, why);
         if (r < 0)
                 return r;
-        if (name.size != strlen(s->architecture) ||
-            memcmp(name.text, s->architecture, name.size) != 0)
+        if (!is_text(name, s->architecture))
                 return because(why, -ENOTSUP, "key 'general.architecture' is '%.*s', not '%s'",
                                (int) (name.size < 64 ? name.size : 64), name.text, s->architecture);
         return 0;
@@ -218,10 +349,7 @@ static int read_floats(struct params *p, const struct source *s, struct why *why
         r = read_float(s, "attention.layer_norm_rms_epsilon", 0, 1, &p->rms_eps, why);
         if (r < 0)
                 return r;
-        r = read_float(s, "rope.freq_base", 1, 1e12f, &p->rope_base, why);
-        if (r < 0)
-                return r;
-        r = read_float(s, "rope.freq_base_swa", 1, 1e12f, &p->rope_base_sliding, why);
+        r = read_rope_bases(p, s, why);
         if (r < 0)
                 return r;
         r = read_float(s, "final_logit_softcapping", 0, 1e6f, &p->logit_cap, why);
@@ -234,7 +362,6 @@ read_params(struct params *ret, const struct source *s, bool shares_cache, struc
         const struct number numbers[] = {
                 { "block_count", &p.n_layers, 1, PARAMS_MAX_LAYERS },
                 { "embedding_length", &p.width, 1, MAX_WIDTH },
-                { "attention.head_count", &p.n_heads, 1, 1024 },
                 { "attention.sliding_window", &p.window, 1, MAX_POSITIONS },
                 { "context_length", &p.max_positions, 1, MAX_POSITIONS },
         };
@@ -251,6 +378,9 @@ read_params(struct params *ret, const struct source *s, bool shares_cache, struc
         if (r < 0)
                 return r;
         r = refuse_other_variants(&p, s, why);
+        if (r < 0)
+                return r;
+        r = check_rope(&p, s, why);
         if (r < 0)
                 return r;
         r = read_floats(&p, s, why);

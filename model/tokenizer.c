@@ -2,6 +2,7 @@
 #include "model/tokenizer.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,9 @@ static int load_bytes(struct tokenizer *t, const struct gguf *g, struct why *why
         for (unsigned byte = 0; byte < 256; byte++) {
                 (void) snprintf(text, sizeof(text), "<0x%02X>", byte);
                 id = tokenizer_find(t, text, strlen(text));
+                /* Some writers know no type of bytes. */
+                if (id >= 0 && t->types[id] == TOKEN_NORMAL)
+                        t->types[id] = TOKEN_BYTE;
                 if (id < 0 || t->types[id] != TOKEN_BYTE)
                         return because(why, -EBADMSG,
                                        "%s: key 'tokenizer.ggml.tokens' has no byte token '%s'",
@@ -332,6 +336,142 @@ static const char *load_merge(struct tokenizer *t, uint32_t rank, const struct g
         return NULL;
 }
 
+/* One way to make a piece of two others. */
+struct way {
+        float score; /* of the piece */
+        unsigned left_length, right_length;
+        uint32_t result;
+        int32_t left, right;
+};
+
+struct ways {
+        struct way *list; /* owned */
+        size_t n, room;
+};
+
+static void ways_done(struct ways *w) {
+        free(w->list);
+}
+
+/* Pieces of a better score first, then longer beginnings: as the tokenizer of this family was made of its
+ * scores. */
+static int compare_ways(const void *one, const void *other) {
+        const struct way *a = one, *b = other;
+
+        if (a->score != b->score)
+                return a->score > b->score ? -1 : 1;
+        if (a->left_length != b->left_length)
+                return a->left_length > b->left_length ? -1 : 1;
+        if (a->right_length != b->right_length)
+                return a->right_length > b->right_length ? -1 : 1;
+        return (a->result > b->result) - (a->result < b->result);
+}
+
+static unsigned n_characters(const char *text, size_t size) {
+        unsigned n = 0;
+
+        for (size_t i = 0; i < size; i++)
+                n += (text[i] & 0xc0) != 0x80;
+        return n;
+}
+
+static int add_way(struct ways *w, const struct way *way) {
+        if (w->n == w->room) {
+                size_t room = w->room ? 2 * w->room : 1024;
+                struct way *list = reallocarray(w->list, room, sizeof(*list));
+
+                if (!list)
+                        return -ENOMEM;
+                w->list = list;
+                w->room = room;
+        }
+        w->list[w->n++] = *way;
+        return 0;
+}
+
+static int add_ways_of(struct ways *w, const struct tokenizer *t, uint32_t id, float score) {
+        const char *text = t->texts + t->pieces[id].offset;
+        size_t size = t->pieces[id].size;
+        int r = 0;
+
+        for (size_t i = 1; i < size && r >= 0 && w->n < MAX_MERGES; i++) {
+                struct way way = { .score = score, .result = id };
+
+                if ((text[i] & 0xc0) == 0x80)
+                        continue;
+                way.left = tokenizer_find(t, text, i);
+                way.right = tokenizer_find(t, text + i, size - i);
+                if (way.left < 0 || way.right < 0 || !token_is_text(t, way.left) ||
+                    !token_is_text(t, way.right))
+                        continue;
+                way.left_length = n_characters(text, i);
+                way.right_length = n_characters(text + i, size - i);
+                r = add_way(w, &way);
+        }
+        return r;
+}
+
+/* A text of one long piece would make each look-up long, and their number grows with its length. */
+#define MAX_PIECE 256
+
+static int
+find_ways(struct ways *w, const struct tokenizer *t, const struct gguf *g, struct why *why) {
+        static const char key[] = "tokenizer.ggml.scores";
+        struct gguf_array a;
+        float score;
+        int r;
+
+        r = gguf_get_array(g, key, &a, NULL);
+        if (r == -ENOENT)
+                return because(why, -EBADMSG,
+                               "%s: neither key 'tokenizer.ggml.merges' nor '%s' is there",
+                               gguf_name(g), key);
+        if (r < 0 || a.kind != GGUF_KIND_F32 || a.n != t->n_tokens)
+                return bad_key(g, key, "is not one number for each token", why);
+        for (uint32_t id = 0; id < t->n_tokens; id++) {
+                memcpy(&score, a.data + (size_t) id * sizeof(score), sizeof(score));
+                if (!isfinite(score))
+                        return bad_key(g, key, "has a number that is not finite", why);
+                if (!token_is_text(t, (int32_t) id) || t->pieces[id].size > MAX_PIECE)
+                        continue;
+                r = add_ways_of(w, t, id, score);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* A vocabulary with scores and no merges, as SentencePiece has it: the merges follow from them. */
+static int derive_merges(struct tokenizer *t, const struct gguf *g, struct why *why) {
+        _cleanup_(ways_done) struct ways w = { 0 };
+        int r;
+
+        r = find_ways(&w, t, g, why);
+        if (r < 0)
+                return r;
+        if (w.n > 0)
+                qsort(w.list, w.n, sizeof(*w.list), compare_ways);
+        t->n_merges = w.n;
+        t->merges = calloc(w.n + 1, sizeof(*t->merges));
+        if (!t->merges || index_init(&t->by_pair, w.n) < 0)
+                return -ENOMEM;
+
+        for (uint32_t rank = 0; rank < w.n; rank++) {
+                const struct way *way = &w.list[rank];
+                uint32_t *slot = pair_slot(t, way->left, way->right);
+
+                t->merges[rank] = (struct merge){ .left = way->left,
+                                                  .right = way->right,
+                                                  .result = (int32_t) way->result };
+                if (!slot)
+                        return bad_key(g, "tokenizer.ggml.tokens", "was made to be slow to search",
+                                       why);
+                if (*slot == 0)
+                        *slot = rank + 1;
+        }
+        return 0;
+}
+
 static int load_merges(struct tokenizer *t, const struct gguf *g, struct why *why) {
         static const char key[] = "tokenizer.ggml.merges";
         const char *complaint;
@@ -340,6 +480,8 @@ static int load_merges(struct tokenizer *t, const struct gguf *g, struct why *wh
         size_t cursor = 0;
         int r;
 
+        if (gguf_get_array(g, key, &a, NULL) == -ENOENT)
+                return derive_merges(t, g, why);
         r = get_strings(g, key, MAX_MERGES, &a, why);
         if (r < 0)
                 return r;
@@ -358,19 +500,38 @@ static int load_merges(struct tokenizer *t, const struct gguf *g, struct why *wh
         return 0;
 }
 
+static bool is_kind(struct gguf_string s, const char *kind) {
+        return s.size == strlen(kind) && memcmp(s.text, kind, s.size) == 0;
+}
+
+/* Some writers call it "llama", after the kind that scores alone make; texts are the same. */
 static int check_model(const struct gguf *g, struct why *why) {
-        struct gguf_string model;
+        static const char prefix_key[] = "tokenizer.ggml.add_space_prefix";
+        struct gguf_string model, pre;
+        bool has_prefix = false;
         int r;
 
         r = gguf_get_string(g, "tokenizer.ggml.model", &model, why);
         if (r < 0)
                 return r == -ENOENT ? -EBADMSG : r;
-        if (model.size != 6 || memcmp(model.text, "gemma4", 6) != 0)
+        if (!is_kind(model, "gemma4") && !is_kind(model, "llama"))
                 return because(
                         why, -ENOTSUP,
-                        "%s: key 'tokenizer.ggml.model' is not 'gemma4', the only kind handled",
+                        "%s: key 'tokenizer.ggml.model' is not 'gemma4' or 'llama', the only "
+                        "kinds handled",
                         gguf_name(g));
-        return 0;
+        r = gguf_get_string(g, "tokenizer.ggml.pre", &pre, why);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (r == 0 && !is_kind(pre, "gemma4") && !is_kind(pre, "default"))
+                return because(why, -ENOTSUP, "%s: key 'tokenizer.ggml.pre' is not 'gemma4'",
+                               gguf_name(g));
+        r = gguf_get_bool(g, prefix_key, &has_prefix, why);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        return has_prefix ? because(why, -ENOTSUP, "%s: key '%s' is true, which is not handled",
+                                    gguf_name(g), prefix_key)
+                          : 0;
 }
 
 DEFINE_CLEANUP(struct tokenizer *, tokenizer_free)

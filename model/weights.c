@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "model/quant.h"
 
 #define PROJECTOR_TENSOR     "mm.a.input_projection.weight"
 #define PARAMS_FRAME_SAMPLES 640
@@ -88,25 +89,68 @@ int weights_read_matrix(const struct gguf *g,
         return 0;
 }
 
-static int read_layer_vectors(struct layer_weights *l,
+/* The same for a tensor that may have halves, which become floats of our own. */
+static int read_vector(struct weights *w,
+                       const struct gguf *g,
+                       const char *name,
+                       unsigned n,
+                       const float **ret,
+                       struct why *why) {
+        const struct gguf_tensor *t = gguf_find_tensor(g, name);
+        float **list, *x;
+
+        if (!t || (t->type != GGUF_F16 && t->type != GGUF_BF16))
+                return weights_read_vector(g, name, n, ret, why);
+        if (t->n_dims != 1 || t->dims[0] != n)
+                return because(why, -EBADMSG, "tensor '%s' has %llu values, not %u", name,
+                               (unsigned long long) t->dims[0], n);
+        list = realloc(w->widened, (w->n_widened + 1) * sizeof(*list));
+        if (!list)
+                return -ENOMEM;
+        w->widened = list;
+        x = malloc(n * sizeof(*x));
+        if (!x)
+                return -ENOMEM;
+        w->widened[w->n_widened++] = x;
+        quant_dequantize_row(x, t->type, t->data, n);
+        *ret = x;
+        return 0;
+}
+
+/* Layer tensors have other names in files of other writers: the one that is there, else the usual. */
+static void find_name(const struct gguf *g,
+                      char name[NAME_SIZE],
+                      unsigned layer,
+                      const char *const parts[static 2]) {
+        for (unsigned i = 2; i-- > 0;) {
+                if (!parts[i])
+                        continue;
+                tensor_name(name, layer, parts[i]);
+                if (gguf_find_tensor(g, name))
+                        return;
+        }
+}
+
+static int read_layer_vectors(struct weights *w,
                               const struct params *p,
                               const struct gguf *g,
                               unsigned i,
                               struct why *why) {
         unsigned head_size = p->layers[i].head_size;
+        struct layer_weights *l = &w->layers[i];
         const float *scale;
         const struct {
-                const char *part;
+                const char *parts[2];
                 unsigned n;
                 const float **ret;
         } vectors[] = {
-                { "attn_norm", p->width, &l->attn_norm },
-                { "post_attention_norm", p->width, &l->post_attn_norm },
-                { "ffn_norm", p->width, &l->ffn_norm },
-                { "post_ffw_norm", p->width, &l->post_ffn_norm },
-                { "attn_q_norm", head_size, &l->q_norm },
-                { "attn_k_norm", head_size, &l->k_norm },
-                { "layer_output_scale", 1, &scale },
+                { { "attn_norm" }, p->width, &l->attn_norm },
+                { { "post_attention_norm", "attn_post_norm" }, p->width, &l->post_attn_norm },
+                { { "ffn_norm", "ffn_pre_norm" }, p->width, &l->ffn_norm },
+                { { "post_ffw_norm", "ffn_post_norm" }, p->width, &l->post_ffn_norm },
+                { { "attn_q_norm" }, head_size, &l->q_norm },
+                { { "attn_k_norm" }, head_size, &l->k_norm },
+                { { "layer_output_scale", "layer_scalar" }, 1, &scale },
         };
         char name[NAME_SIZE];
         int r;
@@ -114,8 +158,8 @@ static int read_layer_vectors(struct layer_weights *l,
         for (unsigned j = 0; j < sizeof(vectors) / sizeof(vectors[0]); j++) {
                 if (vectors[j].ret == &l->k_norm && p->shares_cache)
                         continue;
-                tensor_name(name, i, vectors[j].part);
-                r = weights_read_vector(g, name, vectors[j].n, vectors[j].ret, why);
+                find_name(g, name, i, vectors[j].parts);
+                r = read_vector(w, g, name, vectors[j].n, vectors[j].ret, why);
                 if (r < 0)
                         return r;
         }
@@ -169,12 +213,13 @@ static int read_rope_factors(struct weights *w,
                              struct why *why) {
         const char *name = "rope_freqs.weight";
 
-        if (!gguf_find_tensor(g, name))
+        /* Without it the answers would be others; what a drafter guesses is checked. */
+        if (p->shares_cache && !gguf_find_tensor(g, name))
                 return 0;
         for (unsigned i = 0; i < p->n_layers; i++)
                 if (!p->layers[i].is_sliding)
-                        return weights_read_vector(g, name, p->layers[i].head_size / 2,
-                                                   &w->rope_factors, why);
+                        return read_vector(w, g, name, p->layers[i].head_size / 2, &w->rope_factors,
+                                           why);
         return 0;
 }
 
@@ -185,7 +230,12 @@ read_projector(struct weights *w, const struct params *p, const struct gguf *g, 
         bool has_audio;
         int r;
 
+        /* Files that hold both may have the tensor and no key. */
         r = gguf_get_bool(g, "clip.has_audio_encoder", &has_audio, why);
+        if (r == -ENOENT && gguf_find_tensor(g, PROJECTOR_TENSOR) &&
+            gguf_find_tensor(g, "token_embd.weight"))
+                return weights_read_matrix(g, PROJECTOR_TENSOR, PARAMS_FRAME_SAMPLES, p->width,
+                                           &w->projector, why);
         if (r == -ENOENT || (r == 0 && !has_audio))
                 return 0;
         if (r < 0)
@@ -216,7 +266,12 @@ read_text_model(struct weights *w, const struct params *p, const struct gguf *g,
         r = weights_read_matrix(g, "token_embd.weight", p->width, p->n_vocab, &w->embedding, why);
         if (r < 0)
                 return r;
-        r = weights_read_vector(g, "output_norm.weight", p->width, &w->output_norm, why);
+        w->head = w->embedding;
+        if (gguf_find_tensor(g, "output.weight"))
+                r = weights_read_matrix(g, "output.weight", p->width, p->n_vocab, &w->head, why);
+        if (r < 0)
+                return r;
+        r = read_vector(w, g, "output_norm.weight", p->width, &w->output_norm, why);
         if (r < 0)
                 return r;
         r = read_rope_factors(w, p, g, why);
@@ -224,12 +279,69 @@ read_text_model(struct weights *w, const struct params *p, const struct gguf *g,
                 return r;
 
         for (unsigned i = 0; i < p->n_layers; i++) {
-                r = read_layer_vectors(&w->layers[i], p, g, i, why);
+                r = read_layer_vectors(w, p, g, i, why);
                 if (r < 0)
                         return r;
                 r = read_layer_matrices(&w->layers[i], p, g, i, why);
                 if (r < 0)
                         return r;
+        }
+        return 0;
+}
+
+static bool is_one_of(const char *name, const char *const *names) {
+        for (; *names; names++)
+                if (strcmp(name, *names) == 0)
+                        return true;
+        return false;
+}
+
+/* Those of a layer after "blk.N.", of a model with no more than n_layers. */
+static bool is_layer_tensor(const char *name, unsigned n_layers) {
+        static const char *const parts[] = {
+                "attn_norm.weight",
+                "post_attention_norm.weight",
+                "ffn_norm.weight",
+                "post_ffw_norm.weight",
+                "attn_q_norm.weight",
+                "attn_k_norm.weight",
+                "attn_q.weight",
+                "attn_k.weight",
+                "attn_v.weight",
+                "attn_output.weight",
+                "ffn_gate.weight",
+                "ffn_up.weight",
+                "ffn_down.weight",
+                "layer_output_scale.weight",
+                "attn_post_norm.weight",
+                "ffn_pre_norm.weight",
+                "ffn_post_norm.weight",
+                "layer_scalar.weight",
+                NULL,
+        };
+        unsigned layer;
+        int end = 0;
+
+        return sscanf(name, "blk.%u.%n", &layer, &end) == 1 && end > 0 && layer < n_layers &&
+               is_one_of(name + end, parts);
+}
+
+/* What the file has and nobody computes with would be missing in the answers.  The projectors of sound
+ * and pictures are looked at by those who read them. */
+static int refuse_unknown_tensors(const struct params *p, const struct gguf *g, struct why *why) {
+        static const char *const names[] = { "token_embd.weight", "output.weight",
+                                             "output_norm.weight", "rope_freqs.weight", NULL };
+        const struct gguf_tensor *t;
+        char name[512];
+
+        for (size_t i = 0; (t = gguf_tensor_at(g, i)); i++) {
+                (void) snprintf(name, sizeof(name), "%.*s", (int) t->name.size, t->name.text);
+                if (is_one_of(name, names) || is_layer_tensor(name, p->n_layers) ||
+                    strncmp(name, "mm.", 3) == 0 || strncmp(name, "v.", 2) == 0)
+                        continue;
+                return because(why, -ENOTSUP,
+                               "tensor '%s' is not of the 12B's architecture, and is not handled",
+                               name);
         }
         return 0;
 }
@@ -243,6 +355,8 @@ int weights_read(struct weights *ret,
         int r;
 
         r = read_text_model(&w, p, g, why);
+        if (r >= 0)
+                r = refuse_unknown_tensors(p, g, why);
         if (r < 0)
                 return gguf_because_in(g, r, why);
         if (projector_file) {
@@ -254,7 +368,7 @@ int weights_read(struct weights *ret,
         }
 
         *ret = w;
-        w.layers = NULL;
+        w = (struct weights){ 0 };
         return 0;
 }
 
@@ -278,12 +392,15 @@ int weights_read_drafter(struct drafter_weights *ret,
                 return gguf_because_in(g, r, why);
 
         d.text = w;
-        w.layers = NULL;
+        w = (struct weights){ 0 };
         *ret = d;
         return 0;
 }
 
 void weights_done(struct weights *w) {
+        for (unsigned i = 0; i < w->n_widened; i++)
+                free(w->widened[i]);
+        free(w->widened);
         free(w->layers);
-        w->layers = NULL;
+        *w = (struct weights){ 0 };
 }

@@ -26,15 +26,19 @@ struct layer_weights {
 };
 
 struct weights {
-        struct matrix embedding;      /* [n_vocab][width], also the output head */
+        struct matrix embedding;      /* [n_vocab][width] */
+        struct matrix head;           /* [n_vocab][width], of the logits: the embedding, as a rule */
         const float *output_norm;     /* [width] */
         const float *rope_factors;    /* [global head_size / 2] or NULL: divides the frequencies */
         struct matrix projector;      /* 640 -> width; data is NULL when the model can not hear */
         struct vision_weights vision; /* vision.dense.data is NULL when the model can not see */
         struct layer_weights *layers; /* owned, [n_layers] */
+        float **widened;              /* owned, and each: vectors that the file has as F16 or BF16 */
+        unsigned n_widened;
 };
 
-/* projector_file may be NULL, or the file itself when it holds both.  0, or -errno with a reason
+/* A tensor of the model's file that is none of the above is refused, since without it the answers would
+ * be others.  projector_file may be NULL, or the file itself when it holds both.  0, or -errno with a reason
  * that begins with the name of the file at fault. */
 int weights_read(struct weights *ret,
                  const struct params *p,

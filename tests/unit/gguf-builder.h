@@ -26,7 +26,14 @@ struct gguf_builder {
         struct bytes data;
         uint64_t n_keys;
         uint64_t n_tensors;
+
+        /* For files that differ in a name: of a key or tensor and what is written instead. */
+        const char *rename_from, *rename_to;
 };
+
+static inline const char *builder_name(const struct gguf_builder *b, const char *name) {
+        return b->rename_from && strcmp(b->rename_from, name) == 0 ? b->rename_to : name;
+}
 
 static inline void bytes_add(struct bytes *b, const void *data, size_t size) {
         if (size > b->room - b->size) {
@@ -68,6 +75,7 @@ static inline void builder_add_raw(struct gguf_builder *b,
                                    enum gguf_kind kind,
                                    const void *value,
                                    size_t size) {
+        key = builder_name(b, key);
         bytes_add_string(&b->keys, key, strlen(key));
         bytes_add_u32(&b->keys, kind);
         bytes_add(&b->keys, value, size);
@@ -141,6 +149,7 @@ static inline void builder_add_tensor(struct gguf_builder *b,
                                       const void *data,
                                       size_t size) {
         bytes_align(&b->data, builder_alignment(b));
+        name = builder_name(b, name);
         bytes_add_string(&b->tensors, name, strlen(name));
         bytes_add_u32(&b->tensors, n_dims);
         for (unsigned i = 0; i < n_dims; i++)

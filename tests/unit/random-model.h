@@ -43,13 +43,40 @@ static inline void random_matrix_tensor(struct gguf_builder *b,
         free(floats);
 }
 
+/* How vectors are written: as floats, as halves, or as the floats that these halves are. */
+enum random_vectors { RANDOM_FLOATS, RANDOM_HALVES, RANDOM_WIDENED };
+
+/* For files that differ in something: called with the empty builder. */
+static enum random_vectors random_vectors __attribute__((unused));
+static void (*random_model_hook)(struct gguf_builder *b) __attribute__((unused));
+
 static inline void random_vector_tensor(
         struct gguf_builder *b, struct random *rng, const char *name, uint64_t n, float scale) {
         float *x = malloc(n * sizeof(float));
+        uint16_t *halves = malloc(n * sizeof(*halves));
+
+        for (size_t i = 0; i < n; i++) {
+                x[i] = scale * (0.7f + 0.6f * random_uniform(rng));
+                halves[i] = half_from_float(x[i]);
+                if (random_vectors == RANDOM_WIDENED)
+                        x[i] = half_to_float(halves[i]);
+        }
+        if (random_vectors == RANDOM_HALVES)
+                builder_add_tensor(b, name, GGUF_F16, 1, &n, halves, n * sizeof(*halves));
+        else
+                builder_add_tensor(b, name, GGUF_F32, 1, &n, x, n * sizeof(float));
+        free(x);
+        free(halves);
+}
+
+/* A quarter of a head is rotated in the global layers. */
+static inline void random_rope_factors(struct gguf_builder *b, unsigned head_size) {
+        uint64_t n = head_size / 2;
+        float *x = malloc(n * sizeof(float));
 
         for (size_t i = 0; i < n; i++)
-                x[i] = scale * (0.7f + 0.6f * random_uniform(rng));
-        builder_add_tensor(b, name, GGUF_F32, 1, &n, x, n * sizeof(float));
+                x[i] = i < n / 4 ? 1 : 1e30f;
+        builder_add_tensor(b, "rope_freqs.weight", GGUF_F32, 1, &n, x, n * sizeof(float));
         free(x);
 }
 
@@ -151,8 +178,11 @@ static inline const char *random_model_of(enum gguf_type type,
         int fd;
 
         vocabulary_begin(&v);
+        if (random_model_hook)
+                random_model_hook(&b);
         random_keys(&b, &v);
         random_sampling(&b, extra);
+        random_rope_factors(&b, 128);
         random_vector_tensor(&b, &rng, "output_norm.weight", RANDOM_WIDTH, 1);
         random_matrix_tensor(&b, &rng, "token_embd.weight", type, as_floats, RANDOM_WIDTH,
                              v.n_tokens);

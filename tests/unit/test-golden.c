@@ -233,9 +233,12 @@ static void dequantisation(void) {
 }
 
 /* A file of cases: u32 size, text, u32 n, n ids of 16 bits. */
-static void compare_tokens(const char *name, enum tokenizer_mode mode, unsigned n_least) {
+static void compare_tokens(const char *vocabulary,
+                           const char *name,
+                           enum tokenizer_mode mode,
+                           unsigned n_least) {
         _cleanup_(freep) char *path = golden_path(name);
-        _cleanup_(gguf_closep) struct gguf *g = open_golden("tokenizer.gguf");
+        _cleanup_(gguf_closep) struct gguf *g = open_golden(vocabulary);
         _cleanup_(tokenizer_freep) struct tokenizer *t = NULL;
         static char text[1 << 16];
         static uint16_t expected[1 << 16];
@@ -268,11 +271,15 @@ static void compare_tokens(const char *name, enum tokenizer_mode mode, unsigned 
 }
 
 static void tokens(void) {
-        compare_tokens("tokenizer-cases.bin", TOKENIZER_PLAIN, 10000);
+        compare_tokens("tokenizer.gguf", "tokenizer-cases.bin", TOKENIZER_PLAIN, 10000);
 }
 
 static void markers(void) {
-        compare_tokens("tokenizer-markers.bin", TOKENIZER_MARKERS, 100);
+        compare_tokens("tokenizer.gguf", "tokenizer-markers.bin", TOKENIZER_MARKERS, 100);
+}
+
+static void scores(void) {
+        compare_tokens("tokenizer-scores.gguf", "tokenizer-scores.bin", TOKENIZER_PLAIN, 3000);
 }
 
 int main(void) {
@@ -281,5 +288,6 @@ int main(void) {
         rule("every quantised type reads as the reference reads it", dequantisation);
         rule("10,000 strings give the reference tokenizer's ids", tokens);
         rule("strings with markers give the reference tokenizer's ids", markers);
+        rule("a vocabulary of scores alone gives SentencePiece's ids", scores);
         return tap_done();
 }

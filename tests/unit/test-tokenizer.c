@@ -447,7 +447,7 @@ static void no_byte(struct vocabulary *v, struct gguf_builder *b) {
 }
 
 static void byte_of_wrong_type(struct vocabulary *v, struct gguf_builder *b) {
-        v->types[20 + 0xff] = VOCABULARY_NORMAL;
+        v->types[20 + 0xff] = VOCABULARY_CONTROL;
         vocabulary_write(v, b);
 }
 
@@ -534,6 +534,25 @@ static void one_slot(struct vocabulary *v, struct gguf_builder *b) {
         vocabulary_write(v, b);
 }
 
+static void write_scores(struct vocabulary *v, struct gguf_builder *b, size_t n) {
+        float scores[1024] = { 0 };
+
+        b->rename_from = "tokenizer.ggml.merges";
+        b->rename_to = "not.there";
+        vocabulary_write(v, b);
+        builder_add_array(b, "tokenizer.ggml.scores", GGUF_KIND_F32, scores, n, sizeof(float));
+}
+
+static void no_merges_no_scores(struct vocabulary *v, struct gguf_builder *b) {
+        b->rename_from = "tokenizer.ggml.merges";
+        b->rename_to = "not.there";
+        vocabulary_write(v, b);
+}
+
+static void short_scores(struct vocabulary *v, struct gguf_builder *b) {
+        write_scores(v, b, v->n_tokens - 1);
+}
+
 static void test_damage(void) {
         static const struct {
                 void (*damage)(struct vocabulary *v, struct gguf_builder *b);
@@ -548,13 +567,15 @@ static void test_damage(void) {
                 { empty_marker, -EBADMSG, "special token 374" },
                 { merge_without_space, -EBADMSG, "merges': line 0" },
                 { merge_without_right, -EBADMSG, "merges': line 0" },
-                { wrong_model, -ENOTSUP, "'tokenizer.ggml.model' is not 'gemma4'" },
+                { wrong_model, -ENOTSUP, "'tokenizer.ggml.model' is not 'gemma4' or 'llama'" },
                 { no_model, -EBADMSG, "no key 'tokenizer.ggml.model'" },
                 { only_model, -EBADMSG, "no key 'tokenizer.ggml.tokens'" },
                 { empty_tokens, -EBADMSG, "tokens' is empty" },
                 { tokens_of_numbers, -EBADMSG, "tokens' is not an array of strings" },
                 { short_types, -EBADMSG, "token_type' is not as long" },
                 { one_slot, -EBADMSG, "tokens' was made to be slow" },
+                { no_merges_no_scores, -EBADMSG, "neither key 'tokenizer.ggml.merges' nor" },
+                { short_scores, -EBADMSG, "scores' is not one number for each token" },
                 { bad_id, -EBADMSG, "padding_token_id' is not a token's id" },
         };
 
