@@ -19,8 +19,11 @@ def options():
     parser.add_argument("old")
     parser.add_argument("new")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("arguments", nargs="*", help="of gemma-bench")
-    return parser.parse_args()
+    # What follows the dashes is kept from the parser, which would mix it up with options before them.
+    dashes = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    args = parser.parse_args(sys.argv[1:dashes])
+    args.arguments = sys.argv[dashes + 1:]
+    return args
 
 
 def measure(program, arguments):
