@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what the compiler made of the kernels: the innermost loops in which products are summed.
+"""Reads what the compiler made of the kernels: the loops in which products are summed.
 
     kernel_code.py [BUILD]        one line a loop
 
@@ -49,14 +49,17 @@ def functions(library):
     return found
 
 
-def innermost_loops(lines):
-    """The instructions of every loop that has no other in it."""
+def innermost_loops(lines, product):
+    """The instructions of every loop with products in it that has no other such loop in it."""
     index = {address: i for i, (address, _) in enumerate(lines)}
+    found = [i for i, (_, instruction) in enumerate(lines) if product.match(instruction)]
     loops = set()
     for i, (address, instruction) in enumerate(lines):
         jump = JUMP.match(instruction)
         if jump and int(jump.group(1), 16) <= address and int(jump.group(1), 16) in index:
-            loops.add((index[int(jump.group(1), 16)], i))
+            first = index[int(jump.group(1), 16)]
+            if any(first <= at <= i for at in found):
+                loops.add((first, i))
     for first, last in sorted(loops):
         if not any(a >= first and b <= last and (a, b) != (first, last) for a, b in loops):
             yield [instruction for _, instruction in lines[first:last + 1]]
@@ -71,7 +74,7 @@ def loops(library):
     product, spill = (re.compile(pattern) for pattern in ROWS[row_of(library)])
     found = []
     for name, lines in functions(library).items():
-        for loop in innermost_loops(lines):
+        for loop in innermost_loops(lines, product):
             products = sum(bool(product.match(i)) for i in loop)
             if products:
                 found.append({"function": name, "products": products, "instructions": len(loop),

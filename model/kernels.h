@@ -13,21 +13,37 @@
  * it.  All are pure functions of their arguments: any thread. */
 
 /* Inputs of a product, quantised: n_rows rows of n_cols values, per block of QUANT_BLOCK one scale
- * so that value = scale * q, |q| <= 127. */
+ * so that value = scale * q, |q| <= 127.  Columns come in chunks of QUANT_SUPER, and a chunk has all
+ * rows one after the other, because that is how products read them: activations_at() says where a
+ * block lies, and n_blocks is rounded up to whole chunks. */
 struct activations {
         unsigned n_rows;
         unsigned n_cols;
-        int8_t *q;    /* [n_rows][n_cols] */
-        float *scale; /* [n_rows][n_cols / 32] */
-        float *sum;   /* [n_rows][n_cols / 32]: scale times the sum of q, which offsets multiply */
-        float *half_sums; /* [n_rows][n_cols / 16]: the same for each half block */
-        int32_t *starts;  /* [n_rows][n_cols / 32]: -8 times the sum of q, which is what weights
+        int8_t *q;    /* [n_blocks * n_rows][32] */
+        float *scale; /* [n_blocks * n_rows] */
+        float *sum;   /* [n_blocks * n_rows]: scale times the sum of q, which offsets multiply */
+        float *half_sums;     /* [n_blocks * n_rows][2]: the same for each half block */
+        int32_t *starts;      /* [n_blocks * n_rows]: -8 times the sum of q, which is what weights
                              stored as unsigned integers have too much */
-        int32_t *half_starts; /* [n_rows][n_cols / 16]: the same for each half block */
+        int32_t *half_starts; /* [n_blocks * n_rows][2]: the same for each half block */
 };
 
+#define ACTIVATIONS_CHUNK (QUANT_SUPER / QUANT_BLOCK)
+
+/* Number of a block of a row in the arrays above.  The next seven follow it if it is the first of a
+ * chunk, and the same block of the next row comes ACTIVATIONS_CHUNK blocks later. */
+static inline size_t activations_at(const struct activations *x, size_t row, size_t block) {
+        return (block / ACTIVATIONS_CHUNK * x->n_rows + row) * ACTIVATIONS_CHUNK +
+               block % ACTIVATIONS_CHUNK;
+}
+
+/* Blocks that one row of n_cols columns takes in the arrays. */
+static inline size_t activations_blocks(size_t n_cols) {
+        return (n_cols + QUANT_SUPER - 1) / QUANT_SUPER * ACTIVATIONS_CHUNK;
+}
+
 /* Bytes of working memory that multiply() wants, aligned to 64. */
-#define KERNELS_PANEL_SIZE 16384
+#define KERNELS_PANEL_SIZE 32768
 
 /* Queries that attention handles at once. */
 #define KERNELS_MAX_QUERIES 8

@@ -13,8 +13,9 @@
  *
  * so that one integer product-and-add of a vector with four inputs, broadcast, advances all rows at
  * once, nothing is summed across lanes, and what unpacking costs is shared by all n inputs.  Two
- * panels are multiplied together, so that every four inputs that are broadcast serve both.  The
- * inputs are cut into tiles of about the same size whose sums stay in registers: an odd input row
+ * panels are multiplied together, so that every four inputs that are broadcast serve both, and two
+ * pairs are unpacked together, so that a tile of inputs that is in the first-level cache serves both.
+ * The inputs are cut into tiles of about the same size whose sums stay in registers: an odd input row
  * never costs a pass over the weights.  A single input meets the weights in registers and no panel
  * is written.
  *
@@ -56,6 +57,7 @@
 
 #define PANEL_BLOCKS  8 /* of 32 columns: one super-block of the K formats */
 #define PANEL_GROUPS  2 /* panels that are multiplied together */
+#define PANELS        4 /* panels that are unpacked together */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 struct panel {
@@ -64,7 +66,7 @@ struct panel {
         float offset[PANEL_BLOCKS][2][PANEL_ROWS];
 };
 
-_Static_assert(PANEL_GROUPS * sizeof(struct panel) <= KERNELS_PANEL_SIZE, "panels");
+_Static_assert(PANELS * sizeof(struct panel) <= KERNELS_PANEL_SIZE, "panels");
 _Static_assert(sizeof(struct panel) % (4 * PANEL_ROWS) == 0, "a panel is whole vectors");
 
 /* Sixteen bytes of each row from p on, as four vectors: vector j holds bytes 4 j .. 4 j + 3 of every
@@ -150,6 +152,26 @@ static ALWAYS_INLINE vec_f add_block(vec_f sums,
         return f_fma(f_load(p->offset[block][half]), f_set1(*x_sum), sums);
 }
 
+/* Weights that will be wanted soon: a piece of so many bytes of each of n_rows rows.  Rows are short
+ * and many are read at once, which the processor's own prefetching does not follow; asked for all at
+ * once they would hold up what is computed meanwhile. */
+struct ahead {
+        const unsigned char *at;
+        size_t stride;
+        unsigned size;
+        unsigned n_rows;   /* not yet asked for */
+        unsigned per_step; /* rows to ask for in one go */
+};
+
+static ALWAYS_INLINE void ask_ahead(struct ahead *a) {
+        unsigned n = a->n_rows < a->per_step ? a->n_rows : a->per_step;
+
+        a->n_rows -= n;
+        for (; n > 0; n--, a->at += a->stride)
+                for (unsigned i = 0; i < a->size; i += 64)
+                        __builtin_prefetch(a->at + i, 0, 3);
+}
+
 /* Where unpacked weights go: into the panel, or, when there is a single input, into its sums,
  * because then nothing would read the panel twice. Scales always go through the panel. */
 struct sink {
@@ -157,6 +179,7 @@ struct sink {
         const struct activations *x; /* the single input, NULL: fill the panel */
         size_t first_block;          /* that block 0 of the panel is in the row */
         vec_f sums;
+        struct ahead *ahead; /* a step with every block */
 };
 
 /* Takes all columns of a block, in the order of the blocks. */
@@ -165,6 +188,7 @@ put_block(struct sink *s, enum gguf_type type, unsigned block, const vec_b w[8])
         size_t at = s->first_block + block;
         vec_i products;
 
+        ask_ahead(s->ahead);
         if (!s->x) {
                 UNROLL
                 for (unsigned j = 0; j < 8; j++)
@@ -290,6 +314,8 @@ static ALWAYS_INLINE void unpack_any(struct sink *s,
                                      enum gguf_type type,
                                      const unsigned char *at,
                                      unsigned n_blocks) {
+        for (unsigned b = 0; b < n_blocks; b++)
+                ask_ahead(s->ahead);
         fill_panel(s->panel, w, at, n_blocks);
         for (unsigned b = 0; s->x && b < n_blocks; b++) {
                 size_t x_block = s->first_block + b;
@@ -444,6 +470,8 @@ static ALWAYS_INLINE void unpack_q6_k(struct sink *s, const unsigned char *super
                 for (unsigned half = 0; half < 2; half++) {
                         vec_b w[4][4];
 
+                        ask_ahead(s->ahead);
+                        ask_ahead(s->ahead);
                         q6_k_halves(w, super + Q6_K_LOW + b * 16 + half * 16,
                                     super + Q6_K_HIGH + b * 8 + half * 16, stride);
                         for (unsigned i = 0; i < 4; i++)
@@ -515,7 +543,7 @@ static ALWAYS_INLINE void unpack(struct sink *s,
 }
 
 /* The sums of one input with the rows of every panel. */
-typedef float panel_sums[PANEL_GROUPS][PANEL_ROWS];
+typedef float panel_sums[PANELS][PANEL_ROWS];
 
 /* sums[i] += panels times input rows row .. row + n - 1, over n_blocks blocks from first_block on. n
  * and the type are constants at every call, so that what is summed stays in registers. */
@@ -526,9 +554,11 @@ static ALWAYS_INLINE void multiply_tile(const struct panel *p,
                                         const unsigned n,
                                         size_t first_block,
                                         unsigned n_blocks,
-                                        panel_sums *sums) {
-        size_t row_blocks = x->n_cols / QUANT_BLOCK;
-        size_t first = row * row_blocks + first_block;
+                                        panel_sums *sums,
+                                        unsigned group,
+                                        struct ahead *ahead) {
+        const size_t row_blocks = ACTIVATIONS_CHUNK;
+        size_t first = activations_at(x, row, first_block);
         const size_t panel_stride = sizeof(*p) / sizeof(vec_b);
         const unsigned halves = has_halves(type) ? 2 : 1;
         vec_f acc[PANEL_GROUPS * PANEL_TILE];
@@ -537,9 +567,10 @@ static ALWAYS_INLINE void multiply_tile(const struct panel *p,
         for (unsigned i = 0; i < n; i++)
                 UNROLL
                 for (unsigned g = 0; g < PANEL_GROUPS; g++)
-                        acc[g * n + i] = f_load(sums[i][g]);
+                        acc[g * n + i] = f_load(sums[i][group + g]);
 
-        for (unsigned b = 0; b < n_blocks; b++, first++)
+        for (unsigned b = 0; b < n_blocks; b++, first++) {
+                ask_ahead(ahead);
                 UNROLL
                 for (unsigned half = 0; half < halves; half++) {
                         const vec_b *w = (const vec_b *) (const void *) p->bytes[b][4 * half];
@@ -554,7 +585,7 @@ static ALWAYS_INLINE void multiply_tile(const struct panel *p,
                                                 x->half_starts + 2 * (first + i * row_blocks) +
                                                         half);
                         dot_type(type, products, w, panel_stride, PANEL_GROUPS,
-                                 x->q + first * QUANT_BLOCK + 16 * half, x->n_cols, n);
+                                 x->q + first * QUANT_BLOCK + 16 * half, QUANT_SUPER, n);
                         UNROLL
                         for (unsigned i = 0; i < n; i++)
                                 UNROLL
@@ -567,27 +598,47 @@ static ALWAYS_INLINE void multiply_tile(const struct panel *p,
                                                                       2 * (first + i * row_blocks)
                                                             : x->sum + first + i * row_blocks);
                 }
+        }
 
         UNROLL
         for (unsigned i = 0; i < n; i++)
                 UNROLL
                 for (unsigned g = 0; g < PANEL_GROUPS; g++)
-                        f_store(sums[i][g], acc[g * n + i]);
+                        f_store(sums[i][group + g], acc[g * n + i]);
 }
 
 /* Inputs whose sums are kept beside the panel; more of them take the panel's rows once more. */
 #define PANEL_INPUTS 128
 
-/* Asks for what the next PANEL_ROWS rows hold in the place of blocks b .. b + n - 1 of these: rows are
- * short and many are read at once, which the processor's own prefetching does not follow. */
-static ALWAYS_INLINE void
-prefetch_next(const struct matrix *w, enum gguf_type type, unsigned first, size_t b, unsigned n) {
-        const unsigned char *next = matrix_row(w, (size_t) first + PANEL_ROWS);
-        size_t from = (size_t) (blocks_at(w, type, 0, b) - w->data) * PANEL_ROWS;
-        size_t end = (size_t) (blocks_at(w, type, 0, b + n) - w->data) * PANEL_ROWS;
+/* How many chunks of columns before they are wanted weights are asked for: memory answers after some
+ * 150 ns, in which a single input is through with three chunks of its rows. */
+#define AHEAD_OF_ONE  3
+#define AHEAD_OF_FEW  2
+#define AHEAD_OF_MANY 1
+#define FEW           12 /* inputs at most */
+#define VERY_FEW      4  /* that leave so little to do between unpacking that it has to ask, too */
 
-        for (size_t at = from; at < end; at += 64)
-                __builtin_prefetch(next + at, 0, 3);
+/* The piece of n_rows rows that comes n_chunks chunks after block b of the rows from `first` on; after
+ * the end of a row comes the beginning of the rows that follow. */
+static ALWAYS_INLINE struct ahead ahead_of(const struct matrix *w,
+                                           enum gguf_type type,
+                                           unsigned first,
+                                           unsigned n_rows,
+                                           size_t b,
+                                           unsigned n_chunks) {
+        size_t n_blocks = w->n_cols / QUANT_BLOCK, at = b + (size_t) n_chunks * PANEL_BLOCKS;
+        size_t chunk = (size_t) (blocks_at(w, type, 0, PANEL_BLOCKS) - w->data);
+
+        if (at >= n_blocks) {
+                at -= activations_blocks(w->n_cols);
+                first += n_rows;
+        }
+        return (struct ahead){
+                .at = blocks_at(w, type, first, at < n_blocks ? at : 0),
+                .stride = w->row_size,
+                .size = (unsigned) chunk,
+                .n_rows = n_rows,
+        };
 }
 
 /* PANEL_ROWS rows times one input.  Every sum is made in the order of multiply_tile(), so that an
@@ -599,38 +650,38 @@ static ALWAYS_INLINE void multiply_single(const struct matrix *w,
                                           struct panel *p,
                                           float *y) {
         size_t n_blocks = w->n_cols / QUANT_BLOCK;
-        struct sink s = { p, x, 0, f_zero() };
+        struct ahead ahead;
+        struct sink s = { p, x, 0, f_zero(), &ahead };
 
         for (size_t b = 0; b < n_blocks; b += PANEL_BLOCKS) {
                 unsigned n = (unsigned) (n_blocks - b < PANEL_BLOCKS ? n_blocks - b : PANEL_BLOCKS);
 
-                prefetch_next(w, type, first, b, n);
+                ahead = ahead_of(w, type, first, PANEL_ROWS, b, AHEAD_OF_ONE);
+                ahead.per_step = (PANEL_ROWS + PANEL_BLOCKS - 1) / PANEL_BLOCKS;
                 s.first_block = b;
                 unpack(&s, w, type, first, n);
         }
         f_store(y, s.sums);
 }
 
-/* The panels of n_blocks blocks from block b on times n inputs, in tiles of about the same size. */
-static ALWAYS_INLINE void multiply_panels(const struct panel *p,
-                                          enum gguf_type type,
-                                          const struct activations *x,
-                                          unsigned row,
-                                          unsigned n,
-                                          size_t b,
-                                          unsigned n_blocks,
-                                          panel_sums *sums) {
-        unsigned n_tiles = (n + PANEL_TILE - 1) / PANEL_TILE;
-
-        for (; n_tiles > 0; n_tiles--) {
-                unsigned size = (n + n_tiles - 1) / n_tiles;
-
+/* n_groups panels times `size` inputs. */
+static ALWAYS_INLINE void multiply_tiles(const struct panel *p,
+                                         unsigned n_groups,
+                                         enum gguf_type type,
+                                         const struct activations *x,
+                                         size_t row,
+                                         unsigned size,
+                                         size_t b,
+                                         unsigned n_blocks,
+                                         panel_sums *sums,
+                                         struct ahead *ahead) {
+        for (unsigned g = 0; g < n_groups; g += PANEL_GROUPS)
                 switch (size) {
 #define TILE_OF(size)                                                                              \
         case size:                                                                                 \
                 if (size <= PANEL_TILE)                                                            \
-                        multiply_tile(p, type, x, row, size <= PANEL_TILE ? size : 1, b, n_blocks, \
-                                      sums);                                                       \
+                        multiply_tile(p + g, type, x, row, size <= PANEL_TILE ? size : 1, b,       \
+                                      n_blocks, sums, g, ahead);                                   \
                 break;
                         TILE_OF(1)
                         TILE_OF(2)
@@ -641,6 +692,27 @@ static ALWAYS_INLINE void multiply_panels(const struct panel *p,
                         TILE_OF(7)
 #undef TILE_OF
                 }
+}
+
+/* The panels of n_blocks blocks from block b on times n inputs, in tiles of about the same size. */
+static ALWAYS_INLINE void multiply_panels(const struct panel *p,
+                                          unsigned n_groups,
+                                          enum gguf_type type,
+                                          const struct activations *x,
+                                          unsigned row,
+                                          unsigned n,
+                                          size_t b,
+                                          unsigned n_blocks,
+                                          panel_sums *sums,
+                                          struct ahead *ahead) {
+        unsigned n_tiles = (n + PANEL_TILE - 1) / PANEL_TILE;
+        unsigned n_steps = n_tiles * ((n_groups + PANEL_GROUPS - 1) / PANEL_GROUPS) * n_blocks;
+
+        ahead->per_step = (ahead->n_rows + n_steps - 1) / n_steps;
+        for (; n_tiles > 0; n_tiles--) {
+                unsigned size = (n + n_tiles - 1) / n_tiles;
+
+                multiply_tiles(p, n_groups, type, x, row, size, b, n_blocks, sums, ahead);
                 row += size;
                 sums += size;
                 n -= size;
@@ -662,20 +734,21 @@ static ALWAYS_INLINE void multiply_group(const struct matrix *w,
         memset(sums, 0, n_inputs * sizeof(sums[0]));
         for (size_t b = 0; b < n_blocks; b += PANEL_BLOCKS) {
                 unsigned n = (unsigned) (n_blocks - b < PANEL_BLOCKS ? n_blocks - b : PANEL_BLOCKS);
+                struct ahead ahead = ahead_of(w, type, first, n_groups * PANEL_ROWS, b,
+                                              n_inputs <= FEW ? AHEAD_OF_FEW : AHEAD_OF_MANY);
 
+                ahead.per_step = n_inputs <= VERY_FEW ? 1 : 0;
                 for (unsigned g = 0; g < n_groups; g++) {
-                        struct sink s = { p + g, NULL, b, f_zero() };
-                        unsigned at = first + g * PANEL_ROWS;
+                        struct sink s = { p + g, NULL, b, f_zero(), &ahead };
 
-                        prefetch_next(w, type, at + (PANEL_GROUPS - 1) * PANEL_ROWS, b, n);
-                        unpack(&s, w, type, at, n);
+                        unpack(&s, w, type, first + g * PANEL_ROWS, n);
                 }
-                multiply_panels(p, type, x, row, n_inputs, b, n, sums);
+                multiply_panels(p, n_groups, type, x, row, n_inputs, b, n, sums, &ahead);
         }
 }
 
-/* The same rows times all inputs.  Where one panel is left, the other holds what it held before, and
- * its sums go nowhere. */
+/* The same rows times all inputs.  Where the last panel has no other to be multiplied with, that holds
+ * what it held before, and its sums go nowhere. */
 static ALWAYS_INLINE void multiply_inputs(const struct matrix *w,
                                           enum gguf_type type,
                                           unsigned first,
@@ -708,7 +781,7 @@ static ALWAYS_INLINE void multiply_type(const struct matrix *w,
         unsigned r = first;
 
         while (r + PANEL_ROWS <= end) {
-                unsigned n_groups = r + 2 * PANEL_ROWS <= end ? 2 : 1;
+                unsigned left = (end - r) / PANEL_ROWS, n_groups = left < PANELS ? left : PANELS;
 
                 if (x->n_rows == 1) {
                         multiply_single(w, type, r, x, panel, y + r);

@@ -8,9 +8,10 @@ DEFINE_VECTOR_KERNELS
 /* One block of one row times one row of inputs. */
 static float
 block_product(const struct quant_block *b, const struct activations *x, size_t row, size_t block) {
-        const int8_t *q = x->q + row * x->n_cols + block * QUANT_BLOCK;
-        float scale = x->scale[row * (x->n_cols / 32) + block];
-        const float *half_sums = x->half_sums + row * (x->n_cols / 16) + 2 * block;
+        size_t at = activations_at(x, row, block);
+        const int8_t *q = x->q + at * QUANT_BLOCK;
+        float scale = x->scale[at];
+        const float *half_sums = x->half_sums + 2 * at;
         float product = 0;
 
         for (unsigned half = 0; half < 2; half++) {

@@ -14,7 +14,7 @@
 #define QUANTISE_ROWS 4
 
 int inputs_init(struct inputs *in, unsigned max_rows, unsigned max_cols) {
-        size_t n = (size_t) max_rows * max_cols;
+        size_t n = max_rows * activations_blocks(max_cols) * QUANT_BLOCK;
 
         *in = (struct inputs) {
                 .q = {

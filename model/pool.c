@@ -12,16 +12,19 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 
-/* How many items the job has and which is next, in one word: a worker takes an item by one
- * compare-and-swap, and only then looks at the job, which can not end before that item is done. */
-#define TICKET(n, next) (((uint64_t) (n) << 32) | (uint64_t) (next))
-#define TICKET_N(t)     ((uint32_t) ((t) >> 32))
-#define TICKET_NEXT(t)  ((uint32_t) (t))
+/* The items that one thread has before it, first .. end - 1, in one word: it takes one from the front,
+ * and others, when they have none left, one from the end, by one compare-and-swap.  Only then do they
+ * look at the job, which can not end before that item is done.  So neighbouring items are done by the
+ * same thread, as long as all are equally fast: what one asks memory for ahead the next finds. */
+#define STRETCH(first, end) (((uint64_t) (end) << 32) | (uint64_t) (first))
+#define STRETCH_END(s)      ((uint32_t) ((s) >> 32))
+#define STRETCH_FIRST(s)    ((uint32_t) (s))
 
 /* Turns of a pause loop before a worker sleeps: some tens of microseconds, longer than the steps
  * between two jobs of one layer, shorter than anyone would notice. */
@@ -33,13 +36,19 @@ struct worker {
         unsigned index;
 };
 
+/* In a line of the cache of its own. */
+struct stretch {
+        _Atomic uint64_t items;
+        char pad[64 - sizeof(uint64_t)];
+};
+
 struct pool {
         struct worker *workers; /* owned, n_threads - 1 */
         unsigned n_workers;     /* started */
         pool_item_fn *fn;       /* of the job at hand; stable while one of its items is held */
         void *userdata;
-        char pad0[64];
-        _Atomic uint64_t ticket;
+        struct stretch *stretches; /* owned, one for every thread */
+        unsigned n_stretches;
         char pad1[64];
         atomic_uint n_done;
         char pad2[64];
@@ -64,21 +73,34 @@ static void futex_wake_all(atomic_uint *word) {
         (void) syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Takes and runs items until none is left.  Returns whether there was any. */
+/* Takes an item of a stretch, its first or its last.  Returns whether there was any. */
+static bool take_item(struct stretch *s, bool first, unsigned *ret) {
+        uint64_t items = atomic_load(&s->items);
+
+        while (STRETCH_FIRST(items) < STRETCH_END(items)) {
+                uint32_t from = STRETCH_FIRST(items), end = STRETCH_END(items);
+                uint64_t rest = first ? STRETCH(from + 1, end) : STRETCH(from, end - 1);
+
+                if (!atomic_compare_exchange_weak(&s->items, &items, rest))
+                        continue;
+                *ret = first ? from : end - 1;
+                return true;
+        }
+        return false;
+}
+
+/* Takes and runs items until none is left, its own first.  Returns whether there was any. */
 static bool run_items(struct pool *p, unsigned worker) {
-        uint64_t ticket = atomic_load(&p->ticket);
+        unsigned n = p->n_stretches, item;
         bool any = false;
 
-        while (TICKET_NEXT(ticket) < TICKET_N(ticket)) {
-                if (!atomic_compare_exchange_weak(&p->ticket, &ticket, ticket + 1))
-                        continue;
-
-                /* The item is ours and unfinished, so the job can not change under us. */
-                p->fn(p->userdata, TICKET_NEXT(ticket), worker);
-                atomic_fetch_add_explicit(&p->n_done, 1, memory_order_release);
-                any = true;
-                ticket = atomic_load(&p->ticket);
-        }
+        for (unsigned i = 0; i < n; i++)
+                while (take_item(&p->stretches[(worker + i) % n], i == 0, &item)) {
+                        /* The item is ours and unfinished, so the job can not change under us. */
+                        p->fn(p->userdata, item, worker);
+                        atomic_fetch_add_explicit(&p->n_done, 1, memory_order_release);
+                        any = true;
+                }
         return any;
 }
 
@@ -137,8 +159,11 @@ int pool_new(struct pool **ret, unsigned n_threads) {
         if (!p)
                 return -ENOMEM;
         p->workers = calloc(n_threads ? n_threads : 1, sizeof(*p->workers));
-        if (!p->workers)
+        p->n_stretches = n_threads ? n_threads : 1;
+        p->stretches = aligned_alloc(64, p->n_stretches * sizeof(*p->stretches));
+        if (!p->workers || !p->stretches)
                 return -ENOMEM;
+        memset(p->stretches, 0, p->n_stretches * sizeof(*p->stretches));
 
         /* Signals belong to the main thread. */
         (void) sigfillset(&all);
@@ -163,6 +188,7 @@ struct pool *pool_free(struct pool *p) {
         for (unsigned i = 0; i < p->n_workers; i++)
                 (void) pthread_join(p->workers[i].thread, NULL);
         free(p->workers);
+        free(p->stretches);
         free(p);
         return NULL;
 }
@@ -181,7 +207,9 @@ void pool_run(struct pool *p, unsigned n_items, pool_item_fn *fn, void *userdata
         p->fn = fn;
         p->userdata = userdata;
         atomic_store(&p->n_done, 0);
-        atomic_store(&p->ticket, TICKET(n_items, 0));
+        for (uint64_t i = 0, n = p->n_stretches; i < n; i++)
+                atomic_store(&p->stretches[i].items,
+                             STRETCH(n_items * i / n, n_items * (i + 1) / n));
         atomic_fetch_add(&p->bell, 1);
         if (atomic_load(&p->n_sleepers) > 0)
                 futex_wake_all(&p->bell);

@@ -4,10 +4,11 @@
 
 #include "base/why.h"
 
-/* A fixed set of worker threads that share out numbered items of one job at a time.  Items are
- * taken one by one by whoever is free, the caller included, and nobody waits for a worker that has
- * taken none: a worker that lost its processor delays a job by the item it holds at most.  Workers
- * spin a short while between jobs and then sleep in the kernel: an idle pool costs nothing.
+/* A fixed set of worker threads that share out numbered items of one job at a time.  Every thread,
+ * the caller included, takes items one by one from a stretch of its own, and then from what others
+ * have not come to.  Nobody waits for a worker that has taken none: one that is slow or lost its
+ * processor delays a job by the item it holds at most.  Workers spin a short while between jobs and
+ * then sleep in the kernel: an idle pool costs nothing.
  *
  * Which thread runs an item is left to chance, so an item must compute the same whoever runs
  * it. */

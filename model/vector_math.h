@@ -123,9 +123,8 @@ static inline void vector_soft_cap(float *x, size_t n, float cap) {
 }
 
 static inline void vector_quantise(const float *x, struct activations *ret, size_t row) {
-        size_t n_blocks = ret->n_cols / 32, end = (row + 1) * n_blocks;
-
-        for (size_t b = row * n_blocks; b < end; b++, x += 32) {
+        for (size_t block = 0; block < ret->n_cols / 32; block++, x += 32) {
+                size_t b = activations_at(ret, row, block);
                 int8_t *q = ret->q + 32 * b;
                 float max = 0, inverse, scale;
                 int total[2] = { 0, 0 };
