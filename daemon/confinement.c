@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "daemon/common/memory.h"
 #include "daemon/paths.h"
+#include "daemon/pressure.h"
 #include "daemon/sandbox.h"
 #include "daemon/store/store.h"
 
@@ -128,6 +129,7 @@ static int confine_files(const struct config *config, const char *config_path, s
         find_socket_folder(config, socket_folder);
         files.state = or_null(state);
         files.socket_folder = or_null(socket_folder);
+        files.pressure = pressure_path();
         if (find_model(config, model))
                 readable[n++] = model;
         if (*config->projector_path)

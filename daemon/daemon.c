@@ -20,6 +20,7 @@
 #include "daemon/hear/pipeline.h"
 #include "daemon/hear/sound.h"
 #include "daemon/paths.h"
+#include "daemon/pressure.h"
 #include "daemon/serve/control.h"
 #include "daemon/serve/replies.h"
 #include "daemon/store/store.h"
@@ -46,6 +47,7 @@ struct daemon {
         struct store *store;         /* owned; NULL: no history */
         struct why store_missing;    /* ... because of this */
         struct upkeep *upkeep;       /* owned; NULL without a history */
+        struct pressure *pressure;   /* owned; NULL: nobody tells when memory runs short */
         struct toolbox *toolbox;     /* owned */
         int listen_fd;               /* owned; -1 as soon as the control has it */
         char *own_socket;            /* owned; NULL: it is systemd's */
@@ -93,6 +95,13 @@ static int on_loaded(struct daemon *d, const struct event *event) {
         return 0;
 }
 
+static int on_resting(struct daemon *d, bool rests) {
+        control_set_resting(d->control, rests);
+        log_info(rests ? "The memory of the model is given back until somebody asks"
+                       : "The model is read again");
+        return 0;
+}
+
 static int on_event(struct daemon *d, const struct event *event) {
         if (event->kind == EVENT_LOADED)
                 return on_loaded(d, event);
@@ -101,6 +110,8 @@ static int on_event(struct daemon *d, const struct event *event) {
                 return -ENOEXEC;
         }
         turns_on_event(d->turns, event);
+        if (event->kind == EVENT_RESTING)
+                return on_resting(d, event->rests);
         return 0;
 }
 
@@ -309,6 +320,19 @@ static void open_store(struct daemon *d) {
         (void) because(&d->store_missing, r, "the history can not be opened: %s", why.text);
 }
 
+static void on_short_of_memory(void *userdata) {
+        struct daemon *d = userdata;
+
+        inference_rest(d->inference);
+}
+
+static void open_pressure(struct daemon *d) {
+        struct why why = {};
+
+        if (pressure_open(&d->pressure, d->loop, on_short_of_memory, d, &why) < 0)
+                log_debug("Nobody tells when memory runs short (%s), going on without it", why.text);
+}
+
 static void on_changed(void *userdata) {
         struct daemon *d = userdata;
 
@@ -441,6 +465,7 @@ static int start(struct daemon *d, struct why *why) {
         r = open_control(d, why);
         if (r < 0)
                 return r;
+        open_pressure(d);
         r = open_turns(d);
         if (r >= 0)
                 r = watch_events(d);
@@ -483,6 +508,7 @@ static bool stop(struct daemon *d) {
         if (d->own_socket)
                 (void) unlink(d->own_socket);
         closep(&d->listen_fd);
+        d->pressure = pressure_close(d->pressure);
         if (d->toolbox)
                 toolbox_stop(d->toolbox);
         d->control = control_free(d->control);

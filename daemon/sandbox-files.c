@@ -128,6 +128,8 @@ static void add_rules(const struct confinement *c) {
         allow_sound(c);
         for (const char *const *path = f->readable; *path; path++)
                 allow(c, *path, RIGHTS_READ);
+        if (f->pressure)
+                allow(c, f->pressure, RIGHTS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE);
         if (f->state)
                 allow(c, f->state, RIGHTS_STATE);
         if (f->socket_folder)

@@ -38,6 +38,7 @@ int sandbox_hide_sockets(const struct sandbox_sockets *sockets, struct why *why)
 struct sandbox_files {
         const char *home;            /* all that is hidden in it is out of reach */
         const char *const *readable; /* ... but these, up to a NULL */
+        const char *pressure;        /* a file that tells when memory runs short; NULL: none */
         const char *state;           /* a folder to write to; NULL: none */
         const char *socket_folder;   /* a folder for the socket; NULL: none */
 };

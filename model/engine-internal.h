@@ -2,6 +2,9 @@
 #ifndef MODEL_ENGINE_INTERNAL_H
 #define MODEL_ENGINE_INTERNAL_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "model/drafter.h"
 #include "model/engine.h"
 #include "model/grammar.h"
@@ -23,6 +26,7 @@ struct engine {
         struct grammar *grammar;     /* owned; NULL: any answer is possible */
         float least_log_probability; /* of a constrained answer */
         char *name;                  /* owned */
+        bool is_embedded; /* the pocket model inside of the program */
         bool answers_with_transcript;
         struct sampler_config recommended; /* of which the file has: */
         bool has_temperature, has_top_k, has_top_p;
@@ -30,6 +34,13 @@ struct engine {
         size_t n_suppressed;
         int32_t stops[4]; /* ids that end a turn */
         unsigned n_stops;
+
+        pthread_t fetcher; /* reads the weights ahead of who needs them */
+        bool is_fetching;  /* there is that thread, at work or at its end */
+        atomic_bool stops_fetching;
 };
+
+/* Ends the fetcher. */
+void engine_stop_fetching(struct engine *e);
 
 #endif

@@ -15,6 +15,7 @@ DEFINE_CLEANUP(struct engine *, engine_close)
 static int open_files(struct engine *e, const struct engine_config *config, struct why *why) {
         int r;
 
+        e->is_embedded = !config->model_path;
         if (config->model_path)
                 r = gguf_open(&e->model, config->model_path, why);
         else
@@ -208,6 +209,7 @@ struct engine *engine_close(struct engine *e) {
         if (!e)
                 return NULL;
 
+        engine_stop_fetching(e);
         drafter_close(e->drafter);
         pool_free(e->pool);
         grammar_free(e->grammar);

@@ -59,6 +59,14 @@ float engine_least_log_probability(const struct engine *e);
  * what it says nothing of. */
 void engine_recommend(const struct engine *e, struct sampler_config *config);
 
+/* Gives the memory of the weights back; they stay mapped, and what is used of them is read again from
+ * the file.  Not while a session of the engine computes.  The embedded model is left alone: it is small,
+ * and others use it. */
+void engine_release(struct engine *e);
+
+/* Begins to read them again, beside whoever uses them, and does not wait for it. */
+void engine_fetch(struct engine *e);
+
 /* The longest context that the model was made for, in positions. */
 uint32_t engine_max_positions(const struct engine *e);
 

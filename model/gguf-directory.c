@@ -364,6 +364,8 @@ int gguf_read_directory(struct gguf *g, const void *data, size_t size, struct wh
         struct reader r = { .at = data, .end = (const unsigned char *) data + size };
         int q;
 
+        g->data = data;
+        g->data_size = size;
         q = read_header(g, &r, why);
         if (q < 0)
                 return q;

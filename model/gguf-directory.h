@@ -18,6 +18,8 @@ struct gguf {
         const char *shown_name; /* inside name */
         void *mapping;          /* owned by munmap(), NULL over memory */
         size_t mapping_size;
+        const void *data; /* the mapping, or the memory */
+        size_t data_size;
         struct gguf_key *keys; /* owned, sorted by name */
         size_t n_keys;
         struct gguf_tensor *tensors; /* owned, sorted by name; of all parts */

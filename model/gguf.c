@@ -146,6 +146,11 @@ struct gguf *gguf_close(struct gguf *g) {
         return NULL;
 }
 
+void gguf_extent(const struct gguf *g, const void **ret, size_t *ret_size) {
+        *ret = g->data;
+        *ret_size = g->data_size;
+}
+
 const char *gguf_name(const struct gguf *g) {
         return g->shown_name;
 }

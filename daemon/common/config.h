@@ -27,10 +27,12 @@ struct config {
         double voice_temperature; /* of a turn that is heard; CONFIG_AUTO: as of all others */
         double top_k, top_p;      /* as temperature */
         uint64_t seed;
+        unsigned idle_after;
 
         char *system_text;
         bool tools;
         unsigned history_positions;
+        unsigned speech_positions;
 
         unsigned max_seconds;
         unsigned stall_seconds;

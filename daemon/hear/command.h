@@ -13,6 +13,7 @@
 struct command {
         _Atomic uint64_t over; /* written by the main thread only */
         atomic_uint forgotten; /* how often to forget; written by the main thread only */
+        atomic_uint rested;    /* how often to rest; written by the main thread only */
         atomic_ulong beat;     /* written by the commanded thread only */
 };
 
@@ -32,6 +33,10 @@ static inline void command_forget(struct command *c) {
         atomic_fetch_add_explicit(&c->forgotten, 1, memory_order_release);
 }
 
+static inline void command_rest(struct command *c) {
+        atomic_fetch_add_explicit(&c->rested, 1, memory_order_release);
+}
+
 static inline unsigned long command_beat(const struct command *c) {
         return atomic_load_explicit(&c->beat, memory_order_relaxed);
 }
@@ -45,6 +50,11 @@ static inline bool command_ends(struct command *c, uint64_t turn) {
 /* The commanded thread: a number that has changed when it is to forget what it remembers. */
 static inline unsigned command_forgotten(struct command *c) {
         return atomic_load_explicit(&c->forgotten, memory_order_acquire);
+}
+
+/* ... and when it is to give back its memory. */
+static inline unsigned command_rested(struct command *c) {
+        return atomic_load_explicit(&c->rested, memory_order_acquire);
 }
 
 static inline bool command_stops(struct command *c) {

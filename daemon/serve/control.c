@@ -48,6 +48,7 @@ struct control {
         sd_event_source *changed; /* owned; sends the status once per round of the loop */
         sd_event_source *tick;    /* owned; runs while somebody listens to the status */
         struct event_loaded loaded;
+        bool is_resting;
         bool is_loaded;
         uint64_t began_ns;
         struct listeners watchers;
@@ -361,6 +362,7 @@ static json_t *status_of(struct control *c) {
         /* clang-format on */
         if (!status)
                 return NULL;
+        (void) json_object_set_new(status, "resting", json_boolean(c->is_resting));
         live_add_status(&c->live, status);
         add_history_error(c, status);
         return status;
@@ -751,6 +753,11 @@ void control_set_loaded(struct control *c, const struct event_loaded *loaded) {
         c->loaded = *loaded;
         c->is_loaded = true;
         live_set_loaded(&c->live, loaded->hears, c->config.config->mode);
+        control_changed(c);
+}
+
+void control_set_resting(struct control *c, bool is_resting) {
+        c->is_resting = is_resting;
         control_changed(c);
 }
 

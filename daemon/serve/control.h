@@ -53,6 +53,9 @@ void control_set_loaded(struct control *c, const struct event_loaded *loaded);
 /* The notify of struct turns_config, with the control as its userdata. */
 void control_on_news(const struct news *news, void *userdata);
 
+/* Whether the model's memory has been given back. */
+void control_set_resting(struct control *c, bool is_resting);
+
 void control_on_reload(struct control *c);
 void control_on_pipeline_event(struct control *c, const struct pipeline_event *event);
 

@@ -115,11 +115,12 @@ bool conversation_work_ahead(struct conversation *c) {
                 return true;
         case AFTERWARDS_WARM:
                 /* Should it fail, the next turn finds out, and has somebody to tell. */
-                r = dialogue_warm(c->dialogue, c->config->thinking);
+                r = c->is_resting ? 0 : dialogue_warm(c->dialogue, c->config->thinking);
                 if (r <= 0)
                         c->afterwards = AFTERWARDS_REST;
                 return true;
         case AFTERWARDS_REST:
+                conversation_rest_if_idle(c);
                 return false;
         }
         return false;

@@ -111,6 +111,48 @@ static void note_cached(struct conversation *c) {
                 c->timings.caching = ms;
 }
 
+/* The prefix, and behind it the first n frames of the turn. */
+static int hear_anew(struct conversation *c, unsigned n) {
+        int r;
+
+        r = conversation_warm_up(c, c->request.thinking);
+        if (r >= 0)
+                r = dialogue_open_audio(c->dialogue);
+        if (r >= 0)
+                r = conversation_feed(c);
+        for (unsigned i = 0; r >= 0 && i < n; i += c->config->batch_frames) {
+                unsigned n_batch =
+                        n - i < c->config->batch_frames ? n - i : c->config->batch_frames;
+
+                r = conversation_look_up(c);
+                if (r >= 0)
+                        r = dialogue_append_frames(c->dialogue, conversation_kept(c, i), n_batch);
+        }
+        return r;
+}
+
+/* The model is called: it hears what was said meanwhile. */
+static int catch_up(struct conversation *c) {
+        c->is_held_back = false;
+        return hear_anew(c, c->timings.n_frames);
+}
+
+/* Who said nothing but the phrase is about to say more. */
+static int get_ready(struct conversation *c) {
+        c->is_held_back = false;
+        conversation_wake(c);
+        return 0;
+}
+
+/* What was said before gives way to what is being said, and what was heard of that moves up. */
+static int make_room(struct conversation *c, unsigned n) {
+        unsigned n_heard = dialogue_n_frames(c->dialogue);
+
+        if (n_heard > CONVERSATION_MAX_KEPT || !dialogue_yield(c->dialogue, n))
+                return 0;
+        return hear_anew(c, n_heard);
+}
+
 static int append(struct conversation *c, unsigned *n) {
         int r;
 
@@ -121,6 +163,13 @@ static int append(struct conversation *c, unsigned *n) {
                 if (r < 0)
                         return r;
         }
+        if (c->is_held_back) {
+                *n = 0;
+                return gate_has_phrase(c->gate) ? catch_up(c) : 0;
+        }
+        r = make_room(c, *n);
+        if (r < 0)
+                return r;
         r = dialogue_append_frames(c->dialogue, c->samples, *n);
         *n = 0;
         note_cached(c);
@@ -132,6 +181,7 @@ static int append(struct conversation *c, unsigned *n) {
 static int cut(struct conversation *c, unsigned n_kept, unsigned n) {
         unsigned n_surplus = c->timings.n_frames > n_kept ? c->timings.n_frames - n_kept : 0;
         unsigned n_dropped = n_surplus < n ? n_surplus : n;
+        bool was_held_back = c->is_held_back;
         int r;
 
         c->is_cut = true;
@@ -139,13 +189,19 @@ static int cut(struct conversation *c, unsigned n_kept, unsigned n) {
         c->timings.audio -= (double) n_surplus * FRAME_SAMPLES * 1000 / FRAME_RATE;
         n -= n_dropped;
         r = append(c, &n);
-        if (r < 0 || n_surplus == n_dropped)
+        if (r < 0 || n_surplus == n_dropped || was_held_back)
                 return r;
         return dialogue_take_back(c->dialogue, n_surplus - n_dropped);
 }
 
 /* The frames that are to be appended would leave no room to answer them. */
 static bool is_context_full(const struct conversation *c, unsigned n) {
+        unsigned n_kept = dialogue_max_positions(c->dialogue) / 2;
+
+        if (n_kept > CONVERSATION_MAX_KEPT)
+                n_kept = CONVERSATION_MAX_KEPT;
+        if (c->is_held_back)
+                return c->timings.n_frames >= n_kept;
         return dialogue_position(c->dialogue) + n + SOUND_TAIL >
                dialogue_max_positions(c->dialogue);
 }
@@ -196,7 +252,7 @@ static int answer_ahead(struct conversation *c, const struct sound *pause) {
 static int run_ahead(struct conversation *c, const struct sound *pause) {
         int r;
 
-        if (c->is_ahead || spsc_count(&c->sounds->queue) > 0)
+        if (c->is_ahead || c->is_held_back || spsc_count(&c->sounds->queue) > 0)
                 return 0;
         c->is_ahead = true;
         r = dialogue_run_ahead(c->dialogue, c->request.thinking);
@@ -329,6 +385,8 @@ static int pass_gate(struct conversation *c) {
         if (verdict == GATE_NO)
                 return answer_expected(c);
         r = conversation_announce(c);
+        if (r >= 0 && c->is_held_back)
+                r = verdict == GATE_PHRASE_ALONE ? get_ready(c) : catch_up(c);
         if (r < 0)
                 return r;
         return verdict == GATE_PHRASE_ALONE ? answer_phrase(c) : 0;
@@ -351,10 +409,10 @@ static int hear_sound(struct conversation *c) {
         if (!engine_hears(dialogue_engine(c->dialogue)))
                 return conversation_fail(c, FAULT_DEAF, -EOPNOTSUPP, "the model can not hear");
 
-        r = dialogue_open_audio(c->dialogue);
+        r = c->is_held_back ? 0 : dialogue_open_audio(c->dialogue);
         if (r < 0)
                 return r;
-        r = conversation_feed(c);
+        r = c->is_held_back ? 0 : conversation_feed(c);
         if (r < 0)
                 return r;
         r = open_gate(c);
@@ -381,7 +439,8 @@ int conversation_hear(struct conversation *c) {
         r = c->request.is_uncalled ? 0 : conversation_announce(c);
         if (r < 0)
                 return r;
-        r = conversation_warm_up(c, c->request.thinking);
+        c->is_held_back = c->is_resting && needs_gate(c);
+        r = c->is_held_back ? 0 : conversation_warm_up(c, c->request.thinking);
         if (r < 0)
                 return r;
         r = c->request.origin == ORIGIN_TEXT ? hear_text(c) : hear_sound(c);

@@ -4,9 +4,9 @@
 
 #include "daemon/think/conversation.h"
 
-/* What the three files want of each other: conversation.c, where the turns and the answers are,
- * conversation-hear.c, where everything up to an answer is, and conversation-afterwards.c, where the
- * work between turns is. */
+/* What the files want of each other: conversation.c, where the turns and the answers are,
+ * conversation-hear.c, where everything up to an answer is, conversation-afterwards.c, where the work
+ * between turns is, and conversation-rest.c, where it is known whether there will be any. */
 
 /* A turn that went well and in which there was nothing to answer. */
 #define CONVERSATION_NOBODY_SPOKE 1
@@ -47,7 +47,10 @@ int conversation_emit_text(
 /* Clients may know of the turn. */
 int conversation_announce(struct conversation *c);
 
-/* Keeps a frame of the turn, for a transcriber that may have to hear it again. */
+/* Keeps a frame of the turn, which may have to be heard again; of those behind the first
+ * CONVERSATION_MAX_KEPT nothing is kept.  The kept ones from this index on. */
+#define CONVERSATION_MAX_KEPT 750
+const float *conversation_kept(const struct conversation *c, unsigned index);
 int conversation_keep_frame(struct conversation *c, unsigned index, const float *samples);
 
 /* Wipes the sound of the turn. */
@@ -72,6 +75,12 @@ int conversation_tell_transcript(struct conversation *c);
 
 /* Somebody asks: what takes the model is dropped, what does not is done. */
 void conversation_interrupt_work(struct conversation *c);
+
+/* The model rests when it was of no use for IdleAfter, or is told to; the next turn that needs it wakes
+ * it.  Both tell the main thread. */
+void conversation_note_use(struct conversation *c);
+void conversation_rest_if_idle(struct conversation *c);
+void conversation_wake(struct conversation *c);
 
 /* What the user wants forgotten may be in the prefix, and, when no turn runs, be about to be put there.
  * True: something was to be forgotten. */

@@ -20,7 +20,7 @@
 #define MAX_RIVALS 8
 
 /* Longer than any command, and than what the sliding layers can take back. */
-#define MAX_FRAMES 750
+#define MAX_FRAMES CONVERSATION_MAX_KEPT
 
 /* One frame of silence, those of the turn, and one of silence again: a later beginning is an earlier
  * place to read from. */
@@ -28,8 +28,12 @@ static float *frames_of(struct conversation *c) {
         return c->kept + FRAME_SAMPLES;
 }
 
+const float *conversation_kept(const struct conversation *c, unsigned index) {
+        return c->kept + (size_t) (index + 1) * FRAME_SAMPLES;
+}
+
 int conversation_keep_frame(struct conversation *c, unsigned index, const float *samples) {
-        if (!conversation_is_transcriber(c) || index >= MAX_FRAMES)
+        if (index >= MAX_FRAMES)
                 return 0;
         if (!c->kept)
                 c->kept = calloc(MAX_FRAMES + 2, FRAME_SAMPLES * sizeof(float));

@@ -119,6 +119,7 @@ int conversation_feed(struct conversation *c) {
 int conversation_warm_up(struct conversation *c, bool thinking) {
         int r;
 
+        conversation_wake(c);
         do {
                 r = conversation_look_up(c);
                 if (r < 0)
@@ -158,6 +159,7 @@ int conversation_load(struct conversation *c, struct why *why) {
                                dialogue_max_positions(c->dialogue));
         if (r < 0)
                 return because(why, r, "the first run of the model: %s", strerror(-r));
+        conversation_note_use(c);
         return 0;
 }
 
@@ -545,6 +547,10 @@ static void end_turn(struct conversation *c, int r) {
 
         /* This turn was none of the past when that was to be forgotten. */
         (void) conversation_forget_past(c);
+        dialogue_restore(c->dialogue);
+        /* What the television says is of no use to anybody. */
+        if (!c->is_ignored)
+                conversation_note_use(c);
         c->afterwards = AFTERWARDS_WARM;
         if (r == -ECANCELED) {
                 event.done.outcome = OUTCOME_CANCELLED;
@@ -580,7 +586,7 @@ void conversation_take_tools(struct conversation *c) {
         if (!tools)
                 return;
         dialogue_set_tools(c->dialogue, tools);
-        if (c->afterwards == AFTERWARDS_REST)
+        if (c->afterwards == AFTERWARDS_REST && !c->is_resting)
                 c->afterwards = AFTERWARDS_WARM;
 }
 
@@ -604,7 +610,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->outcome = OUTCOME_ANSWERED;
         c->fault = FAULT_NONE;
         c->why = (struct why){};
-        c->is_told = c->is_ignored = c->is_expected = c->is_ahead = false;
+        c->is_told = c->is_ignored = c->is_expected = c->is_ahead = c->is_held_back = false;
         c->has_heard = false;
         c->is_doubted = false;
         c->is_cut = false;

@@ -92,7 +92,7 @@ struct conversation {
         struct reins reins; /* ... and of what is said in it */
         float *samples;     /* owned, [BatchFrames][FRAME_SAMPLES] */
         uint64_t batch_ns;  /* when the first of them was given */
-        float *kept;        /* owned; all frames of a transcriber's turn; NULL before the first */
+        float *kept;        /* owned; the frames of the turn; NULL before the first */
 
         struct request request; /* the turn at hand, or the last one */
         struct timings timings;
@@ -100,6 +100,7 @@ struct conversation {
         enum fault fault;
         struct why why;
         float log_probability; /* of what was voted */
+        bool is_held_back;     /* the model rests on until it is known whether it is called */
         bool is_ahead;         /* the turn is closed although its sound may go on */
         struct heard_answer ahead; /* ... and what a transcriber has answered to it by now */
         enum ending ending;    /* how the end of the sound was known */
@@ -120,6 +121,10 @@ struct conversation {
         enum afterwards afterwards;
         struct text heard, answered; /* of the last turn, for the prefix */
         unsigned forgotten;          /* command_forgotten() when last looked */
+
+        unsigned rested;  /* command_rested() when last looked */
+        uint64_t used_ns; /* when the model was last of use to somebody */
+        bool is_resting;  /* its memory has been given back */
 };
 
 int conversation_init(struct conversation *c);

@@ -2,11 +2,15 @@
 #include "daemon/think/dialogue.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 
 #include "daemon/think/tools.h"
 
 #define DIALOGUE_MAX_EXCHANGES 32
+
+/* 12 s of speech, which is more than most say at once: for so much room is made when some has to be. */
+#define DIALOGUE_SPEECH_FRAMES 300
 
 /* The words of a question that the user never asked, so they are ours. */
 #define DIALOGUE_TRANSCRIBE                                                                        \
@@ -16,7 +20,7 @@
 struct dialogue {
         const struct config *config; /* not owned */
         struct engine *engine;       /* owned */
-        struct session *session;     /* owned */
+        struct session *session;     /* owned; NULL at rest */
         struct sampler *sampler;     /* owned; as configured, or as the file recommends */
         struct sampler *voice;       /* owned; for what answers a sound */
         struct sampler *exact;       /* owned; greedy */
@@ -40,6 +44,7 @@ struct dialogue {
 
         struct prompt exchanges[DIALOGUE_MAX_EXCHANGES]; /* oldest first */
         unsigned n_exchanges;
+        unsigned n_yielded; /* the oldest ones, which are left out for this turn */
 };
 
 static size_t batch(const struct dialogue *d, size_t n) {
@@ -47,10 +52,8 @@ static size_t batch(const struct dialogue *d, size_t n) {
 }
 
 static int open_session(struct dialogue *d, struct why *why) {
-        struct session_config config = { .max_positions = d->config->context_positions };
+        struct session_config config = { .max_positions = dialogue_max_positions(d) };
 
-        if (config.max_positions > engine_max_positions(d->engine))
-                config.max_positions = engine_max_positions(d->engine);
         return session_new(&d->session, d->engine, &config, why);
 }
 
@@ -150,11 +153,13 @@ const struct engine *dialogue_engine(const struct dialogue *d) {
 }
 
 unsigned dialogue_position(const struct dialogue *d) {
-        return session_position(d->session);
+        return d->session ? session_position(d->session) : 0;
 }
 
 unsigned dialogue_max_positions(const struct dialogue *d) {
-        return session_max_positions(d->session);
+        unsigned max = engine_max_positions(d->engine);
+
+        return d->config->context_positions < max ? d->config->context_positions : max;
 }
 
 static int append_ids(struct prompt *p, const int32_t *ids, size_t n) {
@@ -196,7 +201,7 @@ static size_t n_that_fit(const struct dialogue *d) {
         size_t n = d->n_declared;
 
         while (n > 0 && (build_opening(d, &p, n, true) < 0 ||
-                         p.n_ids > session_max_positions(d->session) / 2))
+                         p.n_ids > dialogue_max_positions(d) / 2))
                 n--;
         return n;
 }
@@ -240,7 +245,7 @@ static int build_prefix(struct dialogue *d, bool thinking) {
         int r;
 
         r = build_opening(d, &d->wanted, d->n_declared, thinking);
-        for (unsigned i = 0; r >= 0 && i < d->n_exchanges; i++)
+        for (unsigned i = d->n_yielded; r >= 0 && i < d->n_exchanges; i++)
                 r = append_ids(&d->wanted, d->exchanges[i].ids, d->exchanges[i].n_ids);
         return r;
 }
@@ -270,11 +275,34 @@ static int rewind_to_common(struct dialogue *d) {
         return 0;
 }
 
+void dialogue_rest(struct dialogue *d) {
+        if (!d->session)
+                return;
+        d->session = session_free(d->session);
+        d->held.n_ids = 0;
+        prompt_clear(&d->turn);
+        d->n_fed = 0;
+        d->audio_end = 0;
+        engine_release(d->engine);
+        (void) malloc_trim(0);
+}
+
+/* What was given back is read again while the prefix is computed. */
+static int rise(struct dialogue *d) {
+        if (d->session)
+                return 0;
+        engine_fetch(d->engine);
+        return open_session(d, NULL);
+}
+
 int dialogue_warm(struct dialogue *d, bool thinking) {
         const int32_t *next;
         size_t n;
         int r;
 
+        r = rise(d);
+        if (r < 0)
+                return r;
         r = build_prefix(d, thinking);
         if (r < 0)
                 return r;
@@ -316,7 +344,7 @@ int dialogue_open_text(struct dialogue *d, const char *text, size_t size, unsign
                 return r;
 
         used = session_position(d->session) + d->turn.n_ids + n_reserved;
-        return used > session_max_positions(d->session) ? -EFBIG : 0;
+        return used > dialogue_max_positions(d) ? -EFBIG : 0;
 }
 
 int dialogue_open_audio(struct dialogue *d) {
@@ -346,6 +374,44 @@ int dialogue_close_again(struct dialogue *d) {
 
 int dialogue_append_frames(struct dialogue *d, const float *samples, size_t n) {
         return session_append_frames(d->session, samples, n);
+}
+
+unsigned dialogue_n_frames(const struct dialogue *d) {
+        return session_position(d->session) - d->audio_begin;
+}
+
+/* How many of the newest exchanges have room in so many positions. */
+static unsigned n_with_room(const struct dialogue *d, size_t room) {
+        unsigned n = 0;
+
+        while (n < d->n_exchanges && d->exchanges[d->n_exchanges - 1 - n].n_ids <= room)
+                room -= d->exchanges[d->n_exchanges - 1 - n++].n_ids;
+        return n;
+}
+
+bool dialogue_yield(struct dialogue *d, unsigned n) {
+        size_t limit = d->config->speech_positions, end = session_position(d->session) + n;
+        size_t others = d->audio_begin;
+        unsigned n_left;
+
+        if (limit == 0 || end <= limit || d->n_yielded == d->n_exchanges)
+                return false;
+        for (unsigned i = d->n_yielded; i < d->n_exchanges; i++)
+                others -= d->exchanges[i].n_ids;
+        /* Nothing would come of it. */
+        if (end - d->audio_begin + others > limit)
+                return false;
+
+        others += DIALOGUE_SPEECH_FRAMES;
+        n_left = n_with_room(d, limit > others ? limit - others : 0);
+        if (n_left >= d->n_exchanges - d->n_yielded)
+                n_left = d->n_exchanges - d->n_yielded - 1;
+        d->n_yielded = d->n_exchanges - n_left;
+        return true;
+}
+
+void dialogue_restore(struct dialogue *d) {
+        d->n_yielded = 0;
 }
 
 int dialogue_take_back(struct dialogue *d, unsigned n) {
@@ -449,6 +515,8 @@ int dialogue_next(struct dialogue *d, bool exact, int32_t *ret) {
 }
 
 float dialogue_log_probability(const struct dialogue *d) {
+        if (!d->session)
+                return 0;
         return session_log_probability(d->session);
 }
 
@@ -491,6 +559,7 @@ int dialogue_remember(struct dialogue *d, const char *heard, const char *answere
 }
 
 void dialogue_forget(struct dialogue *d) {
+        dialogue_restore(d);
         while (d->n_exchanges > 0)
                 forget_oldest(d);
 }

@@ -33,6 +33,10 @@ unsigned dialogue_max_positions(const struct dialogue *d);
  * is there. */
 int dialogue_warm(struct dialogue *d, bool thinking);
 
+/* Gives back the memory of the weights and of the cache, which is empty then; the next dialogue_warm()
+ * begins anew. */
+void dialogue_rest(struct dialogue *d);
+
 /* Begins a user's turn behind the prefix, which has to be there: with a text, or with the opening of
  * an audio.  -EFBIG when the text and n_reserved more positions do not fit into the context. */
 int dialogue_open_text(struct dialogue *d, const char *text, size_t size, unsigned n_reserved);
@@ -40,6 +44,15 @@ int dialogue_open_audio(struct dialogue *d);
 
 /* Frames of an opened audio, as many as are appended at once. */
 int dialogue_append_frames(struct dialogue *d, const float *samples, size_t n);
+
+/* Frames of the opened audio that are in the cache. */
+unsigned dialogue_n_frames(const struct dialogue *d);
+
+/* Before n more frames: whether the oldest exchanges have to be left out of the prefix for the sound to
+ * stay below SpeechPositions.  Then the cache is to be filled again: by dialogue_warm(), by
+ * dialogue_open_audio() and by all of the frames.  dialogue_restore() lets them back in. */
+bool dialogue_yield(struct dialogue *d, unsigned n);
+void dialogue_restore(struct dialogue *d);
 
 /* Forgets the last n frames again, which were appended since dialogue_open_audio(); not when the
  * session can no longer go back so far. */

@@ -17,6 +17,7 @@
 enum event_kind {
         EVENT_LOADED,        /* the model is there */
         EVENT_LOAD_FAILED,   /* it never will be; why */
+        EVENT_RESTING,       /* the model's memory has been given back, or (rests) is in use again */
         EVENT_STARTED,       /* the turn has the model */
         EVENT_END_OF_SPEECH, /* the last frame has been appended */
         EVENT_HEARD,         /* text: what was heard, before done */
@@ -68,6 +69,7 @@ struct event {
         uint64_t turn;
         unsigned position; /* positions in the cache by then */
         bool is_last;
+        bool rests;
         bool is_awaited; /* of a call: the model waits for what comes of it */
         bool is_expected; /* the turn only counts because this was expected */
         uint16_t text_size;

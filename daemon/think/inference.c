@@ -169,6 +169,11 @@ void inference_forget(struct inference *i) {
         wake_ring(i->sounds->filled_fd);
 }
 
+void inference_rest(struct inference *i) {
+        command_rest(&i->command);
+        wake_ring(i->sounds->filled_fd);
+}
+
 int inference_events_fd(const struct inference *i) {
         return i->events.bell_fd;
 }

@@ -47,6 +47,9 @@ void inference_end_turn(struct inference *i, uint64_t turn);
 /* Drops the exchanges that the model is reminded of, before the next turn at the latest. */
 void inference_forget(struct inference *i);
 
+/* Gives back the model's memory as soon as no turn needs it, until one does. */
+void inference_rest(struct inference *i);
+
 /* The doorbell of the events, to be polled; clear it, then take all events. */
 int inference_events_fd(const struct inference *i);
 bool inference_next_event(struct inference *i, struct event *ret);

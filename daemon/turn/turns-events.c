@@ -213,6 +213,7 @@ void turns_on_event(struct turns *t, const struct event *event) {
                 break;
         case EVENT_LOADED:
         case EVENT_LOAD_FAILED:
+        case EVENT_RESTING:
         case EVENT_TRANSCRIPT:
                 break;
         }

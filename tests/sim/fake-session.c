@@ -96,7 +96,7 @@ static sem_t fake_gate, fake_arrived, fake_heard;
 static atomic_bool fake_appends_gated;
 static _Atomic(const char *) fake_words;
 static _Atomic(const char *) fake_called;
-static atomic_uint fake_rewound;
+static atomic_uint fake_rewound, fake_released, fake_sessions;
 
 __attribute__((constructor)) static void fake_init(void) {
         (void) sem_init(&fake_gate, 0, 0);
@@ -117,6 +117,8 @@ void fake_reset(void) {
         atomic_store(&fake_words, NULL);
         atomic_store(&fake_called, NULL);
         atomic_store(&fake_rewound, 0);
+        atomic_store(&fake_released, 0);
+        atomic_store(&fake_sessions, 0);
 }
 
 void fake_allow(unsigned n) {
@@ -135,6 +137,14 @@ void fake_wait_frames(unsigned n) {
 
 unsigned fake_n_rewound(void) {
         return atomic_load(&fake_rewound);
+}
+
+unsigned fake_n_released(void) {
+        return atomic_load(&fake_released);
+}
+
+unsigned fake_n_sessions(void) {
+        return atomic_load(&fake_sessions);
 }
 
 void fake_call(const char *call) {
@@ -184,6 +194,15 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 struct engine *engine_close(struct engine *e) {
         free(e);
         return NULL;
+}
+
+void engine_release(struct engine *e) {
+        (void) e;
+        atomic_fetch_add(&fake_released, 1);
+}
+
+void engine_fetch(struct engine *e) {
+        (void) e;
 }
 
 const struct tokenizer *engine_tokenizer(const struct engine *e) {
@@ -440,6 +459,8 @@ int session_new(struct session **ret,
         s->max = config->max_positions;
         s->pending = -1;
         s->ids = calloc(s->max, sizeof(*s->ids));
+        if (!engine_answers_with_transcript(e))
+                atomic_fetch_add(&fake_sessions, 1);
         *ret = s;
         return 0;
 }

@@ -14,11 +14,13 @@
  *   halfcall       stops inside a call           gate TEXT  answers TEXT, a token per fake_allow()
  *   context        answers what is in its cache, markers as [name]
  *   ticking        never stops, a thousand tokens a second
+ *   repeat         says a without end            muse X     thinks without end; then answers X
+ *   opencall X     calls X, without its end marker
  *
  * and answers sound with the number of frames.  The path of the model chooses what it is:
  * "fake:" with any of the words transcript, unsure (of everything), fickle (an odd number of frames
  * calls get_date), lengthy (its answer to sound never stops, as "ticking"), deaf, broken, slow (loads after fake_allow()), small (a context of 200 positions),
- * tools (its vocabulary can declare tools; results are its answer) in it.  Without a path it is a transcriber, as the pocket model is. */
+ * temperature (answers with that of the sampler), recommends (a temperature of 1), tools (its vocabulary can declare tools; results are its answer) in it.  Without a path it is a transcriber, as the pocket model is. */
 
 /* Forgets what was allowed and who arrived; before an engine is opened. */
 void fake_reset(void);
@@ -34,6 +36,11 @@ void fake_wait_frames(unsigned n);
 
 /* How often positions were taken back that had been appended. */
 unsigned fake_n_rewound(void);
+
+/* How often the weights of a model were given back, and how many sessions a model that is no transcriber
+ * has got since fake_reset(). */
+unsigned fake_n_released(void);
+unsigned fake_n_sessions(void);
 
 /* What a transcriber, and so the gate, understands of sound that is not silence; the string has to
  * live on.  NULL: the number of frames. */

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/tap.h"
+#include "tests/unit/random-model.h"
 #include "tests/unit/recording.h"
 
 #define MAX_FRAMES 200
@@ -104,6 +106,84 @@ static void what_was_begun_at_the_last_frame_is_used(void) {
         expect(memcmp(plain, ahead, n * sizeof(*plain)) == 0);
 }
 
+/* A model of random weights that has a history, with so much of it in the cache before the frames. */
+static struct dialogue *open_random(const char *path, const char *const *said, unsigned n_said) {
+        static struct config *config;
+        struct dialogue *d;
+        struct why why = {};
+
+        config_free(config);
+        expect(config_new(&config) == 0);
+        expect(config_set(config, "Model", "Path", path, &why) == 0);
+        expect(config_set(config, "Prompt", "System", "", &why) == 0);
+        expect(config_set(config, "Prompt", "Tools", "no", &why) == 0);
+        expect(config_set(config, "Prompt", "HistoryPositions", "256", &why) == 0);
+        expect(dialogue_open(&d, config, &why) == 0);
+        for (unsigned i = 0; i < n_said; i++)
+                expect(dialogue_remember(d, said[i], said[i]) == 0);
+        return d;
+}
+
+static void hear(struct dialogue *d, size_t n) {
+        while (dialogue_warm(d, false) > 0)
+                ;
+        expect(dialogue_open_audio(d) == 0);
+        while (dialogue_feed(d) > 0)
+                ;
+        for (size_t i = 0; i < n; i++)
+                expect(dialogue_append_frames(d, samples + i % n_frames * FRAME_SAMPLES, 1) == 0);
+}
+
+static void end_and_answer(struct dialogue *d, int32_t tokens[static 16]) {
+        expect(dialogue_close_audio(d) == 0 && dialogue_close_user(d, false) == 0);
+        while (dialogue_feed(d) > 0)
+                ;
+        for (unsigned i = 0; i < 16; i++)
+                expect(dialogue_next(d, true, &tokens[i]) >= 0);
+}
+
+/* What is left after the history has made room is what would be there if it had never been longer; and
+ * the next turn has it whole again. */
+static void a_history_that_made_room_leaves_no_trace(void) {
+        static const char *const said[] = {
+                "the first of two things that were said, and it takes many positions of the context",
+                "the second",
+        };
+        const char *path = random_model(GGUF_Q8_0, false, 3);
+        int32_t trimmed[16], fresh[16], whole[16], again[16];
+        struct dialogue *d;
+
+        load("what-time-is-it.flite-rms.wav");
+        d = open_random(path, said, 2);
+        hear(d, 30);
+        end_and_answer(d, whole);
+        expect(!dialogue_yield(d, 1));
+        hear(d, 200);
+        expect(!dialogue_yield(d, 1));
+        expect(dialogue_yield(d, 60) && !dialogue_yield(d, 0));
+        hear(d, 300);
+        expect(dialogue_n_frames(d) == 300 && dialogue_position(d) <= 450);
+        end_and_answer(d, trimmed);
+        dialogue_restore(d);
+        hear(d, 30);
+        end_and_answer(d, again);
+        expect(memcmp(whole, again, sizeof(whole)) == 0);
+        /* So does one that has rested. */
+        dialogue_rest(d);
+        expect(dialogue_position(d) == 0);
+        hear(d, 30);
+        end_and_answer(d, again);
+        expect(memcmp(whole, again, sizeof(whole)) == 0);
+        dialogue_close(d);
+
+        d = open_random(path, said + 1, 1);
+        hear(d, 300);
+        end_and_answer(d, fresh);
+        expect(memcmp(trimmed, fresh, sizeof(fresh)) == 0);
+        dialogue_close(d);
+        (void) unlink(path);
+}
+
 int main(void) {
         struct config *config;
         struct why why = {};
@@ -117,5 +197,6 @@ int main(void) {
         rule("what was begun at the last frame is used", what_was_begun_at_the_last_frame_is_used);
         dialogue_close(dialogue);
         config_free(config);
+        rule("a history that made room leaves no trace", a_history_that_made_room_leaves_no_trace);
         return tap_done();
 }

@@ -877,6 +877,102 @@ static void markers_reach_nobody(void) {
         scene_close();
 }
 
+static void wait_released(unsigned n) {
+        while (fake_n_released() < n)
+                if (sd_event_run(scene.loop, 1000) < 0)
+                        break;
+}
+
+static void a_model_that_nobody_asks_rests(void) {
+        open_loaded("fake:", "[Model]\nIdleAfter=1\n");
+        expect(strcmp(answer_to(0, "say one")->answered, "one") == 0);
+        wait_released(1);
+        expect(fake_n_sessions() == 1);
+        /* It is as if it had not. */
+        expect(strstr(answer_to(1, "context")->answered,
+                      "[turn]user:say one[end][turn]model:one[end][turn]user:context"));
+        expect(fake_n_sessions() == 2);
+        wait_released(2);
+        expect(ask_sound(2, wav(640 * 20, 8000), false) == 0);
+        expect(strcmp(wait_done(2)->answered, "20 frames") == 0);
+        scene_close();
+}
+
+static void memory_that_runs_short_is_given_back(void) {
+        open_loaded("fake:", "");
+        inference_rest(scene.inference);
+        wait_released(1);
+        /* Not while a turn needs it. */
+        expect(ask_text(0, "gate ab") == 0);
+        turn_loop();
+        fake_wait_gate();
+        inference_rest(scene.inference);
+        fake_allow(8);
+        expect(strcmp(wait_done(0)->answered, "ab") == 0);
+        wait_released(2);
+        expect(fake_n_sessions() == 2);
+        scene_close();
+        /* Unless it is never to be. */
+        open_loaded("fake:", "[Model]\nIdleAfter=0\n");
+        inference_rest(scene.inference);
+        expect(strcmp(answer_to(0, "say on")->answered, "on") == 0);
+        expect(fake_n_released() == 0);
+        scene_close();
+}
+
+/* What is not for it leaves it at rest. */
+static void the_phrase_wakes_the_model(void) {
+        open_loaded("fake:", "[Audio]\nFollowUpSeconds=0\n");
+        set_mode(MODE_WAKE);
+        inference_rest(scene.inference);
+        wait_released(1);
+        for (unsigned i = 1; i <= 2; i++) {
+                say("turn left at the lights");
+                wait_ignored(i);
+        }
+        expect(fake_n_sessions() == 1);
+        say("hey gemma what time is it");
+        turn_loop_until(&world.uncalled.is_done);
+        expect(world.uncalled.outcome == OUTCOME_ANSWERED && fake_n_sessions() == 2);
+        expect(world.uncalled.timings.n_frames > 30);
+        (void) snprintf(world.transcript, sizeof(world.transcript), "%u frames",
+                        world.uncalled.timings.n_frames);
+        expect(strcmp(world.uncalled.answered, world.transcript) == 0);
+        scene_close();
+}
+
+/* The prefix is all that changes: the sound is heard whole, and what made room for it is back. */
+static void what_was_said_makes_room_for_speech(void) {
+        static const char options[] = "[Prompt]\nSystem=\nTools=no\nHistoryPositions=300\n";
+        char text[90] = "say ";
+        unsigned n_before;
+
+        open_loaded("fake:", options);
+        for (unsigned i = 4; i < sizeof(text) - 1; i++)
+                text[i] = (char) ('a' + (i * i / 7 + i) % 26);
+        (void) strcpy(text + 5, "bcdefg");
+        text[11] = 'h';
+        answer_to(0, text);
+        text[4] = 'y';
+        answer_to(1, text);
+        expect(ask_sound(2, voice(640 * 100), false) == 0);
+        n_before = wait_done(2)->timings.n_prompt_positions;
+        expect(n_before > 200 + 100 && n_before < 450);
+        /* The newer exchange is short enough to stay. */
+        expect(ask_sound(3, voice(640 * 299), false) == 0);
+        expect(strcmp(wait_done(3)->answered, "299 frames") == 0);
+        expect(world.owners[3].timings.n_prompt_positions < 450);
+        expect(world.owners[3].timings.n_prompt_positions > 299 + 50);
+        expect(strstr(answer_to(4, "context")->answered, "[turn]user:say ybcdefg"));
+        scene_close();
+
+        open_loaded("fake:", "[Prompt]\nSystem=\nTools=no\nHistoryPositions=256\nSpeechPositions=0\n");
+        answer_to(0, text);
+        expect(ask_sound(3, voice(640 * 299), false) == 0);
+        expect(wait_done(3)->timings.n_prompt_positions > 299 + 170);
+        scene_close();
+}
+
 static void failures_of_the_model_are_told(void) {
         struct owner *o;
 
@@ -1765,6 +1861,10 @@ int main(void) {
         rule("a bad call is told to the model", a_bad_call_is_told_to_the_model);
         rule("words are chosen as the file says", words_are_chosen_as_the_file_says);
         rule("markers reach nobody", markers_reach_nobody);
+        rule("a model that nobody asks rests", a_model_that_nobody_asks_rests);
+        rule("memory that runs short is given back", memory_that_runs_short_is_given_back);
+        rule("the phrase wakes the model", the_phrase_wakes_the_model);
+        rule("what was said makes room for speech", what_was_said_makes_room_for_speech);
         rule("failures of the model are told", failures_of_the_model_are_told);
         rule("a text longer than the context is refused",
              a_text_longer_than_the_context_is_refused);
