@@ -242,7 +242,7 @@ int bell_new(struct bell **ret, const struct bell_config *config, struct why *wh
         r = open_table(b, config->directory, why);
         if (r < 0)
                 return r;
-        r = ring_new(&b->ring, config->loop, config->sound);
+        r = ring_new(&b->ring, config->loop, config->sound, config->loudness);
         if (r >= 0)
                 r = sd_event_add_io(config->loop, &b->io, b->fd, EPOLLIN, on_time, b);
         if (r < 0)

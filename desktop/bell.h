@@ -6,6 +6,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "desktop/loudness.h"
 #include "desktop/notify.h"
 #include "desktop/sound.h"
 #include "desktop/timers.h"
@@ -17,7 +18,8 @@ struct bell;
 
 struct bell_config {
         sd_event *loop;
-        struct sound *sound;   /* not owned, like the next */
+        struct sound *sound;   /* not owned, like the next ones */
+        struct loudness *loudness;
         struct notify *notify; /* may be NULL */
         const char *directory; /* for the table; NULL: nothing is kept */
         void (*changed)(void *userdata); /* it begins to ring, or has ended; may be NULL */

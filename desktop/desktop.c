@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,9 @@
 #include "desktop/talk.h"
 #include "desktop/toml.h"
 #include "desktop/tools.h"
+
+/* For the sound server to put volumes back in. */
+#define END_USEC UINT64_C(500000)
 
 static void on_call(struct call *call, void *userdata) {
         struct desktop *d = userdata;
@@ -41,12 +45,15 @@ static void on_event(json_t *event, void *userdata) {
         talk_heard_event(d, event);
         answers_on_event(d->answers, event);
         speaker_on_event(d->speaker, event);
+        chime_on_event(d->chime, event);
 }
 
 static void on_status(json_t *status, void *userdata) {
+        const char *state = json_string_value(json_object_get(status, "state"));
         struct desktop *d = userdata;
 
         assistant_on_status(d->assistant, status);
+        loudness_duck(d->loudness, d->ducks && state && strcmp(state, "listening") == 0);
 }
 
 void desktop_expect(struct desktop *d) {
@@ -138,6 +145,10 @@ static int open_bell(struct desktop *d, struct why *why) {
                 config.directory = path;
         } else
                 log_warning("There is no place to keep timers in: they end with this program");
+        r = loudness_new(&d->loudness, d->sound, config.directory);
+        if (r < 0)
+                return because(why, r, "%s", strerror(-r));
+        config.loudness = d->loudness;
         return bell_new(&d->bell, &config, why);
 }
 
@@ -281,7 +292,7 @@ static bool read_flag(json_t *settings, const char *key, bool standard, const ch
 }
 
 static bool is_setting(const char *name, json_t *value) {
-        static const char *const known[] = { "answers", "speak", "bus" };
+        static const char *const known[] = { "answers", "speak", "bus", "sounds", "ducking" };
 
         for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
                 if (strcmp(name, known[i]) == 0)
@@ -302,7 +313,10 @@ static int open_configured(struct desktop *d, const char *socket) {
         r = answers_new(&d->answers, d->notify, read_when(settings, "answers", path));
         if (r < 0)
                 return r;
+        d->ducks = read_flag(settings, "ducking", true, path);
         r = speaker_new(&d->speaker, d->loop, read_when(settings, "speak", path));
+        if (r >= 0 && read_flag(settings, "sounds", true, path))
+                r = chime_new(&d->chime, d->sound);
         if (r < 0 || !read_flag(settings, "bus", true, path))
                 return r;
         return assistant_new(&d->assistant, d->buses, d->peer);
@@ -363,12 +377,39 @@ static int open_links(struct desktop *d, const struct desktop_setup *setup, stru
         return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
 }
 
+static void on_settled(void *userdata) {
+        struct desktop *d = userdata;
+
+        (void) sd_event_exit(d->loop, 0);
+}
+
+static int on_end(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source, (void) usec;
+        on_settled(userdata);
+        return 0;
+}
+
+/* What was changed of the user's volumes is put back, which a sound server gets a moment for. */
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        struct desktop *d = userdata;
+
+        (void) source, (void) info;
+        if (d->end)
+                return 0;
+        (void) sd_event_add_time_relative(d->loop, &d->end, CLOCK_MONOTONIC, END_USEC, 0, on_end, d);
+        if (d->loudness)
+                loudness_settle(d->loudness, on_settled, d);
+        return d->loudness && d->end ? 0 : sd_event_exit(d->loop, 0);
+}
+
 static int start(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
         int r;
 
         r = sd_event_new(&d->loop);
         if (r >= 0)
-                r = sd_event_set_signal_exit(d->loop, true);
+                r = sd_event_add_signal(d->loop, NULL, SIGTERM, on_signal, d);
+        if (r >= 0)
+                r = sd_event_add_signal(d->loop, NULL, SIGINT, on_signal, d);
         if (r >= 0)
                 r = buses_new(&d->buses, d->loop);
         if (r >= 0)
@@ -404,12 +445,15 @@ static void stop(struct desktop *d) {
         d->peer = peer_free(d->peer);
         d->sleep = sleep_close(d->sleep);
         json_decref(d->offered);
+        d->end = sd_event_source_disable_unref(d->end);
+        d->chime = chime_free(d->chime);
         d->sound = sound_free(d->sound);
         d->user_tools = user_tools_free(d->user_tools);
         d->confirm = confirm_free(d->confirm);
         d->speaker = speaker_free(d->speaker);
         d->answers = answers_free(d->answers);
         d->bell = bell_free(d->bell);
+        d->loudness = loudness_free(d->loudness);
         d->assistant = assistant_free(d->assistant);
         d->media = media_free(d->media);
         d->notify = notify_free(d->notify);

@@ -13,9 +13,11 @@
 #include "desktop/assistant.h"
 #include "desktop/bell.h"
 #include "desktop/buses.h"
+#include "desktop/chime.h"
 #include "desktop/confirm.h"
 #include "desktop/expect.h"
 #include "desktop/link.h"
+#include "desktop/loudness.h"
 #include "desktop/mcp.h"
 #include "desktop/media.h"
 #include "desktop/notify.h"
@@ -38,6 +40,8 @@ struct desktop {
         struct speaker *speaker;
         struct media *media;
         struct sound *sound;
+        struct loudness *loudness;
+        struct chime *chime; /* NULL: no sounds are wanted */
         struct bell *bell;
         struct confirm *confirm;
         struct user_tools *user_tools;
@@ -54,6 +58,8 @@ struct desktop {
         json_t *offered;         /* owned; the tools that ship and are not replaced */
         char *last_answer;       /* NULL: none yet */
         uint32_t inhibit_cookie; /* of quiet.c; 0: none */
+        bool ducks;              /* others are lower while somebody speaks to us */
+        sd_event_source *end;    /* owned; NULL: nobody has asked for it */
 };
 
 struct desktop_setup {

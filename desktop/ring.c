@@ -24,7 +24,8 @@
 #define LOUD           0.7
 
 struct ring {
-        struct sound *sound;    /* not owned */
+        struct sound *sound;    /* not owned, like the next */
+        struct loudness *loudness;
         sd_event_source *again; /* owned; looks for a sound server */
         pa_stream *stream;      /* owned reference; NULL: silent */
         uint64_t position;      /* in samples since the start */
@@ -99,6 +100,8 @@ static void on_state(pa_stream *stream, void *userdata) {
         struct ring *r = userdata;
         pa_stream_state_t state = pa_stream_get_state(stream);
 
+        if (state == PA_STREAM_READY)
+                loudness_raise(r->loudness, pa_stream_get_device_index(stream));
         if (state != PA_STREAM_FAILED && state != PA_STREAM_TERMINATED)
                 return;
         drop_stream(r);
@@ -120,6 +123,7 @@ static pa_stream *new_stream(pa_context *context) {
 
 static void on_sound(pa_context *context, const char *missing, void *userdata) {
         struct ring *r = userdata;
+        pa_cvolume whole;
         const pa_buffer_attr buffer = {
                 .maxlength = (uint32_t) -1,
                 .tlength = AHEAD_SAMPLES * sizeof(int16_t),
@@ -142,7 +146,10 @@ static void on_sound(pa_context *context, const char *missing, void *userdata) {
         }
         pa_stream_set_state_callback(r->stream, on_state, r);
         pa_stream_set_write_callback(r->stream, on_writable, r);
-        if (pa_stream_connect_playback(r->stream, NULL, &buffer, PA_STREAM_ADJUST_LATENCY, NULL,
+        /* Whatever a server remembers of alarms before. */
+        (void) pa_cvolume_set(&whole, 1, PA_VOLUME_NORM);
+        if (pa_stream_connect_playback(r->stream, NULL, &buffer,
+                                       PA_STREAM_ADJUST_LATENCY | PA_STREAM_START_UNMUTED, &whole,
                                        NULL) >= 0)
                 return;
         drop_stream(r);
@@ -165,13 +172,14 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-int ring_new(struct ring **ret, sd_event *loop, struct sound *sound) {
+int ring_new(struct ring **ret, sd_event *loop, struct sound *sound, struct loudness *loudness) {
         _cleanup_(ring_freep) struct ring *r = calloc(1, sizeof(*r));
         int result;
 
         if (!r)
                 return -ENOMEM;
         r->sound = sound;
+        r->loudness = loudness;
         result = sd_event_add_time_relative(loop, &r->again, CLOCK_MONOTONIC, 0, 0, on_again, r);
         if (result < 0)
                 return result;
@@ -203,4 +211,5 @@ void ring_start(struct ring *r) {
 void ring_stop(struct ring *r) {
         r->is_on = false;
         drop_stream(r);
+        loudness_lower(r->loudness);
 }

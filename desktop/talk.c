@@ -70,6 +70,30 @@ void talk_repeat(struct desktop *d, struct call *call) {
         call_say(call, NULL, "%s", d->last_answer ? d->last_answer : "I have not said anything yet.");
 }
 
+/* Nothing was to be stopped; what runs on is not passed over in silence. */
+static void say_what_goes_on(struct desktop *d, struct call *call) {
+        const struct timer *timers;
+        unsigned n_timers = 0, n_alarms = 0;
+        char text[96] = "";
+        size_t n;
+
+        timers = timers_all(bell_timers(d->bell), &n);
+        for (size_t i = 0; i < n; i++)
+                *(timers[i].is_alarm ? &n_alarms : &n_timers) += 1;
+        if (n_timers + n_alarms == 0) {
+                call_say(call, NULL, "OK.");
+                return;
+        }
+        if (n_timers > 0)
+                (void) snprintf(text, sizeof(text), "%u timer%s", n_timers, n_timers > 1 ? "s" : "");
+        if (n_alarms > 0)
+                (void) snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u alarm%s",
+                                n_timers > 0 ? " and " : "", n_alarms, n_alarms > 1 ? "s" : "");
+        call_say(call, NULL, "Nothing rings. %s still set: say cancel all %s to end %s.",
+                 strcat(text, n_timers + n_alarms > 1 ? " are" : " is"),
+                 n_timers > 0 ? "timers" : "alarms", n_timers + n_alarms > 1 ? "them" : "it");
+}
+
 void talk_stop(struct desktop *d, struct call *call) {
         speaker_stop(d->speaker);
         if (bell_stop(d->bell) > 0)
@@ -77,7 +101,7 @@ void talk_stop(struct desktop *d, struct call *call) {
         else if (confirm_drop(d->confirm))
                 call_say(call, NULL, "Then not.");
         else
-                call_say(call, NULL, "OK.");
+                say_what_goes_on(d, call);
 }
 
 void talk_ask(struct desktop *d, struct call *call) {

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -144,23 +146,89 @@ static void load_row(struct timers *t, sqlite3_stmt *s, const struct moment *now
         }
 }
 
-static int load(struct timers *t, const struct moment *now, struct why *why) {
+/* -EUCLEAN: what there is is no table, or a damaged one. */
+static int fail_of(struct timers *t, struct why *why) {
+        int code = sqlite3_errcode(t->db);
+
+        return because(why, code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? -EUCLEAN : -EIO, "%s",
+                       sqlite3_errmsg(t->db));
+}
+
+static bool is_known(const struct timers *t, int64_t id) {
+        for (size_t i = 0; i < t->n; i++)
+                if (t->timers[i].id == id)
+                        return true;
+        return false;
+}
+
+/* Those that are not known yet, from one end or the other up to where it can not be read. */
+static int load_rows(struct timers *t, const char *order, const struct moment *now, struct why *why) {
         sqlite3_stmt *s;
+        char text[256];
         int result;
 
-        if (sqlite3_exec(t->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
-            sqlite3_prepare_v2(t->db, "SELECT " COLUMNS " FROM timers ORDER BY id", -1, &s, NULL) !=
-                    SQLITE_OK)
-                return because(why, -EIO, "%s", sqlite3_errmsg(t->db));
+        (void) snprintf(text, sizeof(text), "SELECT " COLUMNS " FROM timers ORDER BY id %s", order);
+        if (sqlite3_prepare_v2(t->db, text, -1, &s, NULL) != SQLITE_OK)
+                return fail_of(t, why);
         while ((result = sqlite3_step(s)) == SQLITE_ROW && t->n < TIMERS_MAX)
-                load_row(t, s, now);
+                if (!is_known(t, sqlite3_column_int64(s, COLUMN_ID)))
+                        load_row(t, s, now);
         (void) sqlite3_finalize(s);
-        if (result != SQLITE_DONE && result != SQLITE_ROW)
-                return because(why, -EIO, "%s", sqlite3_errmsg(t->db));
+        return result == SQLITE_DONE || result == SQLITE_ROW ? 0 : fail_of(t, why);
+}
 
-        t->last_id = t->n > 0 ? t->timers[t->n - 1].id : 0;
-        timers_reconcile(t, now);
+static int load(struct timers *t, const struct moment *now, struct why *why) {
+        int r;
+
+        if (sqlite3_exec(t->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+                return fail_of(t, why);
+        r = load_rows(t, "ASC", now, why);
+        if (r == -EUCLEAN)
+                (void) load_rows(t, "DESC", now, NULL);
+        return r;
+}
+
+static int open_file(struct timers *t, const char *path, struct why *why) {
+        if (sqlite3_open(path, &t->db) != SQLITE_OK)
+                return because(why, -EIO, "%s: %s", path, sqlite3_errmsg(t->db));
+        (void) sqlite3_busy_timeout(t->db, 1000);
         return 0;
+}
+
+/* A new table with what could be read of the damaged one, which stays beside it. */
+static int begin_anew(struct timers *t, const char *path, struct why *why) {
+        static const char *const suffixes[] = { "", "-wal", "-shm" };
+        char aside[PATH_MAX], from[PATH_MAX + 8], to[PATH_MAX + 8];
+        int r;
+
+        (void) sqlite3_close(t->db);
+        t->db = NULL;
+        (void) snprintf(aside, sizeof(aside), "%.*s.damaged-%lld", PATH_MAX - 64, path,
+                        (long long) time(NULL));
+        for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+                (void) snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
+                (void) snprintf(to, sizeof(to), "%s%s", aside, suffixes[i]);
+                if (rename(from, to) < 0 && errno != ENOENT)
+                        return because(why, -errno, "%s: %s", from, strerror(errno));
+        }
+        r = open_file(t, path, why);
+        if (r < 0)
+                return r;
+        if (sqlite3_exec(t->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+                return fail_of(t, why);
+        for (size_t i = 0; i < t->n; i++)
+                save(t, &t->timers[i]);
+        log_warning("The table of timers was damaged; %zu of them could be read, and the damaged "
+                    "one is %s",
+                    t->n, aside);
+        return 0;
+}
+
+/* Rows that were read from both ends come in the order of their numbers. */
+static int compare_ids(const void *a, const void *b) {
+        int64_t left = ((const struct timer *) a)->id, right = ((const struct timer *) b)->id;
+
+        return left < right ? -1 : left > right;
 }
 
 int timers_open(struct timers **ret,
@@ -179,12 +247,17 @@ int timers_open(struct timers **ret,
                 return because(why, -ENOMEM, "out of memory");
         if (directory && snprintf(path, sizeof(path), "%s/desktop.sqlite", directory) >= PATH_MAX)
                 return because(why, -ENAMETOOLONG, "%.100s...: the path is too long", directory);
-        if (sqlite3_open(path, &t->db) != SQLITE_OK)
-                return because(why, -EIO, "%s: %s", path, sqlite3_errmsg(t->db));
-        (void) sqlite3_busy_timeout(t->db, 1000);
+        r = open_file(t, path, why);
+        if (r < 0)
+                return r;
         r = load(t, now, why);
+        if (r == -EUCLEAN && directory)
+                r = begin_anew(t, path, why);
         if (r < 0)
                 return because_in(why, r, path);
+        qsort(t->timers, t->n, sizeof(t->timers[0]), compare_ids);
+        t->last_id = t->n > 0 ? t->timers[t->n - 1].id : 0;
+        timers_reconcile(t, now);
 
         *ret = TAKE_PTR(t);
         return 0;

@@ -19,6 +19,9 @@
 
 #define MAX_WAITING 64
 
+/* After it could not be reached: it is not started again and again for every sentence. */
+#define PAUSE_SECONDS 30
+
 /* For a thread that hangs in the library. */
 #define JOIN_SECONDS 1
 
@@ -36,7 +39,8 @@ struct voice {
         bool shall_stop, shall_end;
         char trouble[160]; /* "": none that has not been told */
 
-        SPDConnection *connection; /* owned; the thread's */
+        SPDConnection *connection; /* owned; the thread's, like the next */
+        time_t paused_until;       /* on the monotonic clock; 0: it is not */
 };
 
 static void forget_waiting(struct voice *v) {
@@ -57,16 +61,32 @@ static void hang_up(struct voice *v) {
         v->connection = NULL;
 }
 
+static time_t now_seconds(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec;
+}
+
+/* What is to be said meanwhile is not said. */
+static void pause_for_a_while(struct voice *v) {
+        v->paused_until = now_seconds() + PAUSE_SECONDS;
+}
+
 /* Starts speech-dispatcher when it does not run yet. */
 static bool connect_to_it(struct voice *v) {
         char *error = NULL;
 
         if (v->connection)
                 return true;
+        if (now_seconds() < v->paused_until)
+                return false;
         v->connection = spd_open2("gemmad", "answers", NULL, SPD_MODE_SINGLE, NULL, /* autospawn= */ 1,
                                   &error);
-        if (!v->connection)
+        if (!v->connection) {
+                pause_for_a_while(v);
                 tell_trouble(v, error ? error : "speech-dispatcher does not answer");
+        }
         free(error);
         return v->connection != NULL;
 }
@@ -80,6 +100,7 @@ static void speak(struct voice *v, const char *sentence) {
                         return;
                 hang_up(v);
         }
+        pause_for_a_while(v);
         tell_trouble(v, "speech-dispatcher takes nothing");
 }
 

@@ -30,6 +30,7 @@ class FakeGemmad:
         self.providers = {}             # name → its connection
         self.owners = {}                # name of a tool → that of its provider
         self.watcher = None
+        self.observer = None            # who has asked for the status
         self.n_calls = 0
         self.connections = []
         self.open()
@@ -80,6 +81,9 @@ class FakeGemmad:
                 self.others.put((name, tools))
         elif method == "Watch":
             self.watcher = connection
+        elif method == "Status":
+            self.reply(connection, {"state": "idle", "muted": False, "mode": "push"}, continues=True)
+            self.observer = connection
         else:
             if method == "Respond":
                 with self.lock:
@@ -127,6 +131,10 @@ class FakeGemmad:
     def tell(self, **event):
         wait_until(lambda: self.watcher, "somebody who watches")
         self.reply(self.watcher, {"event": event}, continues=True)
+
+    def status(self, state, **fields):
+        wait_until(lambda: self.observer, "somebody who observes")
+        self.reply(self.observer, {"state": state, "muted": False, "mode": "push", **fields}, continues=True)
 
     def close(self):
         self.socket.close()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Timers and alarms as they are heard and seen: in the recording of a speaker, and by a notification daemon."""
 import contextlib
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -127,6 +128,47 @@ def killed():
         assert d.gemmad.say("stop") == "Stopped."
 
 
+def damaged():
+    """What can be read of a damaged table goes on, and the damaged one is put aside; also one of which
+    nothing can be read."""
+    with Desktop() as d:
+        for i in range(60):
+            d.gemmad.say("set_timer", amount=i + 100, unit="minute", name="x" * 40 + str(i))
+        path = d.at("state/gemmad/desktop.sqlite")
+        d.stop()
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with open(path, "r+b") as f:
+            size = f.seek(0, os.SEEK_END)
+            assert size >= 4 * 4096, size
+            f.seek(3 * 4096)
+            f.write(b"\xa5" * 4096)
+        d.start()
+        n = len(table(d))
+        assert 0 < n < 60 and f"damaged; {n} of them" in d.said(), (n, d.said())
+        assert len(d.gemmad.call("get_timer")["result"]["timers"]) == n
+        d.stop()
+        for name in os.listdir(d.at("state/gemmad")):
+            if name.startswith("desktop.sqlite"):
+                with open(d.at("state/gemmad/" + name), "wb") as f:
+                    f.write(b"no table at all" * 1000)
+        d.start()
+        assert "damaged; 0 of them" in d.said() and table(d) == []
+        d.gemmad.say("set_timer", amount=1, unit="hour", name="tea")
+        assert table(d) == [("tea", 0, 0)]
+
+
+def stop_tells():
+    """Where nothing is to be stopped it is said what goes on, rather than OK."""
+    with Desktop() as d:
+        assert d.gemmad.say("stop") == "OK."
+        d.gemmad.say("set_timer", amount=1, unit="hour")
+        assert d.gemmad.say("stop") == "Nothing rings. 1 timer is still set: say cancel all timers to end it."
+        d.gemmad.say("set_timer", amount=2, unit="hour")
+        d.gemmad.say("set_alarm", hour=13)
+        assert d.gemmad.say("stop").startswith("Nothing rings. 2 timers and 1 alarm are still set: ")
+
+
 def second():
     """Another one ends at once, and the timers stay those of the first."""
     with Desktop() as d:
@@ -135,6 +177,45 @@ def second():
                               text=True, timeout=PATIENCE, check=False)
         assert done.returncode == 1 and "running already" in done.stderr, done
         assert d.gemmad.say("get_timer").endswith("left.") and len(table(d)) == 1
+
+
+def sink(what):
+    return server.pactl(f"get-sink-{what}", "speaker").stdout
+
+
+def muted():
+    """An output that is muted or nearly silent is made to be heard, and is as before afterwards."""
+    server.pactl("set-sink-volume", "speaker", "5%")
+    server.pactl("set-sink-mute", "speaker", "1")
+    with Desktop(environment=server.for_daemon) as d:
+        server.record()
+        d.gemmad.say("set_timer", amount=1, unit="second")
+        wait_until(lambda: is_loud(server.recorded()), "the alarm")
+        assert "no" in sink("mute") and " 40%" in sink("volume"), (sink("mute"), sink("volume"))
+        assert d.gemmad.say("stop") == "Stopped."
+        wait_until(lambda: "yes" in sink("mute") and " 5%" in sink("volume"), "as it was")
+
+        # Also when nothing could put it back: at the next start.
+        d.gemmad.say("set_timer", amount=1, unit="second")
+        wait_until(lambda: "no" in sink("mute"), "unmuted")
+        d.kill()
+        with contextlib.closing(sqlite3.connect(d.at("state/gemmad/desktop.sqlite"))) as db, db:
+            db.execute("DELETE FROM timers")
+        assert "no" in sink("mute") and " 40%" in sink("volume")
+        d.start()
+        wait_until(lambda: "yes" in sink("mute") and " 5%" in sink("volume"), "as it was")
+
+        # Who sets it while it rings wants it so.
+        d.gemmad.say("set_timer", amount=1, unit="second")
+        wait_until(lambda: "no" in sink("mute"), "unmuted")
+        server.pactl("set-sink-volume", "speaker", "70%")
+        assert d.gemmad.say("stop") == "Stopped."
+        d.gemmad.say("set_timer", amount=1, unit="second")
+        wait_until(lambda: d.said().count("Ringing") == 4, "it rings")
+        assert d.gemmad.say("stop") == "Stopped."
+        assert "no" in sink("mute") and " 70%" in sink("volume"), (sink("mute"), sink("volume"))
+        assert not os.path.exists(d.at("state/gemmad/desktop-volumes.json"))
+    server.pactl("set-sink-volume", "speaker", "100%")
 
 
 def without_server():
@@ -201,6 +282,8 @@ def skipped(reason):
 tap.rule("several timers", several)
 tap.rule("alarms", alarms)
 tap.rule("a second one ends at once", second)
+tap.rule("a damaged table", damaged)
+tap.rule("stop tells what it does not stop", stop_tells)
 try:
     server = Speaker() if shutil.which("pulseaudio") and shutil.which("pactl") else None
 except RuntimeError:
@@ -209,6 +292,7 @@ with contextlib.ExitStack() as stack:
     if server:
         stack.callback(server.stop)
     for name, run in (("an alarm is heard until it is stopped", heard), ("snoozing", snoozed),
+                      ("a muted output does not mute it", muted),
                       ("it rings after a kill", killed), ("a sound server that comes later", without_server)):
         tap.rule(name, run if server else skipped("no pulseaudio that starts here"))
 for name, run in (("notifications and their actions", shown), ("what was missed", missed)):

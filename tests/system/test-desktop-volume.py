@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The volume, as a real sound server has it afterwards."""
+import os
 import re
 import shutil
+import subprocess
 
 from desktop_test import Desktop
-from gemmad_test import Tap, skip_all
-from sound_server import Speaker
+from gemmad_test import Tap, skip_all, wait_until
+from sound_server import RATE, Speaker
 
 tap = Tap()
 
@@ -75,6 +77,107 @@ def lost():
     assert gemmad.say("set_volume", percent=70) == "Volume 70 percent." and set(levels(server)) == {70}
 
 
+class Player:
+    """Plays silence, for its volume."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen(["pacat", "--playback", "--raw", "/dev/zero"], env=server.environment,
+                                        stderr=subprocess.DEVNULL)
+        wait_until(lambda: self.volumes() == [100], "it plays")
+        return self
+
+    def volumes(self):
+        listed = server.pactl("list", "sink-inputs").stdout
+        return [int(x) for x in re.findall(r"Volume:.*?(\d+)%", listed)]
+
+    def is_lower_by(self, text):
+        return text in server.pactl("list", "sink-inputs").stdout
+
+    def number(self):
+        return server.pactl("list", "short", "sink-inputs").stdout.split()[0]
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def ducks():
+    """While somebody speaks to us the others are lower by 12 dB, and afterwards as they were, whatever
+    becomes of the program; what the user sets meanwhile stays."""
+    with Player() as player, Desktop(environment=server.for_daemon) as d:
+        d.gemmad.status("listening")
+        wait_until(lambda: player.is_lower_by("-12.0"), "lower")
+        d.gemmad.status("thinking")
+        wait_until(lambda: player.volumes() == [100], "as it was")
+
+        d.gemmad.status("listening")
+        wait_until(lambda: player.is_lower_by("-12.0"), "lower")
+        d.kill()
+        assert player.volumes() == [63], player.volumes()
+        d.gemmad.observer = None
+        d.start()
+        wait_until(lambda: player.volumes() == [100], "as it was, by the next start")
+
+        d.gemmad.status("listening")
+        wait_until(lambda: player.is_lower_by("-12.0"), "lower")
+        assert d.stop() == 0 and player.volumes() == [100]
+
+        d.gemmad.observer = None
+        d.start()
+        d.gemmad.status("listening")
+        wait_until(lambda: player.is_lower_by("-12.0"), "lower")
+        server.pactl("set-sink-input-volume", player.number(), "30%")
+        d.gemmad.status("idle")
+        wait_until(lambda: not os.path.exists(d.at("state/gemmad/desktop-volumes.json")), "nothing is lent")
+        assert player.volumes() == [30], player.volumes()
+
+
+def undisturbed():
+    """Not where it is not wanted."""
+    with Player() as player, Desktop(environment=server.for_daemon, start=False) as d:
+        os.makedirs(d.at("config/gemmad"))
+        with open(d.at("config/gemmad/desktop.toml"), "w") as f:
+            f.write("ducking = false\nsounds = false\n")
+        d.start()
+        d.gemmad.status("listening")
+        assert d.gemmad.say("get_volume") and player.volumes() == [100]
+        server.record()
+        heard_something(d.gemmad)
+        assert d.gemmad.say("get_volume")
+        assert not any(server.recorded())
+
+
+def heard_something(gemmad):
+    gemmad.tell(kind="started", id=7, source="microphone")
+    gemmad.tell(kind="call", id=7, call={"name": "get_time", "arguments": {}})
+    gemmad.tell(kind="done", id=7, turn={"id": 7, "outcome": "answered", "answered": "", "heard": "what time is it"})
+
+
+def pitches():
+    """How often a second the recording goes through zero, of each 20 ms that are no silence."""
+    samples, step = server.recorded(), RATE // 50
+    pieces = [samples[i:i + step] for i in range(0, len(samples) - step, step)]
+    return [sum(a < 0 <= b for a, b in zip(p, p[1:])) * 50 for p in pieces if sum(map(abs, p)) > 50 * step]
+
+
+def chimes():
+    """A sound for what was heard, and another, lower one for what was not understood; none for what was typed."""
+    server.pactl("set-sink-volume", "@DEFAULT_SINK@", "100%")
+    with Desktop(environment=server.for_daemon) as d:
+        server.record()
+        d.gemmad.tell(kind="started", id=5, source="text")
+        d.gemmad.tell(kind="call", id=5, call={"name": "get_time", "arguments": {}})
+        heard_something(d.gemmad)
+        wait_until(lambda: len(pitches()) >= 3, "a sound")
+        wait_until(lambda: not any(server.recorded()[-RATE // 4:]), "its end")
+        n = len(pitches())
+        d.gemmad.tell(kind="started", id=8, source="microphone")
+        d.gemmad.tell(kind="done", id=8, turn={"id": 8, "outcome": "answered", "answered": "", "heard": "",
+                                               "unanswered": "not_a_command"})
+        wait_until(lambda: len(pitches()) >= n + 8, "another sound")
+        assert max(pitches()[:n]) > 700 and 250 < max(pitches()[n:]) < 500, pitches()
+
+
 if not shutil.which("pulseaudio") or not shutil.which("pactl"):
     skip_all("no pulseaudio")
 try:
@@ -90,6 +193,9 @@ try:
         tap.rule("the microphone", microphone)
         tap.rule("the balance is kept", balance)
         tap.rule("many calls at once", many_at_once)
+        tap.rule("other streams are lower meanwhile", ducks)
+        tap.rule("sounds for what was heard", chimes)
+        tap.rule("nothing of it where it is not wanted", undisturbed)
         tap.rule("a sound server that goes and comes", lost)
 finally:
     server.stop()

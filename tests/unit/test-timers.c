@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "desktop/timers.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +20,13 @@
 static char directory[] = "/tmp/test-timers-XXXXXX";
 
 static void empty_directory(void) {
-        static const char *const names[] = { "", "-wal", "-shm" };
-        char path[96];
+        DIR *folder = opendir(directory);
+        struct dirent *entry;
 
-        for (unsigned i = 0; i < 3; i++) {
-                (void) snprintf(path, sizeof(path), "%s/desktop.sqlite%s", directory, names[i]);
-                (void) unlink(path);
-        }
+        while (folder && (entry = readdir(folder)))
+                (void) unlinkat(dirfd(folder), entry->d_name, 0);
+        if (folder)
+                (void) closedir(folder);
 }
 
 static struct timers *opened(const char *boot_id, const struct moment *now) {
@@ -214,9 +215,18 @@ static void damaged(void) {
         f = fopen(path, "w");
         expect(f && fputs("this is no database, and longer than the head of one would be, or is it? "
                           "It goes on and on.", f) > 0 && fclose(f) == 0);
-        expect(timers_open(&t, directory, "boot", &now, &why) == -EIO && strstr(why.text, path));
-        expect(timers_open(&t, NULL, "boot", &now, &why) == 0);
-        (void) timers_close(t);
+        /* Put aside, where it does not hinder the next one. */
+        for (int i = 0; i < 2; i++) {
+                size_t n;
+
+                expect(timers_open(&t, directory, "boot", &now, &why) == 0);
+                (void) timers_all(t, &n);
+                expect(n == 0);
+                (void) timers_close(t);
+        }
+        expect(access(path, F_OK) == 0);
+        expect(timers_open(&t, "/nonexistent/folder", "boot", &now, &why) == -EIO &&
+               strstr(why.text, "/nonexistent"));
 }
 
 static void alarms_follow_the_wall(void) {
