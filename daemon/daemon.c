@@ -90,7 +90,11 @@ static int on_loaded(struct daemon *d, const struct event *event) {
         control_set_loaded(d->control, loaded);
         turns_set_loaded(d->turns, event);
         log_notice("Ready: %s, %u threads, %s, %u positions, %s", loaded->model, loaded->n_threads,
-                   loaded->kernels, loaded->max_positions, loaded->hears ? "hears" : "text only");
+                   loaded->kernels, loaded->max_positions,
+                   loaded->hears && loaded->sees ? "hears and sees"
+                   : loaded->hears                 ? "hears"
+                   : loaded->sees                  ? "sees"
+                                                   : "text only");
         (void) sd_notify(0, "READY=1");
         return 0;
 }

@@ -21,14 +21,15 @@ DEFINE_CLEANUP(struct client *, client_free)
 
 struct ask {
         const struct ctl *ctl;
-        struct client *client; /* owned */
-        int interrupt_fd;      /* owned; Ctrl-C */
-        int wake_fd;           /* owned; the same, and standard input while a key is held */
-        int audio_fd;          /* owned; -1: none */
-        json_int_t id;         /* of the turn; 0 until an event names it */
-        bool is_spoken;        /* what was heard is worth telling */
-        bool is_held;          /* listening goes on until something comes on standard input */
-        bool is_line_open;     /* an answer has begun and its line is not ended */
+        struct client *client;     /* owned */
+        int interrupt_fd;          /* owned; Ctrl-C */
+        int wake_fd;               /* owned; the same, and standard input while a key is held */
+        int fds[1 + LIMIT_IMAGES]; /* owned, [n_fds]; go along with the question */
+        unsigned n_fds;
+        json_int_t id;     /* of the turn; 0 until an event names it */
+        bool is_spoken;    /* what was heard is worth telling */
+        bool is_held;      /* listening goes on until something comes on standard input */
+        bool is_line_open; /* an answer has begun and its line is not ended */
         bool is_interrupted;
         bool is_lost;    /* the daemon took no notice of the end */
         bool has_answer; /* a token or a call has come */
@@ -40,7 +41,8 @@ static void ask_done(struct ask *a) {
         client_free(a->client);
         closep(&a->wake_fd);
         closep(&a->interrupt_fd);
-        closep(&a->audio_fd);
+        while (a->n_fds > 0)
+                closep(&a->fds[--a->n_fds]);
 }
 
 static void end_line(struct ask *a) {
@@ -140,6 +142,7 @@ static enum ctl_exit add_text(const struct ctl *c, json_t *parameters) {
  * rights of who asks and not with the daemon's. */
 static enum ctl_exit add_question(struct ask *a, json_t *parameters) {
         const struct ctl *c = a->ctl;
+        enum ctl_exit e;
 
         if (c->realtime)
                 json_object_set_new(parameters, "realtime", json_true());
@@ -148,6 +151,9 @@ static enum ctl_exit add_question(struct ask *a, json_t *parameters) {
         if (c->has_max_tokens)
                 json_object_set_new(parameters, "max_tokens",
                                     json_integer((json_int_t) c->max_tokens));
+        e = ctl_add_images(c, parameters, a->fds, &a->n_fds);
+        if (e != CTL_EXIT_OK)
+                return e;
         if (!c->audio)
                 return add_text(c, parameters);
 
@@ -155,10 +161,10 @@ static enum ctl_exit add_question(struct ask *a, json_t *parameters) {
                 print_error("ask takes a text or --audio, not both");
                 return CTL_EXIT_USAGE;
         }
-        a->audio_fd = open_audio(c->audio);
-        if (a->audio_fd < 0)
+        a->fds[a->n_fds] = open_audio(c->audio);
+        if (a->fds[a->n_fds] < 0)
                 return CTL_EXIT_BAD_INPUT;
-        json_object_set_new(parameters, "audio_fd", json_integer(0));
+        json_object_set_new(parameters, "audio_fd", json_integer((json_int_t) a->n_fds++));
         return CTL_EXIT_OK;
 }
 
@@ -390,8 +396,8 @@ static enum ctl_exit run_turn(struct ask *a, const char *method, json_t *paramet
                 .method = method,
                 .parameters = parameters,
                 .more = true,
-                .fds = &a->audio_fd,
-                .n_fds = a->audio_fd >= 0,
+                .fds = a->fds,
+                .n_fds = a->n_fds,
         };
         enum ctl_exit e;
         struct why why;
@@ -412,7 +418,7 @@ static enum ctl_exit run_turn(struct ask *a, const char *method, json_t *paramet
 
 /* Somebody sits before it who has given nothing to ask yet. */
 static bool is_prompt_wanted(const struct ctl *c) {
-        return !c->audio && c->n_arguments == 0 && isatty(STDIN_FILENO);
+        return !c->audio && c->n_images == 0 && c->n_arguments == 0 && isatty(STDIN_FILENO);
 }
 
 enum ctl_exit ctl_ask(const struct ctl *c) {
@@ -420,7 +426,6 @@ enum ctl_exit ctl_ask(const struct ctl *c) {
                 .ctl = c,
                 .interrupt_fd = -1,
                 .wake_fd = -1,
-                .audio_fd = -1,
                 .is_spoken = c->audio != NULL,
         };
         _cleanup_(json_decrefp) json_t *parameters = json_object();
@@ -439,7 +444,6 @@ enum ctl_exit ctl_listen(const struct ctl *c) {
                 .ctl = c,
                 .interrupt_fd = -1,
                 .wake_fd = -1,
-                .audio_fd = -1,
                 .is_spoken = true,
                 .is_held = c->hold,
         };

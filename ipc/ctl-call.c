@@ -27,8 +27,12 @@ static const struct refusal {
         { OURS "Stopping",   CTL_EXIT_BUSY,      "the daemon is stopping",               NULL },
         { OURS "BadAudio",   CTL_EXIT_BAD_INPUT, "cannot use this audio",                "reason" },
         { OURS "BadText",    CTL_EXIT_BAD_INPUT, "cannot use this text",                 "reason" },
+        { OURS "BadImage",   CTL_EXIT_BAD_INPUT, "cannot use these pictures",            "reason" },
         { OURS "BadMessage", CTL_EXIT_BAD_INPUT, "the daemon refused the message",       "reason" },
         { OURS "CannotHear", CTL_EXIT_BAD_INPUT, "the model cannot hear; ask with text", NULL },
+        { OURS "CannotSee",  CTL_EXIT_BAD_INPUT,
+          "the model does not see pictures: the built-in one knows commands only; ask without --image, or use a "
+          "larger one with its projector (gemmactl model list)", NULL },
         { OURS "Muted",      CTL_EXIT_FAILED,    "the microphone is muted; gemmactl unmute opens it",
           NULL },
         { OURS "NoMicrophone", CTL_EXIT_FAILED,  "no sound from the microphone",         "reason" },

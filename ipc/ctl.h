@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "ipc/client.h"
+#include "ipc/limits.h"
 
 /* The parts of gemmactl: one thread, one process, gone after one command.  The only part of ipc/
  * that prints. */
@@ -31,6 +32,8 @@ struct ctl {
         bool in_colour;   /* and colours are wanted there */
 
         const char *audio; /* a file, "-", or NULL */
+        const char *images[LIMIT_IMAGES]; /* files, or once "-" */
+        unsigned n_images;
         const char *svg;   /* a file, or NULL */
         bool realtime, thinking, follow, hold;
         bool has_max_tokens, has_limit;
@@ -80,6 +83,10 @@ enum ctl_exit ctl_lost(const struct why *why);
 
 /* Reports an error that the daemon answered with. */
 enum ctl_exit ctl_refused(const struct ctl *c, const struct varlink_reply *reply);
+
+/* Decodes the pictures of the command line and adds them to the parameters and to the descriptors that go along, of which
+ * there are *n and the caller's to close. */
+enum ctl_exit ctl_add_images(const struct ctl *c, json_t *parameters, int *fds, unsigned *n);
 
 /* One call with one answer on a connection of its own; parameters is stolen and may be NULL.  On
  * CTL_EXIT_OK the caller ends *ret. */

@@ -15,6 +15,7 @@
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
 #include "ipc/limits.h"
+#include "picture/picture.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -34,7 +35,7 @@ static const struct command {
 } commands[] = {
         /* clang-format off */
         { "ask", "ask [TEXT...]", "ask by text, by sound, or line by line without a text",
-          "artm", INT_MAX, ctl_ask },
+          "airtm", INT_MAX, ctl_ask },
         { "listen", "listen", "ask by speaking into the microphone", "H", 0, ctl_listen },
         { "status", "status", "what the daemon does and has", "f", 0, ctl_status },
         { "watch", "watch", "everything that happens, as it does", "", 0, ctl_watch },
@@ -75,6 +76,7 @@ static const struct option_row {
 } option_rows[] = {
         /* clang-format off */
         { 'a', true,  false, "audio",      "FILE", "ask: the sound in this file, or on stdin (-)" },
+        { 'i', true,  false, "image",      "FILE", "ask: the picture in this file, or on stdin (-); up to 4 times" },
         { 'r', false, false, "realtime",   NULL,   "ask: take the sound in at its own speed" },
         { 't', false, false, "thinking",   NULL,   "ask: let the model think before it answers" },
         { 'm', false, false, "max-tokens", "N",    "ask: end the answer after N tokens" },
@@ -217,6 +219,13 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return 0;
         case 'V':
                 c->svg = argument;
+                return 0;
+        case 'i':
+                if (c->n_images == LIMIT_IMAGES) {
+                        print_error("--image: at most %u pictures with one question", LIMIT_IMAGES);
+                        return -EINVAL;
+                }
+                c->images[c->n_images++] = argument;
                 return 0;
         case 'r':
                 c->realtime = true;
@@ -410,6 +419,7 @@ int main(int argc, char **argv) {
         char given[256] = { 0 };
         int r;
 
+        picture_main(argc, argv);
         r = read_options(&c, argc, argv, given);
         if (r == -ECANCELED)
                 return end_output(CTL_EXIT_OK);

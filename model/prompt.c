@@ -245,6 +245,20 @@ int prompt_close_audio(struct prompt *p, const struct tokenizer *t) {
         return writer_end(&w);
 }
 
+int prompt_open_image(struct prompt *p, const struct tokenizer *t) {
+        struct writer w = writer_begin(p, t);
+
+        put_marker(&w, w.special->image_begin);
+        return writer_end(&w);
+}
+
+int prompt_close_image(struct prompt *p, const struct tokenizer *t) {
+        struct writer w = writer_begin(p, t);
+
+        put_marker(&w, w.special->image_end);
+        return writer_end(&w);
+}
+
 int prompt_close_user(struct prompt *p, const struct tokenizer *t, bool thinking) {
         struct writer w = writer_begin(p, t);
 

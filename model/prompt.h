@@ -52,7 +52,7 @@ int prompt_add_exchange(struct prompt *p,
                         const char *model_text);
 
 /* The user's turn: opened, filled in any order, closed.  Audio frames are appended by the session
- * between the two audio markers.  Text between two audios comes in one call, since what is cut is
+ * between the two audio markers, the patches of a picture between its two.  Text between two audios comes in one call, since what is cut is
  * not the same tokens. */
 int prompt_open_user(struct prompt *p, const struct tokenizer *t);
 int prompt_add_user_text(struct prompt *p,
@@ -61,6 +61,8 @@ int prompt_add_user_text(struct prompt *p,
                          size_t size);
 int prompt_open_audio(struct prompt *p, const struct tokenizer *t);
 int prompt_close_audio(struct prompt *p, const struct tokenizer *t);
+int prompt_open_image(struct prompt *p, const struct tokenizer *t);
+int prompt_close_image(struct prompt *p, const struct tokenizer *t);
 
 /* Ends the user's turn and opens the model's; without thinking an empty thought is closed at
  * once. */

@@ -40,21 +40,17 @@ struct session {
 
 DEFINE_CLEANUP(struct session *, session_free)
 
-/* Positions of the largest picture, 0 when the engine does not see; -ERANGE and why. */
-static int image_positions(const struct engine *e, unsigned wanted, struct why *why) {
+/* Positions of the largest picture, 0 when the engine does not see. */
+static unsigned image_positions(const struct engine *e, unsigned wanted) {
         unsigned most = e->weights.vision.n_places;
 
         if (!engine_sees(e))
                 return 0;
+        if (wanted == 0)
+                wanted = DEFAULT_IMAGE_POSITIONS;
         if (most > VISION_MAX_PATCHES)
                 most = VISION_MAX_PATCHES;
-        if (wanted > most)
-                return because(why, -ERANGE,
-                               "%u positions for a picture: this model has places for %u", wanted,
-                               most);
-        if (wanted == 0)
-                wanted = most < DEFAULT_IMAGE_POSITIONS ? most : DEFAULT_IMAGE_POSITIONS;
-        return (int) wanted;
+        return wanted < most ? wanted : most;
 }
 
 /* Positions that a ring holds beyond its window: one pass at least, and a picture is one. */
@@ -76,13 +72,11 @@ int session_new(struct session **ret,
                 struct why *why) {
         _cleanup_(session_freep) struct session *s = NULL;
         bool has_drafter = e->drafter && !config->without_drafter;
-        int most, r;
+        unsigned most = image_positions(e, config->image_positions);
+        int r;
 
         if (config->max_positions == 0)
                 return because(why, -EINVAL, "a context of 0 positions");
-        most = image_positions(e, config->image_positions, why);
-        if (most < 0)
-                return most;
 
         s = calloc(1, sizeof(*s));
         if (!s)
@@ -95,12 +89,12 @@ int session_new(struct session **ret,
                 return because(why, -ENOMEM, "out of memory");
 
         r = kvcache_init(&s->cache, &e->params, config->max_positions,
-                         slack_of(config, (unsigned) most, has_drafter), config->f32_cache);
+                         slack_of(config, most, has_drafter), config->f32_cache);
         if (r < 0)
                 return because(why, r, "no memory for a context of %u positions",
                                config->max_positions);
         r = decoder_init(&s->decoder, e->kernels, e->pool, &e->params, &e->weights, &s->cache,
-                         (unsigned) most);
+                         most);
         if (r == 0 && most > 0)
                 r = vision_init(&s->vision, &e->weights.vision, e->kernels, e->pool);
         if (r == 0 && has_drafter)

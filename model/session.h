@@ -22,7 +22,7 @@ struct session_config {
         unsigned rewind_slack;  /* positions that can surely be taken back; 0: 256 */
         bool f32_cache;         /* tests: keep keys and values unrounded */
         unsigned
-                image_positions; /* of one picture, at most; 0: 280; without meaning where nobody sees */
+                image_positions; /* of one picture, at most, and at most what the model has places for; 0: 280 */
         bool without_drafter; /* as if the engine had none */
         unsigned n_guesses; /* of a drafter, each time, at most 7; 0: as many as it pays to make */
 };

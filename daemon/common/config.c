@@ -53,6 +53,7 @@ static const struct option_row options[] = {
         { "Model",  "Projector",        KIND_STRING,   AT(projector_path),    0, 0,       "" },
         { "Model",  "Threads",          KIND_UNSIGNED, AT(n_threads),         0, 256,     "0" },
         { "Model",  "ContextPositions", KIND_UNSIGNED, AT(context_positions), 64, 262144, "4096" },
+        { "Model",  "ImagePositions",   KIND_UNSIGNED, AT(image_positions),   70, 1120,  "280" },
         { "Model",  "MaxTokens",        KIND_UNSIGNED, LIVE(max_tokens),      1, LIMIT_TOKENS, "512" },
         { "Model",  "MaxThought",       KIND_UNSIGNED, AT(max_thought),       1, LIMIT_TOKENS, "1024" },
         { "Model",  "Thinking",         KIND_BOOL,     AT(thinking),          0, 0,       "no" },
@@ -390,7 +391,16 @@ int config_read_file(struct config *c, const char *path, struct why *why) {
  * heard and what was answered. */
 #define UNSENT_PER_TEXT 16
 
+/* What the model was made for. */
+static bool is_image_budget(unsigned n) {
+        return n == 70 || n == 140 || n == 280 || n == 560 || n == 1120;
+}
+
 int config_check(const struct config *c, struct why *why) {
+        if (!is_image_budget(c->image_positions))
+                return because(why, -EINVAL,
+                               "ImagePositions=%u is none of 70, 140, 280, 560 and 1120",
+                               c->image_positions);
         if (c->max_unsent_kib < UNSENT_PER_TEXT * c->max_text_kib)
                 return because(why, -EINVAL,
                                "MaxUnsentKiB=%u has to be at least %d times MaxTextKiB=%u, so that "

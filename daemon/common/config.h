@@ -19,6 +19,7 @@ struct config {
         char *model_path;
         char *projector_path;
         unsigned n_threads;
+        unsigned image_positions;
         unsigned context_positions;
         unsigned max_tokens;
         unsigned max_thought;

@@ -13,6 +13,7 @@
 #include "daemon/common/memory.h"
 #include "daemon/serve/archive.h"
 #include "daemon/serve/expect.h"
+#include "daemon/serve/images.h"
 #include "daemon/serve/listeners.h"
 #include "daemon/serve/live.h"
 #include "daemon/serve/parameters.h"
@@ -184,6 +185,17 @@ static int submit_detached(struct control *c, struct call *call, struct ask *ask
         return 0;
 }
 
+/* Reads the pictures into ask.  False when the call has been answered instead. */
+static bool take_images(struct control *c, struct call *call, json_t *parameters, struct ask *ask) {
+        const json_t *list = json_object_get(parameters, "images");
+
+        if (json_array_size(list) > 0 && c->is_loaded && !c->loaded.sees) {
+                call_error(call, ASSISTANT ".CannotSee", NULL);
+                return false;
+        }
+        return images_take(call, list, &ask->pictures);
+}
+
 /* Makes a turn of it; what cannot be one is answered. */
 static int submit(struct control *c, struct call *call, json_t *parameters, struct ask *ask) {
         struct asker *a;
@@ -196,6 +208,7 @@ static int submit(struct control *c, struct call *call, json_t *parameters, stru
         r = a ? turns_ask(c->turns, ask, &a->turn) : -ENOMEM;
         if (r < 0) {
                 closep(&ask->audio_fd);
+                pictures_done(&ask->pictures);
                 free(a);
                 refuse_turn(c, call, r);
                 return 0;
@@ -221,8 +234,12 @@ static int on_ask(struct call *call, json_t *parameters, void *userdata) {
                 return 0;
         }
         ask.max_tokens = (unsigned) max_tokens;
-        if (!take_input(c, call, parameters, &ask))
+        if (!take_images(c, call, parameters, &ask))
                 return 0;
+        if (!take_input(c, call, parameters, &ask)) {
+                pictures_done(&ask.pictures);
+                return 0;
+        }
 
         return submit(c, call, parameters, &ask);
 }
@@ -345,13 +362,14 @@ static json_t *status_of(struct control *c) {
         json_t *status;
 
         /* clang-format off */
-        status = json_pack("{s:s, s:s, s:o, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+        status = json_pack("{s:s, s:s, s:o, s:s, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
                  "state", activity_name(turns_activity(c->turns)),
                  "version", c->config.version,
                  "model", reply_string(c->loaded.model),
                  "kernels", c->loaded.kernels,
                  "threads", (json_int_t) c->loaded.n_threads,
                  "hears", (int) c->loaded.hears,
+                 "sees", (int) c->loaded.sees,
                  "max_positions", (json_int_t) c->loaded.max_positions,
                  "turns", (json_int_t) turns_n_done(c->turns),
                  "clients", (json_int_t) counters.n_clients,
@@ -558,8 +576,14 @@ static void answer_asker(struct control *c, const struct turn *turn, json_t *rep
         case FAULT_TEXT:
                 refuse(call, ASSISTANT ".BadText", &turn->why);
                 break;
+        case FAULT_IMAGE:
+                refuse(call, ASSISTANT ".BadImage", &turn->why);
+                break;
         case FAULT_DEAF:
                 call_error(call, ASSISTANT ".CannotHear", NULL);
+                break;
+        case FAULT_BLIND:
+                call_error(call, ASSISTANT ".CannotSee", NULL);
                 break;
         case FAULT_MICROPHONE:
                 refuse(call, ASSISTANT ".NoMicrophone", &turn->why);
@@ -764,7 +788,6 @@ void control_set_resting(struct control *c, bool is_resting) {
 void control_on_reload(struct control *c) {
         live_on_reload(&c->live);
 }
-
 
 void control_stop_accepting(struct control *c) {
         server_stop_accepting(c->server);

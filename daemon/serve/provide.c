@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "daemon/serve/images.h"
 #include "daemon/serve/parameters.h"
 #include "daemon/serve/replies.h"
 #include "daemon/think/tools.h"
@@ -44,6 +45,8 @@ static void hand_over(uint64_t id, const struct errand *errand, void *userdata) 
                           "turn", (json_int_t) errand->turn,
                           "begun", begun_name(errand->begun));
         /* clang-format on */
+        if (reply && errand->sees)
+                (void) json_object_set_new(json_object_get(reply, "call"), "sees", json_true());
         /* Who does not read is dropped by this, and the call fails with its provider. */
         if (reply)
                 (void) call_continue(s->call, reply);
@@ -99,6 +102,7 @@ int provide_on_respond(struct toolbox *t, struct call *call, json_t *parameters)
                 .text = parameter_string(parameters, "text", NULL),
                 .error = parameter_string(parameters, "error", NULL),
         };
+        _cleanup_(pictures_done) struct pictures pictures = { 0 };
         const char *fault = NULL;
         json_int_t id = 0;
         int r;
@@ -109,6 +113,10 @@ int provide_on_respond(struct toolbox *t, struct call *call, json_t *parameters)
         }
         if (parameter_is_given(parameters, "result"))
                 result.value = json_object_get(parameters, "result");
+
+        if (!images_take_one(call, json_object_get(parameters, "image"), &pictures))
+                return 0;
+        result.pictures = &pictures;
 
         r = toolbox_respond(t, (uint64_t) id, &result, &fault);
         if (r == -ENOENT)

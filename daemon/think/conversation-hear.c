@@ -30,10 +30,15 @@ static bool needs_gate(const struct conversation *c) {
         return c->request.needs_phrase && !conversation_is_transcriber(c);
 }
 
+/* Behind the pictures that it is about. Sound is better heard near the beginning of the context, so that it comes
+ * before them. */
 static int hear_text(struct conversation *c) {
         const struct request *request = &c->request;
         int r;
 
+        r = conversation_see(c);
+        if (r < 0)
+                return r;
         if (c->typed)
                 r = dialogue_open_text(c->dialogue, c->spoken, strlen(c->spoken), TEXT_TAIL);
         else
@@ -252,7 +257,9 @@ static int answer_ahead(struct conversation *c, const struct sound *pause) {
 static int run_ahead(struct conversation *c, const struct sound *pause) {
         int r;
 
-        if (c->is_ahead || c->is_held_back || spsc_count(&c->sounds->queue) > 0)
+        /* Pictures come between the sound and the end of the turn. */
+        if (c->request.pictures.n > 0 || c->is_ahead || c->is_held_back ||
+            spsc_count(&c->sounds->queue) > 0)
                 return 0;
         c->is_ahead = true;
         r = dialogue_run_ahead(c->dialogue, c->request.thinking);
@@ -444,6 +451,8 @@ int conversation_hear(struct conversation *c) {
         if (r < 0)
                 return r;
         r = c->request.origin == ORIGIN_TEXT ? hear_text(c) : hear_sound(c);
+        if (r == 0 && c->request.origin != ORIGIN_TEXT)
+                r = conversation_see(c);
         if (r != 0)
                 return r;
         r = c->is_ahead ? 0 : dialogue_close_user(c->dialogue, c->request.thinking);

@@ -5,8 +5,8 @@
 #include "daemon/think/conversation.h"
 
 /* What the files want of each other: conversation.c, where the turns and the answers are,
- * conversation-hear.c, where everything up to an answer is, conversation-afterwards.c, where the work
- * between turns is, and conversation-rest.c, where it is known whether there will be any. */
+ * conversation-hear.c, where everything up to an answer is, conversation-see.c, where
+ * pictures are, conversation-afterwards.c, where the work between turns is, and conversation-rest.c, where it is known whether there will be any. */
 
 /* A turn that went well and in which there was nothing to answer. */
 #define CONVERSATION_NOBODY_SPOKE 1
@@ -25,6 +25,11 @@ int conversation_say(struct conversation *c, const int32_t *tokens, unsigned n_t
 /* Hears the turn's text or sound, up to where the model begins to answer.
  * CONVERSATION_NOBODY_SPOKE: it does not. */
 int conversation_hear(struct conversation *c);
+
+/* Whether the model sees; the pictures of the turn, and those of a result, put into it. */
+bool conversation_can_see(const struct conversation *c);
+int conversation_see(struct conversation *c);
+int conversation_see_result(struct conversation *c, const struct pictures *pictures);
 
 /* Milliseconds from the request to that time of the monotonic clock; a pre-roll is older. */
 double conversation_since_request(const struct conversation *c, uint64_t ns);

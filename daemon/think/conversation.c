@@ -391,6 +391,11 @@ static int separate(struct conversation *c) {
         return say_text(c);
 }
 
+void response_done(struct response *r) {
+        free(r->result_json);
+        pictures_done(&r->pictures);
+}
+
 /* The next result for this turn; what is left of turns before is dropped.  The main thread sends one
  * for every call that is awaited, or ends the turn. */
 static int next_response(struct conversation *c, struct response *ret) {
@@ -405,7 +410,7 @@ static int next_response(struct conversation *c, struct response *ret) {
                 }
                 if (ret->turn == c->request.turn)
                         return 0;
-                free(ret->result_json);
+                response_done(ret);
         }
 }
 
@@ -416,7 +421,9 @@ static int respond_to(struct conversation *c, unsigned index) {
         r = c->calls.kept[index].is_own ? 0 : next_response(c, &response);
         if (r >= 0)
                 r = calls_respond(&c->calls, c->dialogue, index, response.result_json);
-        free(response.result_json);
+        if (r >= 0)
+                r = conversation_see_result(c, &response.pictures);
+        response_done(&response);
         return r;
 }
 
@@ -595,7 +602,14 @@ static void drop_responses(struct conversation *c) {
         struct response response;
 
         while (spsc_pop(c->responses, &response, 1) == 1)
-                free(response.result_json);
+                response_done(&response);
+}
+
+/* Who shows something to a model that does not see is told so, and not answered as if there were nothing. */
+static int check_pictures(struct conversation *c) {
+        if (c->request.pictures.n == 0 || conversation_can_see(c))
+                return 0;
+        return conversation_fail(c, FAULT_BLIND, -EOPNOTSUPP, "the model does not see pictures");
 }
 
 void conversation_run(struct conversation *c, const struct request *request) {
@@ -625,7 +639,9 @@ void conversation_run(struct conversation *c, const struct request *request) {
                 (void) text_append(&c->heard, c->request.text, c->request.text_size,
                                    c->request.text_size);
 
-        r = conversation_type(c);
+        r = check_pictures(c);
+        if (r == 0)
+                r = conversation_type(c);
         if (r == 0)
                 r = conversation_hear(c);
         if (r == 0)
@@ -639,4 +655,5 @@ void conversation_run(struct conversation *c, const struct request *request) {
 
         free(c->request.text);
         c->request.text = NULL;
+        pictures_done(&c->request.pictures);
 }

@@ -11,6 +11,7 @@
 #include "daemon/common/answer.h"
 #include "daemon/common/config.h"
 #include "daemon/common/expected.h"
+#include "daemon/common/pictures.h"
 #include "daemon/common/record.h"
 #include "daemon/common/text.h"
 #include "daemon/hear/command.h"
@@ -30,6 +31,7 @@ struct request {
         enum origin origin;
         char *text; /* owned; NULL for sound */
         size_t text_size;
+        struct pictures pictures; /* owned */
         bool is_uncalled;  /* nobody is told before it is certain that it counts */
         bool needs_phrase; /* ... which it only does with the wake phrase */
         bool needs_words;  /* ... and for a transcriber with more than one word */
@@ -43,7 +45,9 @@ struct request {
 struct response {
         uint64_t turn;
         char *result_json; /* owned; an object that can be written in the model's notation */
+        struct pictures pictures; /* owned: what it shows */
 };
+void response_done(struct response *r);
 
 /* In this order; a request ends the first two early. */
 enum afterwards {
@@ -133,7 +137,7 @@ void conversation_done(struct conversation *c);
 /* Loads the model and puts the prefix into its cache. */
 int conversation_load(struct conversation *c, struct why *why);
 
-/* Runs one turn to its EVENT_DONE; the request's text is taken over. */
+/* Runs one turn to its EVENT_DONE; the request's text and pictures are taken over. */
 void conversation_run(struct conversation *c, const struct request *request);
 
 /* One step of what is left to do while nobody asks.  False: nothing is. */

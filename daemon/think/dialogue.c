@@ -36,6 +36,7 @@ struct dialogue {
         struct prompt held;   /* the part of it that is in the cache, from position 0 */
         struct prompt turn;   /* what the turn has put together */
         size_t n_fed;         /* ... and how much of it is in the cache */
+        bool is_open;         /* the user's turn has begun */
         size_t n_opening;     /* the part of turn up to the first frame of an audio */
         unsigned audio_begin; /* position of that frame */
         unsigned frames_end;  /* position behind the last frame, before dialogue_run_ahead() */
@@ -52,7 +53,8 @@ static size_t batch(const struct dialogue *d, size_t n) {
 }
 
 static int open_session(struct dialogue *d, struct why *why) {
-        struct session_config config = { .max_positions = dialogue_max_positions(d) };
+        struct session_config config = { .max_positions = dialogue_max_positions(d),
+                                         .image_positions = d->config->image_positions };
 
         return session_new(&d->session, d->engine, &config, why);
 }
@@ -313,6 +315,7 @@ int dialogue_warm(struct dialogue *d, bool thinking) {
         d->audio_end = 0;
         prompt_clear(&d->turn);
         d->n_fed = 0;
+        d->is_open = false;
 
         n = batch(d, d->wanted.n_ids - d->held.n_ids);
         next = d->wanted.ids + d->held.n_ids;
@@ -331,19 +334,26 @@ int dialogue_warm(struct dialogue *d, bool thinking) {
         return d->held.n_ids < d->wanted.n_ids;
 }
 
+static int open_user(struct dialogue *d) {
+        if (d->is_open)
+                return 0;
+        d->is_open = true;
+        return prompt_open_user(&d->turn, d->tokenizer);
+}
+
 int dialogue_open_text(struct dialogue *d, const char *text, size_t size, unsigned n_reserved) {
         size_t used;
         int r;
 
         d->is_heard = false;
-        r = prompt_open_user(&d->turn, d->tokenizer);
+        r = open_user(d);
         if (r < 0)
                 return r;
         r = prompt_add_user_text(&d->turn, d->tokenizer, text, size);
         if (r < 0)
                 return r;
 
-        used = session_position(d->session) + d->turn.n_ids + n_reserved;
+        used = session_position(d->session) + d->turn.n_ids - d->n_fed + n_reserved;
         return used > dialogue_max_positions(d) ? -EFBIG : 0;
 }
 
@@ -351,7 +361,7 @@ int dialogue_open_audio(struct dialogue *d) {
         int r;
 
         d->is_heard = true;
-        r = prompt_open_user(&d->turn, d->tokenizer);
+        r = open_user(d);
         if (r < 0)
                 return r;
         r = prompt_open_audio(&d->turn, d->tokenizer);
@@ -360,6 +370,24 @@ int dialogue_open_audio(struct dialogue *d) {
         d->n_opening = d->turn.n_ids;
         d->audio_begin = session_position(d->session) + (unsigned) (d->turn.n_ids - d->n_fed);
         return 0;
+}
+
+int dialogue_image_format(const struct dialogue *d, unsigned *ret_side, unsigned *ret_most) {
+        return session_image_format(d->session, ret_side, ret_most);
+}
+
+int dialogue_open_image(struct dialogue *d) {
+        int r = open_user(d);
+
+        return r < 0 ? r : prompt_open_image(&d->turn, d->tokenizer);
+}
+
+int dialogue_append_image(struct dialogue *d, const struct patches *patches) {
+        return session_append_image(d->session, patches);
+}
+
+int dialogue_close_image(struct dialogue *d) {
+        return prompt_close_image(&d->turn, d->tokenizer);
 }
 
 int dialogue_rewind_audio(struct dialogue *d) {

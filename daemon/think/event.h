@@ -32,7 +32,9 @@ enum fault {
         FAULT_NONE,
         FAULT_AUDIO, /* the sound was not to be used */
         FAULT_TEXT,  /* the text was not to be used */
+        FAULT_IMAGE, /* a picture was not to be used */
         FAULT_DEAF,  /* the model can not hear */
+        FAULT_BLIND, /* ... or not see */
         FAULT_MICROPHONE,
         FAULT_MODEL, /* all that is not the fault of the one who asked */
         FAULT_STOPPING,
@@ -43,7 +45,7 @@ struct event_loaded {
         char kernels[32];
         unsigned n_threads;
         unsigned max_positions;
-        bool hears;
+        bool hears, sees;
         json_t *help; /* taken over by whoever pops the event: what can be said, [{name, sentences}]; or NULL */
 };
 

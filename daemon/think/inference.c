@@ -34,6 +34,7 @@ static void say_loaded(struct inference *i) {
         loaded->n_threads = engine_n_threads(engine);
         loaded->max_positions = dialogue_max_positions(d);
         loaded->hears = engine_hears(engine);
+        loaded->sees = engine_sees(engine);
         loaded->help = i->conversation.typed ? typed_help(i->conversation.typed) : NULL;
         event_push_always(&i->events, &event);
 }
@@ -106,11 +107,13 @@ struct inference *inference_free(struct inference *i) {
         if (!i)
                 return NULL;
 
-        while (i->requests.slots && spsc_pop(&i->requests, &request, 1) == 1)
+        while (i->requests.slots && spsc_pop(&i->requests, &request, 1) == 1) {
                 free(request.text);
+                pictures_done(&request.pictures);
+        }
         spsc_done(&i->requests);
         while (i->responses.slots && spsc_pop(&i->responses, &response, 1) == 1)
-                free(response.result_json);
+                response_done(&response);
         spsc_done(&i->responses);
         toolset_free(atomic_load(&i->tools));
         while (i->events.queue.slots && event_pop(&i->events, &event))
@@ -143,10 +146,8 @@ int inference_ask(struct inference *i, const struct request *request) {
         return 0;
 }
 
-int inference_respond(struct inference *i, uint64_t turn, char *result_json) {
-        struct response response = { .turn = turn, .result_json = result_json };
-
-        if (spsc_push(&i->responses, &response, 1) != 1)
+int inference_respond(struct inference *i, const struct response *response) {
+        if (spsc_push(&i->responses, response, 1) != 1)
                 return -EBUSY;
 
         wake_ring(i->sounds->filled_fd);

@@ -29,14 +29,14 @@ int inference_start(struct inference *i);
 void inference_stop(struct inference *i);
 bool inference_join(struct inference *i, uint64_t until_ns);
 
-/* One turn at a time: -EBUSY while the one before has not been begun.  The request's text is taken
- * over when it was accepted. */
+/* One turn at a time: -EBUSY while the one before has not been begun.  The request's text and
+ * pictures are taken over when it was accepted. */
 int inference_ask(struct inference *i, const struct request *request);
 
 /* What came of a call that was awaited (EVENT_CALL), in the order of the calls: the turn waits until
- * it has the result of each, or is ended.  The text is taken over when it was accepted; -EBUSY when
+ * it has the result of each, or is ended.  What it owns is taken over when it was accepted; -EBUSY when
  * there are too many that nobody takes. */
-int inference_respond(struct inference *i, uint64_t turn, char *result_json);
+int inference_respond(struct inference *i, const struct response *response);
 
 /* The tools that clients provide from now on; the model is told before the next turn.  Taken over. */
 void inference_set_tools(struct inference *i, struct toolset *tools);

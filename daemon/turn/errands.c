@@ -73,13 +73,16 @@ static void give_up(struct turns *t) {
 }
 
 static void send_result(struct turns *t, const struct result *result) {
-        char *text = write_result(result);
+        struct response response = { .turn = t->running->id, .result_json = write_result(result) };
 
-        if (!text)
-                text = strdup("{\"error\":\"The result can not be written down.\"}");
-        if (text && inference_respond(t->config.inference, t->running->id, text) >= 0)
+        if (!response.result_json)
+                response.result_json =
+                        strdup("{\"error\":\"The result can not be written down.\"}");
+        if (result->pictures)
+                response.pictures = pictures_take(result->pictures);
+        if (response.result_json && inference_respond(t->config.inference, &response) >= 0)
                 return;
-        free(text);
+        response_done(&response);
         give_up(t);
 }
 
@@ -138,7 +141,8 @@ static void answer_here(struct turns *t, const struct errand *errand, int r) {
         else if (strcmp(errand->name, "help") == 0 &&
                  answers_help(t->loaded.help, sentence, sizeof(sentence)))
                 result.text = sentence;
-        else if (answers_say(errand->name, errand->arguments, time(NULL), sentence, sizeof(sentence)))
+        else if (answers_say(errand->name, errand->arguments, time(NULL), sentence,
+                             sizeof(sentence)))
                 result.text = sentence;
         else if (nobody_say(errand->name, desktop_runs, sentence, sizeof(sentence)))
                 result.error = sentence;
@@ -155,6 +159,7 @@ static bool carry_out_next(struct turns *t) {
                 .arguments = json_object_get(call, "arguments"),
                 .turn = turn->id,
                 .begun = begun_of(turn),
+                .sees = t->loaded.sees && turn->n_carried < turn->n_awaited,
                 .done = on_result,
                 .userdata = t,
         };

@@ -23,8 +23,9 @@ struct pending {
         struct toolbox *toolbox;   /* not owned */
         struct provider *provider; /* not owned; NULL: the call is over */
         uint64_t id;
-        char *text, *error; /* owned; of what came of it */
-        json_t *value;      /* owned */
+        char *text, *error;       /* owned; of what came of it */
+        json_t *value;            /* owned */
+        struct pictures pictures; /* owned */
         void (*done)(const struct result *result, void *userdata);
         void *userdata;
         sd_event_source *late; /* owned */
@@ -91,6 +92,7 @@ static struct pending *pending_free(struct pending *c) {
         c->toolbox->n_pending--;
         sd_event_source_disable_unref(c->late);
         json_decref(c->value);
+        pictures_done(&c->pictures);
         free(c->text);
         free(c->error);
         free(c);
@@ -149,7 +151,8 @@ static void tell(struct pending *c) {
         _cleanup_(freep) char *text = TAKE_PTR(c->text);
         _cleanup_(freep) char *error = TAKE_PTR(c->error);
         json_t *value = TAKE_PTR(c->value);
-        const struct result result = { text, value, error };
+        _cleanup_(pictures_done) struct pictures pictures = pictures_take(&c->pictures);
+        const struct result result = { text, value, error, &pictures };
         void (*done)(const struct result *, void *) = c->done;
         void *userdata = c->userdata;
 
@@ -384,6 +387,8 @@ int toolbox_respond(struct toolbox *t,
                 return r;
         if (!result->error)
                 c->value = json_incref(result->value);
+        if (!result->error && result->pictures)
+                c->pictures = pictures_take(result->pictures);
         end(c);
         return 0;
 }

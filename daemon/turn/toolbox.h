@@ -2,6 +2,7 @@
 #ifndef DAEMON_TURN_TOOLBOX_H
 #define DAEMON_TURN_TOOLBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/why.h"
+#include "daemon/common/pictures.h"
 #include "daemon/think/tools.h"
 
 /* Who can carry out what, and the calls that are being carried out.  Knows providers, not sockets.
@@ -39,6 +41,7 @@ struct result {
         const char *text;  /* one sentence for the user */
         json_t *value;     /* an object, for a model */
         const char *error; /* one sentence as well; then there is neither of the two */
+        struct pictures *pictures; /* what a model that sees is shown besides: who wants them takes them */
 };
 
 struct errand {
@@ -46,6 +49,7 @@ struct errand {
         json_t *arguments; /* an object */
         uint64_t turn;     /* 0: none */
         enum begun begun;
+        bool sees; /* a picture that comes with the result is looked at */
         void (*done)(const struct result *result, void *userdata);
         void *userdata;
 };
@@ -86,8 +90,8 @@ int toolbox_call(struct toolbox *t, const struct errand *errand, uint64_t *ret);
 /* Nobody waits for this call any more.  0 and ids that are over are ignored. */
 void toolbox_forget(struct toolbox *t, uint64_t id);
 
-/* What came of a call.  -ENOENT: there is none of this id, or it has been answered; -EINVAL and the
- * name of what can not be used, by which the call fails. */
+/* What came of a call, whose pictures are taken over on success.  -ENOENT: there is none of this id, or it has
+ * been answered; -EINVAL and the name of what can not be used, by which the call fails. */
 int toolbox_respond(struct toolbox *t,
                     uint64_t id,
                     const struct result *result,

@@ -18,6 +18,7 @@ struct turn *turn_free(struct turn *turn) {
                 return NULL;
 
         closep(&turn->audio_fd);
+        pictures_done(&turn->pictures);
         text_done(&turn->heard);
         text_done(&turn->answered);
         text_done(&turn->call);

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/why.h"
 #include "daemon/common/expected.h"
+#include "daemon/common/pictures.h"
 #include "daemon/common/record.h"
 #include "daemon/common/text.h"
 #include "daemon/think/event.h"
@@ -22,6 +23,7 @@ struct turn {
         uint64_t asked_ns; /* monotonic */
         enum origin origin;
         int audio_fd; /* owned, -1 when there is none or the pipeline has it */
+        struct pictures pictures; /* owned, until the model has them */
         bool realtime;
         bool is_held;        /* of the microphone: until turns_finish() */
         bool is_finished;    /* ... which was called while it waited */
@@ -67,7 +69,8 @@ struct turn {
 struct ask {
         const char *text; /* NULL for sound */
         size_t text_size;
-        int audio_fd; /* taken over on success */
+        int audio_fd; /* taken over on success, and so are the pictures */
+        struct pictures pictures;
         bool realtime;
         bool is_live; /* neither text nor audio_fd, but the microphone */
         bool is_held; /* ... until turns_finish() */

@@ -149,7 +149,7 @@ static struct turn *take_waiting(struct turns *t, bool cancelled) {
         return NULL;
 }
 
-static int send_request(struct turns *t, const struct turn *turn) {
+static int send_request(struct turns *t, struct turn *turn) {
         _cleanup_(freep) char *text = NULL;
         struct request request = {
                 .turn = turn->id,
@@ -162,6 +162,7 @@ static int send_request(struct turns *t, const struct turn *turn) {
                 .thinking = turn->thinking,
                 .max_tokens = turn->max_tokens,
                 .asked_ns = turn->asked_ns,
+                .pictures = turn->pictures,
         };
         int r;
 
@@ -177,6 +178,7 @@ static int send_request(struct turns *t, const struct turn *turn) {
                 return r;
 
         text = NULL;
+        (void) pictures_take(&turn->pictures);
         return 0;
 }
 
@@ -347,6 +349,7 @@ int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
                 return r;
         turn->id = ++t->last_id;
         turn->audio_fd = turn->origin == ORIGIN_AUDIO ? ask->audio_fd : -1;
+        turn->pictures = ask->pictures;
         while (*end)
                 end = &(*end)->next;
         *end = turn;

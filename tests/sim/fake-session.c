@@ -25,6 +25,10 @@ enum {
         FAKE_FRAME,
         FAKE_QUIET_FRAME, /* ... of silence */
         FAKE_AUDIO_END,
+        FAKE_IMAGE_BEGIN,
+        FAKE_PATCH,
+        FAKE_DARK_PATCH, /* ... of which more than half is black */
+        FAKE_IMAGE_END,
         FAKE_CHANNEL_BEGIN,
         FAKE_CHANNEL_END,
         FAKE_CALL_BEGIN,
@@ -39,9 +43,9 @@ enum {
 };
 
 static const char *const fake_names[] = {
-        "[bos]",       "[turn]",    "[end]",      "[audio]", "[frame]", "[quiet]",
-        "[/audio]",    "[thought]", "[/thought]", "[call]",  "[/call]", "[response]",
-        "[/response]", "[tool]",    "[/tool]",    "<|\"|>",  "[think]",
+        "[bos]",   "[turn]",     "[end]",       "[audio]",  "[frame]",   "[quiet]",    "[/audio]",
+        "[image]", "[patch]",    "[dark]",      "[/image]", "[thought]", "[/thought]", "[call]",
+        "[/call]", "[response]", "[/response]", "[tool]",   "[/tool]",   "<|\"|>",     "[think]",
 };
 
 static const struct special_tokens fake_special = {
@@ -54,7 +58,8 @@ static const struct special_tokens fake_special = {
         .audio_begin = FAKE_AUDIO_BEGIN,
         .audio_frame = FAKE_FRAME,
         .audio_end = FAKE_AUDIO_END,
-        .image_end = -1,
+        .image_begin = FAKE_IMAGE_BEGIN,
+        .image_end = FAKE_IMAGE_END,
         .channel_begin = FAKE_CHANNEL_BEGIN,
         .channel_end = FAKE_CHANNEL_END,
         .tool_begin = -1,
@@ -86,9 +91,9 @@ struct session {
         int32_t script[FAKE_MAX_SCRIPT]; /* the answer and its stop token */
         unsigned n_script, at;
         bool tells_temperature;
-        int result; /* what comes after the script instead of a stop, 0: nothing */
+        int result;      /* what comes after the script instead of a stop, 0: nothing */
         unsigned n_lead; /* what is endless begins after so many tokens of the script */
-        bool repeats; /* ... and is always the same */
+        bool repeats;    /* ... and is always the same */
         bool is_gated, is_endless, is_ticking, hangs;
 };
 
@@ -216,6 +221,10 @@ const char *engine_name(const struct engine *e) {
 
 bool engine_hears(const struct engine *e) {
         return !is_kind(e, "deaf");
+}
+
+bool engine_sees(const struct engine *e) {
+        return is_kind(e, "sees");
 }
 
 bool engine_answers_with_transcript(const struct engine *e) {
@@ -435,6 +444,16 @@ int prompt_close_audio(struct prompt *p, const struct tokenizer *t) {
         return add(p, FAKE_AUDIO_END);
 }
 
+int prompt_open_image(struct prompt *p, const struct tokenizer *t) {
+        (void) t;
+        return add(p, FAKE_IMAGE_BEGIN);
+}
+
+int prompt_close_image(struct prompt *p, const struct tokenizer *t) {
+        (void) t;
+        return add(p, FAKE_IMAGE_END);
+}
+
 int prompt_close_user(struct prompt *p, const struct tokenizer *t, bool thinking) {
         int r;
 
@@ -518,6 +537,31 @@ int session_append_frames(struct session *s, const float *samples, size_t n) {
         for (size_t i = 0; r >= 0 && i < n; i++)
                 (void) sem_post(&fake_heard);
         return r;
+}
+
+#define FAKE_SIDE 8
+
+int session_image_format(const struct session *s, unsigned *ret_side, unsigned *ret_most) {
+        *ret_side = FAKE_SIDE;
+        *ret_most = s->max < 256 ? 100 : 4;
+        return engine_sees(s->engine) ? 0 : -EOPNOTSUPP;
+}
+
+int session_append_image(struct session *s, const struct patches *p) {
+        float values[3 * FAKE_SIDE * FAKE_SIDE];
+        int32_t ids[100];
+        unsigned n = patches_count(p);
+
+        for (unsigned i = 0; i < n; i++) {
+                float sum = 0;
+
+                patches_read(p, i, values);
+                for (unsigned k = 0; k < sizeof(values) / sizeof(values[0]); k++)
+                        sum += values[k];
+                ids[i] =
+                        sum * 2 < sizeof(values) / sizeof(values[0]) ? FAKE_DARK_PATCH : FAKE_PATCH;
+        }
+        return append(s, ids, n);
 }
 
 int session_rewind(struct session *s, unsigned position) {
@@ -674,6 +718,9 @@ static bool script_response(struct session *s, const char *text) {
         script_text(s, n == 2 ? "two: " : "");
         for (at = begin + 1; s->ids[at] != FAKE_RESPONSE_END; at++)
                 script_token(s, s->ids[at]);
+        for (; at < s->n_ids; at++)
+                if (s->ids[at] >= FAKE_IMAGE_BEGIN && s->ids[at] <= FAKE_IMAGE_END)
+                        script_text(s, fake_names[s->ids[at] - 256]);
         script_token(s, FAKE_TURN_END);
         return true;
 }

@@ -127,6 +127,7 @@ static void what_does_not_fit_together_is_refused(void) {
         static const char *const texts[] = {
                 "[Socket]\nMaxTextKiB=100\nMaxUnsentKiB=1000\n",
                 "[Model]\nContextPositions=128\n[Prompt]\nHistoryPositions=128\n",
+                "[Model]\nImagePositions=100\n",
         };
 
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

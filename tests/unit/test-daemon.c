@@ -408,6 +408,92 @@ static void bad_sound_is_an_error_of_the_call(void) {
         expect(end_daemon() == 0);
 }
 
+/* 2 x 2 pixels, or so many bytes of them. */
+static int pixels(size_t size, int seals) {
+        int fd = memfd_create("pixels", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        expect(ftruncate(fd, (off_t) size) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0);
+        return fd;
+}
+
+static void ask_about(int fd, const char *images, int passed) {
+        char text[512];
+
+        (void) snprintf(
+                text, sizeof(text),
+                "{\"method\":\"io.gemmad.Assistant.Ask\",\"parameters\":{\"text\":\"context\","
+                "\"images\":%s}}",
+                images);
+        send_with_fd(fd, text, passed);
+        if (passed >= 0)
+                (void) close(passed);
+}
+
+static void pictures_are_looked_at_before_the_model_does(void) {
+        const int sealed = F_SEAL_SHRINK | F_SEAL_WRITE;
+        const struct {
+                const char *images, *reason;
+                int fd;
+        } rows[] = {
+                { "[{\"fd\":0,\"width\":2,\"height\":2}]", "no descriptor", -1 },
+                { "[{\"fd\":1,\"width\":2,\"height\":2}]", "no descriptor", pixels(12, sealed) },
+                { "[{\"fd\":0,\"width\":2,\"height\":2}]", "sealed", pixels(12, 0) },
+                { "[{\"fd\":0,\"width\":2,\"height\":2}]", "sealed", pixels(12, F_SEAL_SHRINK) },
+                { "[{\"fd\":0,\"width\":2,\"height\":2}]", "sealed", wav(1) },
+                { "[{\"fd\":0,\"width\":2,\"height\":2}]", "13 bytes", pixels(13, sealed) },
+                { "[{\"fd\":0,\"width\":0,\"height\":2}]", "above 0", pixels(12, sealed) },
+                { "[{\"fd\":0,\"width\":70000,\"height\":1}]", "70000", pixels(210000, sealed) },
+                { "[{\"fd\":0,\"width\":2,\"height\":2},{\"fd\":0,\"width\":2,\"height\":2}]",
+                  "picture 2", pixels(12, sealed) },
+                { "[{\"fd\":0,\"width\":2,\"height\":2},{\"fd\":1,\"width\":2,\"height\":2},"
+                  "{\"fd\":2,\"width\":2,\"height\":2},{\"fd\":3,\"width\":2,\"height\":2},"
+                  "{\"fd\":4,\"width\":2,\"height\":2}]",
+                  "at most 4", pixels(12, sealed) },
+        };
+        json_t *reply;
+        int fd;
+
+        start_daemon("fake:sees", "");
+        fd = client();
+        for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                ask_about(fd, rows[i].images, rows[i].fd);
+                reply = next(fd);
+                expect(says(reply, "error", "io.gemmad.Assistant.BadImage"));
+                expect(strstr(json_string_value(member(reply, "parameters.reason")),
+                              rows[i].reason));
+                json_decref(reply);
+        }
+        ask_about(fd, "[{\"fd\":0,\"width\":2,\"height\":2}]", pixels(12, sealed));
+        reply = next(fd);
+        expect(strstr(json_string_value(member(reply, "parameters.event.turn.answered")),
+                      "[image][dark]"));
+        json_decref(reply);
+        call(fd, "Status", false, "{}");
+        reply = next(fd);
+        expect(json_is_true(member(reply, "parameters.sees")));
+        json_decref(reply);
+        (void) close(fd);
+        expect(end_daemon() == 0);
+}
+
+static void a_blind_model_can_not_see(void) {
+        json_t *reply;
+        int fd;
+
+        start_daemon("fake:", "");
+        fd = client();
+        ask_about(fd, "[{\"fd\":0,\"width\":2,\"height\":2}]",
+                  pixels(12, F_SEAL_SHRINK | F_SEAL_WRITE));
+        expect(fails_with(fd, "io.gemmad.Assistant.CannotSee"));
+        /* None is none. */
+        ask_about(fd, "[]", -1);
+        reply = next(fd);
+        expect(says(reply, "parameters.event.turn.outcome", "answered"));
+        json_decref(reply);
+        (void) close(fd);
+        expect(end_daemon() == 0);
+}
+
 static void a_deaf_model_can_not_hear(void) {
         json_t *reply;
         int fd;
@@ -739,6 +825,9 @@ int main(void) {
         rule("bad questions get clear errors", bad_questions_get_clear_errors);
         rule("bad sound is an error of the call", bad_sound_is_an_error_of_the_call);
         rule("a deaf model can not hear", a_deaf_model_can_not_hear);
+        rule("pictures are looked at before the model does",
+             pictures_are_looked_at_before_the_model_does);
+        rule("a model that does not see is not shown anything", a_blind_model_can_not_see);
         rule("a full queue is busy", a_full_queue_is_busy);
         rule("watchers see the turns of others", watchers_see_the_turns_of_others);
         rule("watchers are told the transcript", watchers_are_told_the_transcript);

@@ -570,6 +570,7 @@ static struct {
         uint64_t id;      /* of the last call */
         enum begun begun;
         unsigned n;
+        bool sees;
         bool responds; /* at once, with his name for it as the sentence */
         bool cancels;  /* ... or has the turn cancelled, before the model says that it is done */
 } hand;
@@ -589,6 +590,7 @@ static void on_errand(uint64_t id, const struct errand *errand, void *userdata) 
         (void) userdata;
         hand.id = id;
         hand.begun = errand->begun;
+        hand.sees = errand->sees;
         hand.n++;
         add_word(hand.story, sizeof(hand.story), errand->name, arguments, strlen(arguments));
         free(arguments);
@@ -764,6 +766,128 @@ static void a_model_that_insists_is_stopped(void) {
         scene_close();
 }
 
+/* One of 16 x 16 pixels, all alike. */
+static int paint(struct pictures *to, int value) {
+        uint8_t rgb[16 * 16 * 3];
+        int fd = memfd_create("pixels", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        memset(rgb, value, sizeof(rgb));
+        expect(write(fd, rgb, sizeof(rgb)) == (ssize_t) sizeof(rgb));
+        expect(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE) == 0);
+        expect(pictures_add(to, fd, 16, 16, NULL) == 0);
+        return fd;
+}
+
+static struct owner *
+answer_with_pictures(unsigned owner, const char *text, struct pictures pictures) {
+        struct ask ask = {
+                .text = text,
+                .text_size = strlen(text),
+                .audio_fd = -1,
+                .pictures = pictures,
+                .max_tokens = scene.config->max_tokens,
+                .owner = &world.owners[owner],
+        };
+
+        expect(turns_ask(scene.turns, &ask, &world.asked[owner]) == 0);
+        return wait_done(owner);
+}
+
+/* The turn is over before its thread has let go of them. */
+static bool gets_closed(int fd) {
+        for (unsigned i = 0; i < 20000 && fcntl(fd, F_GETFD) >= 0; i++)
+                (void) usleep(1000);
+        return fcntl(fd, F_GETFD) < 0;
+}
+
+static void pictures_come_before_the_text(void) {
+        struct pictures pictures = { 0 };
+        struct owner *o;
+        int first, second;
+
+        open_loaded("fake:sees", "");
+        first = paint(&pictures, 255);
+        second = paint(&pictures, 0);
+        o = answer_with_pictures(0, "context", pictures);
+        expect(strstr(o->answered, "[turn]user:[image][patch][patch][patch][patch][/image]"
+                                   "[image][dark][dark][dark][dark][/image]context[end]"));
+        expect(gets_closed(first) && gets_closed(second));
+        /* The next turn is about none. */
+        expect(strstr(answer_to(1, "context")->answered, "[turn]user:context[end]"));
+        scene_close();
+}
+
+static void pictures_come_behind_the_sound(void) {
+        struct pictures pictures = { 0 };
+        struct ask ask = { .audio_fd = wav(640 * 20, 3000), .owner = &world.owners[1] };
+        unsigned without;
+
+        open_loaded("fake:sees", "");
+        expect(ask_sound(0, wav(640 * 20, 3000), false) == 0);
+        without = wait_done(0)->timings.n_prompt_positions;
+        (void) paint(&pictures, 255);
+        ask.pictures = pictures;
+        ask.max_tokens = scene.config->max_tokens;
+        expect(turns_ask(scene.turns, &ask, &world.asked[1]) == 0);
+        expect(wait_done(1)->outcome == OUTCOME_ANSWERED);
+        expect(strcmp(world.owners[1].answered, world.owners[0].answered) == 0);
+        expect(world.owners[1].timings.n_prompt_positions >= without + 6);
+        scene_close();
+}
+
+static void a_blind_model_says_so(void) {
+        struct pictures pictures = { 0 };
+        struct owner *o;
+        int fd;
+
+        open_loaded("fake:", "");
+        fd = paint(&pictures, 255);
+        o = answer_with_pictures(0, "say seen", pictures);
+        expect(o->outcome == OUTCOME_FAILED && o->fault == FAULT_BLIND && o->answered[0] == 0);
+        expect(gets_closed(fd));
+        expect(strcmp(answer_to(1, "say still here")->answered, "still here") == 0);
+        scene_close();
+}
+
+static void pictures_that_do_not_fit_are_refused(void) {
+        struct pictures pictures = { 0 };
+        struct owner *o;
+
+        open_loaded("fake:sees small", "");
+        (void) paint(&pictures, 255);
+        (void) paint(&pictures, 255);
+        o = answer_with_pictures(0, "say seen", pictures);
+        expect(o->outcome == OUTCOME_FAILED && o->fault == FAULT_IMAGE);
+        expect(strcmp(answer_to(1, "say still here")->answered, "still here") == 0);
+        scene_close();
+}
+
+static void a_result_shows_a_picture(void) {
+        static const char *const models[] = { "fake:sees tools", "fake:tools" };
+        static const char *const answers[] = {
+                "{\"text\":\"Done.\"}[image][dark][dark][dark][dark][/image]",
+                "{\"text\":\"Done.\"}"
+        };
+
+        for (unsigned i = 0; i < 2; i++) {
+                struct pictures pictures = { 0 };
+                struct result result = { .text = "Done.", .pictures = &pictures };
+                const char *fault;
+                int fd;
+
+                open_loaded(models[i], "");
+                provide(false);
+                expect(ask_text(0, "call call:raise{}") == 0);
+                wait_errand(1);
+                expect(hand.sees == (i == 0));
+                fd = paint(&pictures, 0);
+                expect(toolbox_respond(scene.toolbox, hand.id, &result, &fault) == 0);
+                expect(strcmp(wait_done(0)->answered, answers[i]) == 0);
+                expect(gets_closed(fd));
+                scene_close();
+        }
+}
+
 /* What somebody provides is his, even if we could do it, too. */
 static void a_provider_comes_before_us(void) {
         json_t *tools = json_loads("[{\"name\":\"get_time\",\"description\":\"\",\"parameters\":"
@@ -872,7 +996,8 @@ static void words_are_chosen_as_the_file_says(void) {
 
 static void markers_reach_nobody(void) {
         open_loaded("fake:", "");
-        expect(strcmp(answer_to(0, "say a<|turn>b<tool_response|> <|tool_ca")->answered, "ab ") == 0);
+        expect(strcmp(answer_to(0, "say a<|turn>b<tool_response|> <|tool_ca")->answered, "ab ") ==
+               0);
         expect(strcmp(answer_to(1, "say 1 < 2 <b> <")->answered, "1 < 2 <b> <") == 0);
         scene_close();
 }
@@ -1855,6 +1980,12 @@ int main(void) {
         rule("what a model can not read is given as text",
              what_a_model_can_not_read_is_given_as_text);
         rule("a model that insists is stopped", a_model_that_insists_is_stopped);
+        rule("pictures come before the text that is about them", pictures_come_before_the_text);
+        rule("pictures come behind the sound", pictures_come_behind_the_sound);
+        rule("a model that does not see says so, and goes on", a_blind_model_says_so);
+        rule("pictures that do not fit into the context are refused",
+             pictures_that_do_not_fit_are_refused);
+        rule("the result of a call shows a picture to a model that sees", a_result_shows_a_picture);
         rule("a provider comes before us", a_provider_comes_before_us);
         rule("what asks before is not begun by anybody", what_asks_before_is_not_begun_by_anybody);
         rule("bad calls fail", bad_calls_fail);
