@@ -26,6 +26,39 @@ missing=$(for package in $depends; do
 done)
 report 'tests/install-packages has what the package is built with' $status "$missing"
 
+# An RPM names what pkg-config names; a PKGBUILD and a flake have names of their own for as many.
+modules=$(sed -n 's/^GEMMAD_NEED(\[[A-Z]*\], \[\([^] ]*\).*/\1/p' configure.ac)
+status=0
+[ -n "$modules" ] || status=1
+missing=$(for module in $modules; do
+        grep -q "^BuildRequires: *pkgconfig($module)" packaging/gemmad.spec || echo "$module is not in gemmad.spec"
+done)
+report 'the RPM is built with what configure needs' $status "$missing"
+
+output=$(bash -n packaging/PKGBUILD 2>&1 && bash -c '. packaging/PKGBUILD
+        [ "$pkgname" = gemmad ] && [ ${#depends[@]} -gt 10 ] && declare -f build package >/dev/null' 2>&1)
+report 'the PKGBUILD is what makepkg reads' $? "$output"
+if command -v nix-instantiate >/dev/null; then
+        output=$(nix-instantiate --parse flake.nix 2>&1 >/dev/null)
+        report 'the flake is what nix reads' $? "$output"
+else
+        skip 'the flake is what nix reads' 'no nix-instantiate'
+fi
+
+# The bill of materials of a release, of any file in the tarball's place.
+if command -v python3 >/dev/null; then
+        output=$(SOURCE_DATE_EPOCH=0 packaging/sbom 1.2 LICENSE | python3 -c '
+import json, sys
+bill = json.load(sys.stdin)
+names = [p["name"] for p in bill["packages"]]
+assert bill["spdxVersion"] == "SPDX-2.3" and names[0] == "gemmad" and "sqlite3" in names, names
+assert bill["creationInfo"]["created"] == "1970-01-01T00:00:00Z"
+assert len(bill["relationships"]) == len(names)' 2>&1)
+        report 'the bill of materials is whole' $? "$output"
+else
+        skip 'the bill of materials is whole' 'no python3'
+fi
+
 metainfo=${BUILD_DIR:-.}/metadata/io.gemmad.Assistant.metainfo.xml
 version=$(sed -n 's/^AC_INIT(\[gemmad\], \[\(.*\)\])$/\1/p' configure.ac)
 missing=$(grep -q "<release version=\"$version\" " "$metainfo" 2>&1 || echo "no release $version in $metainfo")
