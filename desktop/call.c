@@ -18,6 +18,7 @@ struct call {
         char *name;        /* owned */
         json_t *arguments; /* owned reference */
         enum begun begun;
+        bool sees;
         call_answered *answered; /* NULL: has been, or nobody waits */
         void *userdata;
         bool is_answered;
@@ -45,6 +46,7 @@ int call_new(struct call **ret, const struct call_config *config) {
         c->id = config->id;
         c->arguments = json_incref(config->arguments);
         c->begun = config->begun;
+        c->sees = config->sees;
         c->answered = config->answered;
         c->userdata = config->userdata;
         if (config->loop)
@@ -60,8 +62,12 @@ struct call *call_ref(struct call *c) {
         return c;
 }
 
-static void answer(struct call *c, const char *text, json_t *result, const char *error) {
-        const struct call_answer a = { c->id, c->name, text, result, error };
+static void answer(struct call *c,
+                   const char *text,
+                   json_t *result,
+                   const char *error,
+                   const struct picture *picture) {
+        const struct call_answer a = { c->id, c->name, text, result, error, picture };
         call_answered *answered = c->answered;
 
         if (c->is_answered)
@@ -77,7 +83,7 @@ struct call *call_unref(struct call *c) {
         if (!c || --c->n_refs > 0)
                 return NULL;
 
-        answer(c, NULL, NULL, "That did not work.");
+        answer(c, NULL, NULL, "That did not work.", NULL);
         (void) sd_event_source_disable_unref(c->deadline);
         json_decref(c->arguments);
         free(c->name);
@@ -110,6 +116,10 @@ json_t *call_arguments(const struct call *c) {
 
 enum begun call_begun(const struct call *c) {
         return c->begun;
+}
+
+bool call_sees(const struct call *c) {
+        return c->sees;
 }
 
 bool call_is_answered(const struct call *c) {
@@ -165,17 +175,37 @@ static void clean(char *text) {
         }
 }
 
-void call_say(struct call *c, json_t *result, const char *format, ...) {
+static void
+say(struct call *c, json_t *result, const struct picture *picture, const char *format, va_list args)
+        __attribute__((format(printf, 4, 0)));
+static void say(struct call *c,
+                json_t *result,
+                const struct picture *picture,
+                const char *format,
+                va_list args) {
         char text[MAX_SENTENCE];
+
+        (void) vsnprintf(text, sizeof(text), format, args);
+        clean(text);
+        answer(c, text, result, NULL, picture);
+        json_decref(result);
+}
+
+void call_say(struct call *c, json_t *result, const char *format, ...) {
         va_list args;
 
         va_start(args, format);
-        (void) vsnprintf(text, sizeof(text), format, args);
+        say(c, result, NULL, format, args);
         va_end(args);
+}
 
-        clean(text);
-        answer(c, text, result, NULL);
-        json_decref(result);
+void call_show(
+        struct call *c, json_t *result, const struct picture *picture, const char *format, ...) {
+        va_list args;
+
+        va_start(args, format);
+        say(c, result, picture, format, args);
+        va_end(args);
 }
 
 void call_fail(struct call *c, const char *format, ...) {
@@ -187,7 +217,7 @@ void call_fail(struct call *c, const char *format, ...) {
         va_end(args);
 
         clean(text);
-        answer(c, NULL, NULL, text);
+        answer(c, NULL, NULL, text, NULL);
 }
 
 bool begun_from_name(const char *name, enum begun *ret) {

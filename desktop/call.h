@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/cleanup.h"
+#include "picture/picture.h"
 
 /* One call of a tool that is being carried out, and is answered exactly once: what comes after the
  * first answer is ignored, and a call that is dropped without one, or not answered in time, is
@@ -19,14 +20,15 @@ struct call;
 /* How the turn began from which it came. */
 enum begun { BEGUN_TYPED, BEGUN_PRESSED, BEGUN_PHRASE, BEGUN_OPEN, BEGUN_CALL };
 
-/* What came of a call: a sentence for the user, something for a model that answers freely, or why
- * it failed.  All borrowed; the last three may be NULL. */
+/* What came of a call: a sentence for the user, something for a model that answers freely, why it failed, a
+ * picture for a model that sees.  All borrowed; the last four may be NULL. */
 struct call_answer {
         uint64_t id;
         const char *name;
         const char *text;
         json_t *result;
         const char *error;
+        const struct picture *picture;
 };
 
 typedef void call_answered(const struct call_answer *answer, void *userdata);
@@ -37,6 +39,7 @@ struct call_config {
         const char *name;
         json_t *arguments; /* an object, borrowed */
         enum begun begun;
+        bool sees; /* whoever calls can be shown a picture */
         call_answered *answered;
         void *userdata;
 };
@@ -57,6 +60,7 @@ uint64_t call_id(const struct call *c);
 const char *call_name(const struct call *c);
 json_t *call_arguments(const struct call *c); /* borrowed */
 enum begun call_begun(const struct call *c);
+bool call_sees(const struct call *c);
 bool call_is_answered(const struct call *c);
 
 /* An argument; NULL or false when it is not there or of another type. */
@@ -73,6 +77,11 @@ bool call_is(const struct call *c, const char *key, const char *value);
 /* The answers.  result is taken over and may be NULL. */
 void call_say(struct call *c, json_t *result, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+void call_show(struct call *c,
+               json_t *result,
+               const struct picture *picture,
+               const char *format,
+               ...) __attribute__((format(printf, 4, 5)));
 void call_fail(struct call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "typed" and so on; false for anything else. */

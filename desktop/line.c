@@ -41,7 +41,7 @@ int line_open(struct conn **ret, const struct line_config *config) {
         return r;
 }
 
-int line_send(struct conn *c, const char *method, json_t *parameters, bool more) {
+static int send_with(struct conn *c, const char *method, json_t *parameters, bool more, int fd) {
         _cleanup_(freep) char *text = NULL;
         char name[128];
         size_t size;
@@ -53,5 +53,13 @@ int line_send(struct conn *c, const char *method, json_t *parameters, bool more)
         r = varlink_format_call(name, parameters, more, &text, &size);
         if (r < 0)
                 return r;
-        return conn_send(c, text, size);
+        return fd < 0 ? conn_send(c, text, size) : conn_send_fd(c, text, size, fd);
+}
+
+int line_send(struct conn *c, const char *method, json_t *parameters, bool more) {
+        return send_with(c, method, parameters, more, -1);
+}
+
+int line_send_fd(struct conn *c, const char *method, json_t *parameters, int fd) {
+        return send_with(c, method, parameters, /* more= */ false, fd);
 }

@@ -26,4 +26,7 @@ int line_open(struct conn **ret, const struct line_config *config);
  * may be NULL.  NULL for c: -ENOTCONN. */
 int line_send(struct conn *c, const char *method, json_t *parameters, bool more);
 
+/* The same with a descriptor (borrowed) that goes along; -EAGAIN when something else waits to be sent. */
+int line_send_fd(struct conn *c, const char *method, json_t *parameters, int fd);
+
 #endif

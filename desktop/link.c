@@ -81,6 +81,20 @@ static void end_call(struct link *l, uint64_t id) {
                 }
 }
 
+/* -EAGAIN: not now, but without the picture. */
+static int send_shown(struct link *l, json_t *parameters, const struct picture *picture) {
+        json_t *shown = json_copy(parameters);
+        int r = -ENOMEM;
+
+        if (shown && json_object_set_new(shown, "image",
+                                         json_pack("{s:i, s:I, s:I}", "fd", 0, "width",
+                                                   (json_int_t) picture->width, "height",
+                                                   (json_int_t) picture->height)) == 0)
+                r = line_send_fd(l->lines[LINE_ANSWERS], "Respond", shown, picture->fd);
+        json_decref(shown);
+        return r;
+}
+
 static void send_answer(const struct call_answer *a, void *userdata) {
         struct link *l = userdata;
         _cleanup_(json_decrefp) json_t *parameters = NULL;
@@ -92,7 +106,9 @@ static void send_answer(const struct call_answer *a, void *userdata) {
                 result = a->result;
         parameters = json_pack("{s:I, s:s*, s:O*, s:s*}", "id", (json_int_t) a->id, "text", a->text,
                                "result", result, "error", a->error);
-        if (parameters)
+        if (parameters && a->picture)
+                r = send_shown(l, parameters, a->picture);
+        if (parameters && (!a->picture || r == -EAGAIN))
                 r = line_send(l->lines[LINE_ANSWERS], "Respond", parameters, /* more= */ false);
         end_call(l, a->id);
         if (r >= 0)
@@ -112,6 +128,7 @@ static int take_call(struct link *l, json_t *description) {
             !json_is_object(config.arguments) || !begun_from_name(begun, &config.begun) || id < 0)
                 return -EBADMSG;
         config.id = (uint64_t) id;
+        config.sees = json_is_true(json_object_get(description, "sees"));
         if (call_new(&call, &config) < 0)
                 return -ENOMEM;
 

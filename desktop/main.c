@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "desktop/desktop.h"
+#include "picture/picture.h"
 
 static const char usage[] =
         "Usage: gemmad-desktop [OPTION]...\n"
@@ -81,6 +82,7 @@ static void take_signals(void) {
 int main(int argc, char **argv) {
         struct arguments a = {};
 
+        picture_main(argc, argv);
         if (!read_arguments(&a, argc, argv)) {
                 (void) fputs("See gemmad-desktop --help\n", stderr);
                 return EXIT_USAGE;

@@ -13,8 +13,10 @@
 
 #include <glib.h>
 
+#include "base/log.h"
 #include "desktop/bus-step.h"
 #include "desktop/desktop.h"
+#include "desktop/look.h"
 #include "desktop/process.h"
 
 #define PORTAL       "org.freedesktop.portal.Desktop"
@@ -26,9 +28,9 @@ struct job {
         struct desktop *desktop; /* not owned */
         struct call *call;       /* owned reference */
         unsigned n_refs;
-        sd_bus_slot *response;   /* of the portal, with a reference; belongs to the bus */
-        char path[PATH_MAX];     /* where the program that is tried writes it */
-        unsigned tried;          /* how many programs were */
+        sd_bus_slot *response; /* of the portal, with a reference; belongs to the bus */
+        char path[PATH_MAX];   /* where the program that is tried writes it */
+        unsigned tried;        /* how many programs were */
 };
 
 /* Programs that take one, and what goes before the name of the file. */
@@ -66,11 +68,31 @@ static bool name_file(char *ret, size_t size) {
         return snprintf(ret, size, "%s/%s", folder, name) < (int) size;
 }
 
-static void say(struct job *job, const char *path) {
-        const char *slash = strrchr(path, '/');
+static void show(struct job *job, const struct picture *picture) {
+        const char *slash = strrchr(job->path, '/');
 
-        call_say(job->call, json_pack("{s:s}", "path", path), "Screenshot saved: %s.",
-                 slash ? slash + 1 : path);
+        call_show(job->call, json_pack("{s:s}", "path", job->path), picture,
+                  "Screenshot saved: %s.", slash ? slash + 1 : job->path);
+}
+
+static void on_looked(const struct picture *picture, const char *reason, void *userdata) {
+        struct job *job = userdata;
+
+        if (!picture)
+                log_notice("The screenshot is not shown to the model: %s", reason);
+        show(job, picture);
+        job_unref(job);
+}
+
+/* The file is there; a model that sees is shown what is in it. */
+static void say(struct job *job, const char *path) {
+        if (path != job->path)
+                (void) snprintf(job->path, sizeof(job->path), "%s", path);
+        job->n_refs++;
+        if (call_sees(job->call) && look_at(job->desktop->loop, job->path, on_looked, job) >= 0)
+                return;
+        show(job, NULL);
+        job_unref(job);
 }
 
 static void try_program(struct job *job);
@@ -184,8 +206,8 @@ static int listen_for_response(struct job *job, sd_bus *bus, const char *token) 
                         *at = '_';
         (void) snprintf(path, sizeof(path), PORTAL_PATH "/request/%s/%s", sender, token);
         r = sd_bus_match_signal_async(bus, &job->response, NULL, path,
-                                      "org.freedesktop.portal.Request", "Response", on_response, NULL,
-                                      job);
+                                      "org.freedesktop.portal.Request", "Response", on_response,
+                                      NULL, job);
         if (r < 0)
                 return r;
         job->n_refs++;
@@ -194,9 +216,9 @@ static int listen_for_response(struct job *job, sd_bus *bus, const char *token) 
 }
 
 static int ask_portal(struct job *job, sd_bus *bus) {
-        const struct bus_method method = { bus, PORTAL, PORTAL_PATH,
-                                           "org.freedesktop.portal.Screenshot", "Screenshot",
-                                           job_unref };
+        const struct bus_method method = { bus,          PORTAL,
+                                           PORTAL_PATH,  "org.freedesktop.portal.Screenshot",
+                                           "Screenshot", job_unref };
         char token[64];
         int r;
 

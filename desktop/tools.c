@@ -108,7 +108,8 @@ static const struct tool tools[] = {
           .description = "Locks the screen.", .parameters = "{}" },
         { .name = "take_screenshot", .run = screenshot_take, .group = "the screen",
           .example = "take a screenshot", .seconds = SCREENSHOT_SECONDS,
-          .description = "Takes a picture of the screen, into a file.", .parameters = "{}" },
+          .description = "Takes a picture of the screen, into a file, and shows what is on it to a "
+                         "model that sees.", .parameters = "{}" },
 
         { .name = "open_program", .run = launch_program, .group = "programs",
           .example = "open the browser",

@@ -216,11 +216,24 @@ static int conn_receive(struct conn *c) {
         return r;
 }
 
-/* Sends as much as the socket takes; returns how much. */
-static ssize_t conn_write(struct conn *c, const char *data, size_t size) {
+/* Sends as much as the socket takes, with a descriptor or -1; returns how much. */
+static ssize_t conn_write(struct conn *c, const char *data, size_t size, int fd) {
+        struct iovec part = { .iov_base = (char *) data, .iov_len = size };
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = { .header = { .cmsg_level = SOL_SOCKET,
+                                  .cmsg_type = SCM_RIGHTS,
+                                  .cmsg_len = CMSG_LEN(sizeof(int)) } };
+        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
         ssize_t n;
 
-        n = send(c->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (fd >= 0) {
+                memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+                message.msg_control = control.space;
+                message.msg_controllen = sizeof(control.space);
+        }
+        n = sendmsg(c->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
         return n < 0 ? -errno : n;
@@ -231,7 +244,7 @@ int conn_flush(struct conn *c) {
 
         if (c->out.size == 0)
                 return 0;
-        n = conn_write(c, c->out.data + c->out.start, c->out.size);
+        n = conn_write(c, c->out.data + c->out.start, c->out.size, -1);
         if (n < 0)
                 return (int) n;
 
@@ -242,7 +255,7 @@ int conn_flush(struct conn *c) {
         return 0;
 }
 
-int conn_send(struct conn *c, const char *message, size_t size) {
+static int conn_send_with(struct conn *c, const char *message, size_t size, int fd) {
         ssize_t n = 0;
         int r;
 
@@ -252,9 +265,12 @@ int conn_send(struct conn *c, const char *message, size_t size) {
             (size > c->max_unsent_size || c->out.size > c->max_unsent_size - size))
                 return -ENOBUFS;
         if (c->out.size == 0)
-                n = conn_write(c, message, size);
+                n = conn_write(c, message, size, fd);
         if (n < 0)
                 return (int) n;
+        /* It goes with the first byte, or not at all. */
+        if (n == 0 && fd >= 0)
+                return -EAGAIN;
         if ((size_t) n == size)
                 return 0;
 
@@ -265,6 +281,14 @@ int conn_send(struct conn *c, const char *message, size_t size) {
         c->out.size += size - (size_t) n;
         conn_update(c);
         return 0;
+}
+
+int conn_send(struct conn *c, const char *message, size_t size) {
+        return conn_send_with(c, message, size, -1);
+}
+
+int conn_send_fd(struct conn *c, const char *message, size_t size, int fd) {
+        return c->out.size > 0 ? -EAGAIN : conn_send_with(c, message, size, fd);
 }
 
 void conn_set_held(struct conn *c, bool held) {

@@ -61,6 +61,9 @@ int conn_send(struct conn *c, const char *message, size_t size);
 /* One more attempt at what is queued. */
 int conn_flush(struct conn *c);
 
+/* The same with a descriptor (borrowed) that goes along; -EAGAIN when something else still waits to be sent. */
+int conn_send_fd(struct conn *c, const char *message, size_t size, int fd);
+
 /* While held, messages wait, and a peer that goes away ends the connection at once instead of after
  * its last message.  A peer that has merely stopped sending may still read its answers. */
 void conn_set_held(struct conn *c, bool held);

@@ -53,13 +53,20 @@ class FakeGemmad:
                 threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
-        buffer = b""
+        buffer, descriptors = b"", []
         with contextlib.suppress(OSError):
-            while data := connection.recv(65536):
+            while True:
+                data, fds, _, _ = socket.recv_fds(connection, 65536, 8)
+                if not data:
+                    return
+                descriptors += fds
                 buffer += data
                 while b"\0" in buffer:
                     message, buffer = buffer.split(b"\0", 1)
-                    self.take(connection, json.loads(message))
+                    message = json.loads(message)
+                    if descriptors:
+                        message["parameters"]["descriptors"], descriptors = descriptors, []
+                    self.take(connection, message)
 
     @staticmethod
     def reply(connection, parameters, **flags):
@@ -93,21 +100,23 @@ class FakeGemmad:
                 self.told.put((method, parameters))
             self.reply(connection, {})
 
-    def begin(self, tool, /, begun="typed", **arguments):
+    def begin(self, tool, /, begun="typed", sees=None, **arguments):
         with self.lock:
             self.n_calls += 1
             number = self.n_calls
             self.answers.setdefault(number, queue.Queue())
             provider = self.providers[self.owners.get(tool, "gemmad-desktop")]
         call = {"id": number, "name": tool, "arguments": arguments, "turn": number, "begun": begun}
+        if sees is not None:
+            call["sees"] = sees
         self.reply(provider, {"call": call}, continues=True)
         return number
 
     def answer(self, number):
         return self.answers[number].get(timeout=PATIENCE)
 
-    def call(self, tool, /, begun="typed", **arguments):
-        return self.answer(self.begin(tool, begun, **arguments))
+    def call(self, tool, /, begun="typed", sees=None, **arguments):
+        return self.answer(self.begin(tool, begun, sees, **arguments))
 
     def say(self, tool, /, begun="typed", **arguments):
         """The sentence that a call is answered with."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What a desktop session has: players, a screen, a battery, notifications, programs. Real where it can run here."""
+import fcntl
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ import struct
 import wave
 
 from desktop_test import Bus, Desktop, Dunst, Mock, python_with
-from gemmad_test import Tap, skip_all, wait_until
+from gemmad_test import SOURCE, Tap, skip_all, wait_until
 
 tap = Tap()
 LOGIN1 = "org.freedesktop.login1"
@@ -439,8 +440,35 @@ def screenshot_by_program():
         d.start()
         answer = d.gemmad.call("take_screenshot")
         assert answer["text"].startswith("Screenshot saved: Screenshot 2") and answer["text"].endswith(".png.")
+        assert "image" not in answer
         with open(answer["result"]["path"]) as f:
             assert f.read() == "picture\n"
+        # What is no picture is saved all the same, and not shown.
+        answer = d.gemmad.call("take_screenshot", sees=True)
+        assert answer["text"].startswith("Screenshot saved: ") and "image" not in answer
+        assert "not a PNG" in d.said()
+
+
+def screenshot_is_shown():
+    """To a model that sees: the pixels, in a memory that nobody can change."""
+    pictures = os.path.join(SOURCE, "tests/pictures")
+    with Desktop(start=False) as d:
+        os.mkdir(d.at("bin"))
+        with open(d.at("bin/grim"), "w") as f:
+            f.write(f'#!/bin/sh\ncp "{pictures}/interlaced.png" "$1"\n')
+        os.chmod(d.at("bin/grim"), 0o700)
+        d.environment["PATH"] = d.at("bin") + ":" + os.environ["PATH"]
+        d.start()
+        answer = d.gemmad.call("take_screenshot", sees=True)
+        assert answer["text"].startswith("Screenshot saved: "), answer
+        assert answer["image"] == {"fd": 0, "width": 23, "height": 17}, answer
+        (fd,) = answer["descriptors"]
+        with open(os.path.join(pictures, "interlaced.png.ppm"), "rb") as f:
+            assert os.pread(fd, 23 * 17 * 3 + 1, 0) == f.read()[-23 * 17 * 3:]
+        seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+        assert seals & fcntl.F_SEAL_WRITE and seals & fcntl.F_SEAL_SHRINK
+        os.close(fd)
+        assert "image" not in d.gemmad.call("take_screenshot", sees=False)
 
 
 if not shutil.which("dbus-daemon") or not shutil.which("busctl"):
@@ -451,6 +479,7 @@ tap.rule("a session bus that goes and comes", lost_bus)
 tap.rule("a real player", real_player)
 tap.rule("programs", opens)
 tap.rule("a screenshot by a program", screenshot_by_program)
+tap.rule("a screenshot is shown to a model that sees", screenshot_is_shown)
 tap.rule("do not disturb, in dunst", quiet_dunst)
 for rule, run in (("several players", several_players), ("brightness", brightness),
                   ("lock, suspend, log out", lock_and_power), ("a session manager", session_manager),
