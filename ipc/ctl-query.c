@@ -19,6 +19,22 @@ static void print_value(const struct ctl *c, const char *key, json_t *value) {
                 (void) printf("%g", json_number_value(value));
 }
 
+/* What a user calls it; other keys are words already. */
+static const char *label_of(const char *key) {
+        static const char *const labels[][2] = {
+                { "kernels", "instructions" },       { "positions", "context used" },
+                { "max_positions", "context size" }, { "ignored_segments", "sounds ignored" },
+                { "refused_frames", "sound lost" },  { "cut_turns", "questions cut" },
+                { "queued", "waiting" },             { "dropped_clients", "clients dropped" },
+                { "hears", "can hear" },
+        };
+
+        for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
+                if (strcmp(key, labels[i][0]) == 0)
+                        return labels[i][1];
+        return key;
+}
+
 /* Whatever the daemon tells, in its order: nothing to add here when it tells more. */
 static void show_status(const struct ctl *c, json_t *status) {
         const char *key;
@@ -28,7 +44,7 @@ static void show_status(const struct ctl *c, json_t *status) {
                 size_t width;
 
                 print_style(c, STYLE_FAINT);
-                width = print_key(stdout, c->to_terminal, key);
+                width = print_key(stdout, c->to_terminal, label_of(key));
                 (void) putchar(':');
                 print_plain(c);
                 (void) printf("%*s", width < 18 ? 19 - (int) width : 1, "");
@@ -48,7 +64,7 @@ static void show_status_line(const struct ctl *c, json_t *status) {
         if (json_is_true(json_object_get(status, "muted")))
                 (void) fputs(" (muted)", stdout);
         (void) printf("  turns %" JSON_INTEGER_FORMAT "  queued %" JSON_INTEGER_FORMAT
-                      "  clients %" JSON_INTEGER_FORMAT "  positions %" JSON_INTEGER_FORMAT
+                      "  clients %" JSON_INTEGER_FORMAT "  context %" JSON_INTEGER_FORMAT
                       "/%" JSON_INTEGER_FORMAT "\n",
                       field_int(status, "turns"), field_int(status, "queued"),
                       field_int(status, "clients"), field_int(status, "positions"),

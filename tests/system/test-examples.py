@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The clients that stand in gemmad-protocol(7) do what it says of them."""
+import contextlib
 import json
 import os
 import re
@@ -19,6 +20,17 @@ def example(beginning):
     with open(os.path.join(SOURCE, "man/gemmad-protocol.7")) as f:
         blocks = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", f.read(), re.M | re.S)
     return next(b for b in blocks if b.startswith(beginning)).replace("\\&", "").replace("\\e", "\\")
+
+
+def requests():
+    """Each is one command; none is asked for again or missed."""
+    with open(os.path.join(SOURCE, "man/gemmactl.1")) as f:
+        section = re.search(r"^\.Sh REQUESTS\n(.*?)^\.Sh ", f.read(), re.M | re.S).group(1)
+    said = [line[4:].rstrip(" ,") for line in section.split("\n") if line.startswith(".Dq ") and line != ".Dq and ."]
+    assert len(said) > 30, said
+    with contextlib.closing(daemon.client()) as client:
+        missed = [s for s in said if len(client.ask(text=s)["calls"]) != 1]
+    assert not missed, missed
 
 
 def python():
@@ -42,6 +54,7 @@ def c():
 
 
 with daemon:
+    tap.rule("the requests that gemmactl(1) lists are understood", requests)
     tap.rule("the client in Python", python)
     tap.rule("the client in C", c)
 tap.done()
