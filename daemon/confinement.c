@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/common/drafter.h"
 #include "daemon/common/memory.h"
 #include "daemon/paths.h"
 #include "daemon/pressure.h"
@@ -120,8 +121,9 @@ static bool find_model(const struct config *config, char path[static PATH_MAX]) 
 
 static int confine_files(const struct config *config, const char *config_path, struct why *why) {
         char state[PATH_MAX], socket_folder[PATH_MAX], user_config[PATH_MAX];
-        char model[PATH_MAX];
-        const char *readable[5] = {};
+        char model[PATH_MAX], beside[PATH_MAX];
+        const char *drafter = drafter_find(config, beside);
+        const char *readable[6] = {};
         struct sandbox_files files = { .home = getenv("HOME"), .readable = readable };
         size_t n = 0;
 
@@ -134,6 +136,8 @@ static int confine_files(const struct config *config, const char *config_path, s
                 readable[n++] = model;
         if (*config->projector_path)
                 readable[n++] = config->projector_path;
+        if (drafter)
+                readable[n++] = drafter;
         if (config_path)
                 readable[n++] = config_path;
         if (paths_config(user_config, sizeof(user_config), NULL) >= 0) {

@@ -95,6 +95,8 @@ static int on_loaded(struct daemon *d, const struct event *event) {
                    : loaded->hears                 ? "hears"
                    : loaded->sees                  ? "sees"
                                                    : "text only");
+        if (loaded->drafter_error[0])
+                log_warning("Going on without a drafter: %s", loaded->drafter_error);
         (void) sd_notify(0, "READY=1");
         return 0;
 }

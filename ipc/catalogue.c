@@ -14,6 +14,7 @@ const struct catalogue_model catalogue[] = {
                 .repository = "google/gemma-4-12B-it-qat-q4_0-gguf",
                 .files = { { "gemma-4-12b-it-qat-q4_0.gguf", 6975879296, NULL },
                            { "mmproj-gemma-4-12b-it-qat-q4_0.gguf", 175115616, NULL } },
+                .drafter = "mtp-gemma-4-12B-it.gguf",
                 .memory = 8 * GB,
         },
         {
@@ -23,6 +24,7 @@ const struct catalogue_model catalogue[] = {
                 .repository = "unsloth/gemma-4-12b-it-GGUF",
                 .files = { { "gemma-4-12b-it-Q4_K_M.gguf", 7121861440, NULL },
                            { "mmproj-BF16.gguf", 175115840, NULL } },
+                .drafter = "mtp-gemma-4-12b-it.gguf",
                 .memory = 8 * GB,
         },
         {
@@ -32,6 +34,7 @@ const struct catalogue_model catalogue[] = {
                 .repository = "unsloth/gemma-4-12b-it-GGUF",
                 .files = { { "gemma-4-12b-it-Q8_0.gguf", 0, NULL },
                            { "mmproj-BF16.gguf", 175115840, NULL } },
+                .drafter = "mtp-gemma-4-12b-it.gguf",
                 .memory = 14 * GB,
         },
 };

@@ -18,7 +18,8 @@ struct catalogue_model {
         const char *name, *what, *suits;
         const char *repository; /* below the hub's address; its page tells the licence, too */
         struct catalogue_file files[CATALOGUE_MAX_FILES]; /* the model, then its projector */
-        uint64_t memory; /* in bytes, that it needs while it runs */
+        const char *drafter; /* the file that guesses what it says; not all repositories have it */
+        uint64_t memory;     /* in bytes, that it needs while it runs */
 };
 
 extern const struct catalogue_model catalogue[];

@@ -20,8 +20,8 @@
 #define FIRST_PATIENCE 16u
 #define LAST_PATIENCE  512u
 
-/* Passes after which one guess more is made than seems best: nothing else would show that a depth
- * which failed once does so no longer. */
+/* Passes after which one guess more is made than seems best, and each fourth time none: nothing else
+ * would show that a depth which failed once does so no longer, or what a pass without guesses takes. */
 #define CURIOSITY 24u
 
 void pace_init(struct pace *p) {
@@ -32,20 +32,23 @@ void pace_init(struct pace *p) {
         }
 }
 
-static void note_time(double *mean, uint64_t ns) {
-        double new = (double) ns;
+static void note_time(struct pace_time *mean, uint64_t ns) {
+        double new = (double) ns, share = 1 - TIME_DECAY;
 
-        if (*mean > 0 && new > MOST_SURPRISE **mean)
-                new = MOST_SURPRISE **mean;
-        *mean = *mean > 0 ? TIME_DECAY * *mean + (1 - TIME_DECAY) * new : new;
+        if (mean->n > 0 && new > MOST_SURPRISE * mean->ns)
+                new = MOST_SURPRISE * mean->ns;
+        /* The first ones count alike, for the very first may have waited for the disk. */
+        if (share * ++mean->n < 1)
+                share = 1.0 / mean->n;
+        mean->ns += share * (new - mean->ns);
 }
 
 void pace_note_pass(struct pace *p, unsigned n_rows, uint64_t ns) {
-        note_time(&p->pass_ns[n_rows], ns);
+        note_time(&p->passes[n_rows], ns);
 }
 
 void pace_note_guess(struct pace *p, uint64_t ns) {
-        note_time(&p->guess_ns, ns);
+        note_time(&p->guess, ns);
 }
 
 void pace_note_outcome(struct pace *p, unsigned depth, bool held) {
@@ -53,32 +56,36 @@ void pace_note_outcome(struct pace *p, unsigned depth, bool held) {
         p->depths[depth].held = OUTCOME_DECAY * p->depths[depth].held + held;
 }
 
-/* What another row adds to a pass of one, from the nearest number of rows that was measured. */
+/* What another row adds to a pass of one, from the number of rows: never less than nothing. */
+static double slope_of(const struct pace *p, unsigned n_rows) {
+        double slope = (p->passes[n_rows].ns / p->passes[1].ns - 1) / (n_rows - 1);
+
+        return slope > 0 ? slope : 0;
+}
+
+/* ... or from the nearest number that was measured. */
 static double slope(const struct pace *p, unsigned n_rows) {
         for (unsigned off = 0; off <= PACE_MAX_GUESSES; off++) {
-                unsigned more = n_rows + off, fewer = n_rows > off ? n_rows - off : 0;
-
-                if (more <= PACE_MAX_GUESSES + 1 && p->pass_ns[more] > 0)
-                        return (p->pass_ns[more] / p->pass_ns[1] - 1) / (more - 1);
-                if (fewer > 1 && p->pass_ns[fewer] > 0)
-                        return (p->pass_ns[fewer] / p->pass_ns[1] - 1) / (fewer - 1);
+                if (n_rows + off <= PACE_MAX_GUESSES + 1 && p->passes[n_rows + off].n > 0)
+                        return slope_of(p, n_rows + off);
+                if (n_rows > off + 1 && p->passes[n_rows - off].n > 0)
+                        return slope_of(p, n_rows - off);
         }
         return FIRST_SLOPE;
 }
 
 double pace_gain(const struct pace *p, unsigned n) {
-        double tokens = 1, chance = 1, ns;
+        double tokens = 1, chance = 1, ns = p->passes[1].ns;
 
-        if (p->pass_ns[1] <= 0)
+        if (p->passes[1].n == 0)
                 return 0;
-        ns = p->pass_ns[1];
         if (n > 0)
-                ns += ns * slope(p, n + 1) * n + p->guess_ns * n;
+                ns += ns * slope(p, n + 1) * n + p->guess.ns * n;
         for (unsigned i = 0; i < n; i++) {
                 chance *= p->depths[i].held / p->depths[i].tried;
                 tokens += chance;
         }
-        return tokens * p->pass_ns[1] / ns;
+        return tokens * p->passes[1].ns / ns;
 }
 
 double pace_acceptance(const struct pace *p) {
@@ -102,12 +109,13 @@ unsigned pace_choose(struct pace *p, unsigned most) {
         if (best > 0) {
                 p->n_idle = 0;
                 p->patience = FIRST_PATIENCE;
-                if (++p->n_same < CURIOSITY || best == most)
+                if (++p->n_busy % CURIOSITY)
                         return best;
-                p->n_same = 0;
-                return best + 1;
+                if (p->n_busy % (4 * CURIOSITY) == 0)
+                        return 0;
+                return best < most ? best + 1 : best;
         }
-        if (p->pass_ns[1] <= 0 || most == 0 || ++p->n_idle < p->patience)
+        if (p->passes[1].n == 0 || most == 0 || ++p->n_idle < p->patience)
                 return 0;
 
         p->n_idle = 0;

@@ -9,21 +9,26 @@
  * over the known token alone, and so does the guessing; in return it may bring up to n + 1 tokens.  What
  * passes and guesses take, and how often a guess at each depth holds once those before it have held,
  * is measured as it goes, and the n that brings the most tokens a second is chosen: none, where
- * none brings more.  Now and then one guess more is made, to see whether that has changed.
+ * none brings more.  Now and then one guess more is made, or none, to see whether that has changed.
  *
  * It decides about time only; no token depends on it.  Owned by a session. */
 
 #define PACE_MAX_GUESSES 7
 
+struct pace_time {
+        double ns; /* 0: not measured yet */
+        unsigned n;
+};
+
 struct pace {
-        double pass_ns[PACE_MAX_GUESSES + 2]; /* by rows; 0: not measured yet */
-        double guess_ns;                      /* 0: not measured yet */
+        struct pace_time passes[PACE_MAX_GUESSES + 2]; /* by rows */
+        struct pace_time guess;
         struct {
                 double tried, held; /* older ones count less and less */
         } depths[PACE_MAX_GUESSES];
         unsigned n_idle;   /* passes without a guess since the last with one */
         unsigned patience; /* so many of them before one is tried again */
-        unsigned n_same;   /* passes with guesses since the last that had one to see how it does */
+        unsigned n_busy;   /* passes for which guessing seemed best */
 };
 
 void pace_init(struct pace *p);

@@ -51,6 +51,7 @@ struct option_row {
 static const struct option_row options[] = {
         { "Model",  "Path",             KIND_STRING,   AT(model_path),        0, 0,       "" },
         { "Model",  "Projector",        KIND_STRING,   AT(projector_path),    0, 0,       "" },
+        { "Model",  "Drafter",          KIND_STRING,   AT(drafter_path),      0, 0,       "auto" },
         { "Model",  "Threads",          KIND_UNSIGNED, AT(n_threads),         0, 256,     "0" },
         { "Model",  "ContextPositions", KIND_UNSIGNED, AT(context_positions), 64, 262144, "4096" },
         { "Model",  "ImagePositions",   KIND_UNSIGNED, AT(image_positions),   70, 1120,  "280" },

@@ -18,6 +18,7 @@
 struct config {
         char *model_path;
         char *projector_path;
+        char *drafter_path; /* "auto": see drafter_find() */
         unsigned n_threads;
         unsigned image_positions;
         unsigned context_positions;

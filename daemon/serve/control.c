@@ -355,6 +355,22 @@ static void add_history_error(const struct control *c, json_t *status) {
         (void) json_object_set_new(status, "history_error", reply_string(line));
 }
 
+/* What a drafter is good for, or why there is none; nothing where there should be none. */
+static void add_drafter(const struct control *c, json_t *status) {
+        struct event_drafting d = turns_drafting(c->turns);
+
+        if (c->loaded.drafter_error[0])
+                (void) json_object_set_new(status, "drafter_error",
+                                           reply_string(c->loaded.drafter_error));
+        if (!c->loaded.has_drafter)
+                return;
+        (void) json_object_set_new(status, "drafter_guesses",
+                                   json_integer((json_int_t) d.n_guessed));
+        (void) json_object_set_new(status, "drafter_right", json_integer((json_int_t) d.n_right));
+        (void) json_object_set_new(status, "drafter_acceptance", json_real(d.acceptance));
+        (void) json_object_set_new(status, "drafter_gain", json_real(d.gain));
+}
+
 /* What Status tells, without the parts that change all the time. */
 static json_t *status_of(struct control *c) {
         struct server_counters counters = server_counters(c->server);
@@ -383,6 +399,7 @@ static json_t *status_of(struct control *c) {
         (void) json_object_set_new(status, "resting", json_boolean(c->is_resting));
         live_add_status(&c->live, status);
         add_history_error(c, status);
+        add_drafter(c, status);
         return status;
 }
 

@@ -549,6 +549,19 @@ static void explain(struct conversation *c, int r) {
                 (void) because(&c->why, r, "the model failed: %s", strerror(-r));
 }
 
+static struct event_drafting drafting(const struct conversation *c) {
+        struct session_drafting d;
+
+        if (!dialogue_drafting(c->dialogue, &d))
+                return (struct event_drafting){ 0 };
+        return (struct event_drafting){
+                .n_guessed = d.n_judged,
+                .n_right = d.n_held,
+                .acceptance = d.acceptance,
+                .gain = d.gain,
+        };
+}
+
 static void end_turn(struct conversation *c, int r) {
         struct event event = event_of(c, EVENT_DONE);
 
@@ -583,6 +596,7 @@ static void end_turn(struct conversation *c, int r) {
         event.done.is_ignored = c->is_ignored;
         c->timings.done = conversation_since_request(c, clock_now_ns());
         event.done.timings = c->timings;
+        event.done.drafting = drafting(c);
         event.done.is_cut = c->is_cut;
         event_push_always(c->events, &event);
 }

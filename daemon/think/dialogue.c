@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <string.h>
 
+#include "daemon/common/drafter.h"
 #include "daemon/think/tools.h"
 
 #define DIALOGUE_MAX_EXCHANGES 32
@@ -26,6 +27,9 @@ struct dialogue {
         struct sampler *exact;       /* owned; greedy */
         bool is_heard;               /* the turn at hand is a sound */
         const struct tokenizer *tokenizer;
+        bool has_drafter;
+        struct why no_drafter;           /* why; empty: there is one, or none was asked for */
+        struct session_drafting drafted; /* by sessions before this one */
         bool is_plain; /* made for single turns, without system text and history */
 
         struct toolset *provided; /* owned; NULL: none */
@@ -50,6 +54,36 @@ struct dialogue {
 
 static size_t batch(const struct dialogue *d, size_t n) {
         return n < d->config->batch_frames ? n : d->config->batch_frames;
+}
+
+/* Without it everything is said all the same, only later. */
+static void open_drafter(struct dialogue *d) {
+        char buffer[PATH_MAX];
+        const char *path = drafter_find(d->config, buffer);
+
+        struct why why = {};
+
+        d->has_drafter = path && engine_add_drafter(d->engine, path, &why) >= 0;
+        if (path && !d->has_drafter)
+                d->no_drafter = why;
+}
+
+const char *dialogue_drafter_error(const struct dialogue *d) {
+        return d->no_drafter.text;
+}
+
+bool dialogue_drafting(const struct dialogue *d, struct session_drafting *ret) {
+        struct session_drafting now;
+
+        *ret = d->drafted;
+        if (d->session && session_drafting(d->session, &now)) {
+                now.n_passes += ret->n_passes;
+                now.n_guessed += ret->n_guessed;
+                now.n_judged += ret->n_judged;
+                now.n_held += ret->n_held;
+                *ret = now;
+        }
+        return d->has_drafter;
 }
 
 static int open_session(struct dialogue *d, struct why *why) {
@@ -111,6 +145,7 @@ int dialogue_open(struct dialogue **ret, const struct config *config, struct why
         d->tokenizer = engine_tokenizer(d->engine);
         d->is_plain = engine_answers_with_transcript(d->engine);
 
+        open_drafter(d);
         r = open_session(d, why);
         if (r < 0)
                 return r;
@@ -202,8 +237,8 @@ static size_t n_that_fit(const struct dialogue *d) {
         _cleanup_(prompt_done) struct prompt p = { 0 };
         size_t n = d->n_declared;
 
-        while (n > 0 && (build_opening(d, &p, n, true) < 0 ||
-                         p.n_ids > dialogue_max_positions(d) / 2))
+        while (n > 0 &&
+               (build_opening(d, &p, n, true) < 0 || p.n_ids > dialogue_max_positions(d) / 2))
                 n--;
         return n;
 }
@@ -280,6 +315,7 @@ static int rewind_to_common(struct dialogue *d) {
 void dialogue_rest(struct dialogue *d) {
         if (!d->session)
                 return;
+        (void) dialogue_drafting(d, &d->drafted);
         d->session = session_free(d->session);
         d->held.n_ids = 0;
         prompt_clear(&d->turn);

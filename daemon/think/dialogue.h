@@ -25,6 +25,12 @@ int dialogue_open(struct dialogue **ret, const struct config *config, struct why
 struct dialogue *dialogue_close(struct dialogue *d);
 DEFINE_CLEANUP(struct dialogue *, dialogue_close)
 
+/* Why the drafter that is there can not be used; empty: it is, or there is none. */
+const char *dialogue_drafter_error(const struct dialogue *d);
+
+/* As session_drafting(), of all sessions since it was opened. */
+bool dialogue_drafting(const struct dialogue *d, struct session_drafting *ret);
+
 const struct engine *dialogue_engine(const struct dialogue *d);
 unsigned dialogue_position(const struct dialogue *d);
 unsigned dialogue_max_positions(const struct dialogue *d);

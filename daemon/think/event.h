@@ -46,11 +46,19 @@ struct event_loaded {
         unsigned n_threads;
         unsigned max_positions;
         bool hears, sees;
+        bool has_drafter;
+        char drafter_error[200]; /* why there is none although there should be; else empty */
         json_t *help; /* taken over by whoever pops the event: what can be said, [{name, sentences}]; or NULL */
 };
 
 /* A sentence that was probably meant. */
 #define EVENT_HINT_SIZE 240
+
+/* What a drafter was good for up to now, as session_drafting() says. */
+struct event_drafting {
+        uint64_t n_guessed, n_right;
+        double acceptance, gain;
+};
 
 struct event_done {
         enum outcome outcome;
@@ -61,6 +69,7 @@ struct event_done {
         bool is_cut;
         bool is_ignored; /* uncalled speech that does not count: nobody is to know */
         struct timings timings;
+        struct event_drafting drafting; /* zeros without one */
         struct why why;
 };
 

@@ -28,6 +28,7 @@ static void say_loaded(struct inference *i) {
         const struct engine *engine = dialogue_engine(d);
         struct event event = { .kind = EVENT_LOADED, .position = dialogue_position(d) };
         struct event_loaded *loaded = &event.loaded;
+        struct session_drafting drafting;
 
         (void) snprintf(loaded->model, sizeof(loaded->model), "%s", engine_name(engine));
         (void) snprintf(loaded->kernels, sizeof(loaded->kernels), "%s", engine_kernels(engine));
@@ -35,6 +36,9 @@ static void say_loaded(struct inference *i) {
         loaded->max_positions = dialogue_max_positions(d);
         loaded->hears = engine_hears(engine);
         loaded->sees = engine_sees(engine);
+        loaded->has_drafter = dialogue_drafting(d, &drafting);
+        (void) snprintf(loaded->drafter_error, sizeof(loaded->drafter_error), "%.199s",
+                        dialogue_drafter_error(d));
         loaded->help = i->conversation.typed ? typed_help(i->conversation.typed) : NULL;
         event_push_always(&i->events, &event);
 }

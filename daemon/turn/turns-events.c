@@ -109,6 +109,7 @@ static void on_done(struct turns *t, const struct event_done *done) {
         struct turn *turn = t->running;
 
         turn->timings = done->timings;
+        t->drafting = done->drafting;
         turn->unanswered = done->unanswered;
         (void) memcpy(turn->hint, done->hint, sizeof(turn->hint));
         turn->ending = done->ending;

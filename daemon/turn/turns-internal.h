@@ -15,6 +15,7 @@ struct turns {
         struct handsfree handsfree;
         enum activity activity;
         struct event_loaded loaded;
+        struct event_drafting drafting; /* by the last turn */
         unsigned position;
         uint64_t last_id;
         uint64_t n_done, n_cut;

