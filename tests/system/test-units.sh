@@ -40,7 +40,7 @@ if command -v systemd-analyze >/dev/null; then
         fi
 
         if systemd-analyze --help | grep -q -- --offline; then
-                output=$(analyze security --no-pager --offline=yes --threshold=15 \
+                output=$(analyze security --no-pager --offline=yes --threshold=12 \
                         "$units/gemmad.service" 2>&1)
                 status=$?
                 [ $status -eq 0 ] && output=
