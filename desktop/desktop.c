@@ -42,6 +42,7 @@ static void on_event(json_t *event, void *userdata) {
         struct desktop *d = userdata;
 
         assistant_on_event(d->assistant, event);
+        tray_on_event(d->tray, event);
         talk_heard_event(d, event);
         answers_on_event(d->answers, event);
         speaker_on_event(d->speaker, event);
@@ -53,6 +54,7 @@ static void on_status(json_t *status, void *userdata) {
         struct desktop *d = userdata;
 
         assistant_on_status(d->assistant, status);
+        tray_on_status(d->tray, status);
         loudness_duck(d->loudness, d->ducks && state && strcmp(state, "listening") == 0);
 }
 
@@ -292,7 +294,8 @@ static bool read_flag(json_t *settings, const char *key, bool standard, const ch
 }
 
 static bool is_setting(const char *name, json_t *value) {
-        static const char *const known[] = { "answers", "speak", "bus", "sounds", "ducking" };
+        static const char *const known[] = { "answers", "speak", "bus", "sounds", "ducking", "tray",
+                                             "push_to_talk" };
 
         for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
                 if (strcmp(name, known[i]) == 0)
@@ -303,10 +306,12 @@ static bool is_setting(const char *name, json_t *value) {
 static int open_configured(struct desktop *d, const char *socket) {
         char path[PATH_MAX] = "";
         _cleanup_(json_decrefp) json_t *settings = read_settings(path, sizeof(path));
+        json_t *value, *key = json_object_get(settings, "push_to_talk");
         const char *name;
-        json_t *value;
         int r;
 
+        if (key && !json_is_string(key))
+                log_warning("%s: push_to_talk is not the name of a key", path);
         json_object_foreach(settings, name, value) if (!is_setting(name, value))
                 log_warning("%s: there is no '%s'", path, name);
         open_servers(d, json_object_get(settings, "mcp"), path, socket);
@@ -317,9 +322,13 @@ static int open_configured(struct desktop *d, const char *socket) {
         r = speaker_new(&d->speaker, d->loop, read_when(settings, "speak", path));
         if (r >= 0 && read_flag(settings, "sounds", true, path))
                 r = chime_new(&d->chime, d->sound);
-        if (r < 0 || !read_flag(settings, "bus", true, path))
-                return r;
-        return assistant_new(&d->assistant, d->buses, d->peer);
+        if (r >= 0 && read_flag(settings, "bus", true, path))
+                r = assistant_new(&d->assistant, d->buses, d->peer);
+        if (r >= 0 && read_flag(settings, "tray", true, path))
+                r = tray_new(&d->tray, d->buses, d->peer);
+        if (r >= 0 && json_is_string(key))
+                r = shortcut_new(&d->shortcut, d->buses, d->peer, json_string_value(key));
+        return r;
 }
 
 /* gemmad, and who tells it of the machine. */
@@ -455,6 +464,8 @@ static void stop(struct desktop *d) {
         d->bell = bell_free(d->bell);
         d->loudness = loudness_free(d->loudness);
         d->assistant = assistant_free(d->assistant);
+        d->tray = tray_free(d->tray);
+        d->shortcut = shortcut_free(d->shortcut);
         d->media = media_free(d->media);
         d->notify = notify_free(d->notify);
         d->buses = buses_free(d->buses);

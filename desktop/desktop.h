@@ -22,9 +22,11 @@
 #include "desktop/media.h"
 #include "desktop/notify.h"
 #include "desktop/peer.h"
+#include "desktop/shortcut.h"
 #include "desktop/sleep.h"
 #include "desktop/sound.h"
 #include "desktop/speaker.h"
+#include "desktop/tray.h"
 #include "desktop/user-tools.h"
 
 /* Servers of tools that are run. */
@@ -47,6 +49,8 @@ struct desktop {
         struct user_tools *user_tools;
         struct peer *peer;
         struct assistant *assistant; /* NULL: not wanted */
+        struct tray *tray;           /* the same */
+        struct shortcut *shortcut;   /* the same */
         struct sleep *sleep;         /* NULL: no system bus */
         struct expect *expect;
         struct mcp *mcp[DESKTOP_MAX_MCP];

@@ -439,6 +439,25 @@ enum ctl_exit ctl_ask(const struct ctl *c) {
         return run_turn(&a, "io.gemmad.Assistant.Ask", parameters);
 }
 
+/* A key of the desktop is down or up again: said, and not waited for. */
+static enum ctl_exit say_key(const struct ctl *c) {
+        struct varlink_reply reply;
+        enum ctl_exit e;
+
+        if (c->hold || (c->press && c->release)) {
+                print_error("only one of --hold, --press and --release");
+                return CTL_EXIT_USAGE;
+        }
+        if (c->press)
+                e = ctl_call(c, "io.gemmad.Assistant.Listen",
+                             json_pack("{s:b, s:b}", "hold", 1, "detached", 1), &reply);
+        else
+                e = ctl_call(c, "io.gemmad.Assistant.Finish", NULL, &reply);
+        if (e == CTL_EXIT_OK)
+                varlink_reply_done(&reply);
+        return e;
+}
+
 enum ctl_exit ctl_listen(const struct ctl *c) {
         _cleanup_(ask_done) struct ask a = {
                 .ctl = c,
@@ -450,6 +469,8 @@ enum ctl_exit ctl_listen(const struct ctl *c) {
         _cleanup_(json_decrefp) json_t *parameters = json_pack("{s:b}", "hold", (int) c->hold);
         struct stat st;
 
+        if (c->press || c->release)
+                return say_key(c);
         /* Neither files nor /dev/null can be waited for. */
         if (c->hold && (fstat(STDIN_FILENO, &st) < 0 || S_ISREG(st.st_mode) ||
                         (S_ISCHR(st.st_mode) && !isatty(STDIN_FILENO)))) {

@@ -35,7 +35,7 @@ struct ctl {
         const char *images[LIMIT_IMAGES]; /* files, or once "-" */
         unsigned n_images;
         const char *svg;   /* a file, or NULL */
-        bool realtime, thinking, follow, hold;
+        bool realtime, thinking, follow, hold, press, release;
         bool has_max_tokens, has_limit;
         uint64_t max_tokens, limit;
         json_int_t before; /* the number of a turn, or 0 */

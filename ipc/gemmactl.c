@@ -36,7 +36,7 @@ static const struct command {
         /* clang-format off */
         { "ask", "ask [TEXT...]", "ask by text, by sound, or line by line without a text",
           "airtm", INT_MAX, ctl_ask },
-        { "listen", "listen", "ask by speaking into the microphone", "H", 0, ctl_listen },
+        { "listen", "listen", "ask by speaking into the microphone", "HPR", 0, ctl_listen },
         { "status", "status", "what the daemon does and has", "f", 0, ctl_status },
         { "watch", "watch", "everything that happens, as it does", "", 0, ctl_watch },
         { "monitor", "monitor", "all of that on one screen, with the level and the times", "", 0,
@@ -81,6 +81,8 @@ static const struct option_row {
         { 't', false, false, "thinking",   NULL,   "ask: let the model think before it answers" },
         { 'm', false, false, "max-tokens", "N",    "ask: end the answer after N tokens" },
         { 'H', false, false, "hold",       NULL,   "listen: until Enter, however long you pause" },
+        { 'P', false, false, "press",      NULL,   "listen: from now to --release; does not wait" },
+        { 'R', false, false, "release",    NULL,   "listen: what was said since --press is all" },
         { 'f', true,  false, "follow",     NULL,   "status: a line for every change" },
         { 'V', false, false, "svg",        "FILE", "trace: draw it into this file" },
         { 'n', true,  false, "limit",      "N",    "history, search: at most N turns" },
@@ -238,6 +240,12 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
                 return read_number("--max-tokens", argument, 1, LIMIT_TOKENS, &c->max_tokens);
         case 'H':
                 c->hold = true;
+                return 0;
+        case 'P':
+                c->press = true;
+                return 0;
+        case 'R':
+                c->release = true;
                 return 0;
         case 'f':
                 c->follow = true;

@@ -31,6 +31,7 @@ class FakeGemmad:
         self.owners = {}                # name of a tool → that of its provider
         self.watcher = None
         self.observer = None            # who has asked for the status
+        self.turns = []                 # what History tells
         self.n_calls = 0
         self.connections = []
         self.open()
@@ -98,7 +99,7 @@ class FakeGemmad:
                 answers.put(parameters)
             else:
                 self.told.put((method, parameters))
-            self.reply(connection, {})
+            self.reply(connection, {"turns": self.turns} if method == "History" else {})
 
     def begin(self, tool, /, begun="typed", sees=None, **arguments):
         with self.lock:

@@ -471,6 +471,114 @@ def screenshot_is_shown():
         assert "image" not in d.gemmad.call("take_screenshot", sees=False)
 
 
+def texts(item):
+    """(label, state of its mark) of an item's children, and the children that have children."""
+    children = [x["data"] for x in item[2]]
+    return [(c[1].get("label", {}).get("data"), c[1].get("toggle-state", {}).get("data")) for c in children], children
+
+
+def panel():
+    """The icon says what gemmad does, and its menu mutes, sets the mode and has what was said last."""
+    watcher = "org.kde.StatusNotifierWatcher"
+    with Bus() as bus:
+        mock = Mock(bus, watcher, "/StatusNotifierWatcher", watcher)
+        mock.method("RegisterStatusNotifierItem", "s")
+        with Desktop(environment=world(bus)) as d:
+            name = f"org.kde.StatusNotifierItem-{d.process.pid}-1"
+            wait_until(lambda: ("RegisterStatusNotifierItem", [name]) in mock.calls(), "the icon is in the panel")
+
+            def get(key):
+                done = bus.busctl("get-property", name, "/StatusNotifierItem", "org.kde.StatusNotifierItem", key)
+                return json.loads(done.stdout)["data"]
+
+            def menu(method, *arguments):
+                done = bus.busctl("call", "--", name, get("Menu"), "com.canonical.dbusmenu", method, *arguments)
+                assert done.returncode == 0, done
+                return json.loads(done.stdout)["data"] if done.stdout.strip() else None
+
+            def layout():
+                return texts(menu("GetLayout", "iias", "0", "-1", "0")[1])
+
+            wait_until(lambda: get("Status") == "Active", "active")
+            assert get("Title") == "Voice assistant" and get("Id") == "gemmad"
+            for state, muted, title, icon in (("listening", False, "listening", "high"),
+                                              ("thinking", False, "thinking", "loading"),
+                                              ("idle", True, "muted", "muted"),
+                                              ("idle", False, "assistant", "input")):
+                d.gemmad.status(state, muted=muted)
+                wait_until(lambda: get("Title").endswith(title), title)
+                assert icon in get("IconName"), get("IconName")
+            labels, children = layout()
+            assert ("Push to talk", 1) in labels and ("Wake phrase", 0) in labels, labels
+            assert ("Mute the microphone", 0) in labels and labels[-1][0] == "History", labels
+
+            ids = {c[1]["label"]["data"]: c[0] for c in children if "label" in c[1]}
+            for label, told in (("Mute the microphone", ("Mute", {"muted": True})),
+                                ("Wake phrase", ("SetMode", {"mode": "wake"})),
+                                ("Ask by voice", ("Listen", {"detached": True}))):
+                menu("Event", "isvu", str(ids[label]), "clicked", "s", "", "0")
+                wait_until(lambda: told in list(d.gemmad.told.queue), told)
+            d.gemmad.status("idle", muted=True, mode="wake")
+            wait_until(lambda: ("Mute the microphone", 1) in layout()[0] and ("Wake phrase", 1) in layout()[0],
+                       "the marks follow")
+
+            d.gemmad.turns = [{"heard": "what_time is it", "answered": "It is " + "long " * 40}, {"heard": ""}]
+            d.gemmad.tell(kind="done", id=3, turn={"id": 3, "outcome": "answered"})
+            wait_until(lambda: texts(layout()[1][-1])[0], "what was said")
+            past = texts(layout()[1][-1])[0]
+            assert len(past) == 1 and past[0][0].startswith("what__time is it: It is long"), past
+            assert past[0][0].endswith("..."), past
+            d.gemmad.turns = []
+            d.gemmad.tell(kind="forgotten", id=0)
+            wait_until(lambda: not texts(layout()[1][-1])[0], "it is forgotten here, too")
+            assert bus.busctl("call", "--", name, get("Menu"), "com.canonical.dbusmenu", "GetLayout", "iias", "77", "-1",
+                              "0").returncode
+            d.gemmad.close()
+            wait_until(lambda: get("Status") == "Passive", "passive without gemmad")
+
+
+def push_to_talk():
+    """The portal's key: held, it listens; let go, that is all. It is asked for when the session is there."""
+    with Bus() as bus:
+        interface = "org.freedesktop.portal.GlobalShortcuts"
+        portal = Mock(bus, PORTAL, "/org/freedesktop/portal/desktop", interface)
+        # It answers whoever asks, under the name that it makes of the caller's.
+        code = ("import dbus as _d\n"
+                "_names = [str(n) for n in self.connection.list_names() if str(n).startswith(':')]\n"
+                "for _n in _names:\n"
+                "    _p = '/org/freedesktop/portal/desktop/request/' + _n[1:].replace('.', '_') + '/gemmad_shortcut'\n"
+                "    _m = _d.lowlevel.SignalMessage(_p, 'org.freedesktop.portal.Request', 'Response')\n"
+                "    _m.append(_d.UInt32(0), _d.Dictionary({}, signature='sv'), signature='ua{sv}')\n"
+                "    self.connection.send_message(_m)\n"
+                "ret = _d.ObjectPath('/org/freedesktop/portal/desktop/request/x')")
+        portal.method("CreateSession", "a{sv}", "o", code)
+        portal.method("BindShortcuts", "oa(sa{sv})sa{sv}", "o", code)
+        with Desktop(environment=world(bus), start=False) as d:
+            os.makedirs(d.at("config/gemmad"))
+            with open(d.at("config/gemmad/desktop.toml"), "w") as f:
+                f.write('push_to_talk = "CTRL+ALT+space"\n')
+            d.start()
+            wait_until(lambda: "when the key to talk is held" in d.said(), "the portal agrees")
+            bound = next(x for x in portal.calls() if x[0] == "BindShortcuts")[1]
+            session, keys = bound[0], bound[1]
+            assert keys[0][0] == "push-to-talk" and keys[0][1]["preferred_trigger"]["data"] == "CTRL+ALT+space", keys
+
+            def key(signal, session=session, name="push-to-talk"):
+                portal.control("EmitSignal", "sssav", interface, signal, "osta{sv}", "4", "o", session, "s", name,
+                               "t", "0", "a{sv}", "0")
+
+            key("Activated", name="something-else")
+            key("Activated", session=session + "_other")
+            key("Deactivated")
+            key("Activated")
+            key("Activated")
+            wait_until(lambda: ("Listen", {"hold": True, "detached": True}) in list(d.gemmad.told.queue), "it listens")
+            key("Deactivated")
+            wait_until(lambda: ("Finish", {}) in list(d.gemmad.told.queue), "it has heard all")
+            heard = [x for x in d.gemmad.told.queue if x[0] in ("Listen", "Finish")]
+            assert [x[0] for x in heard] == ["Listen", "Finish"], heard
+
+
 if not shutil.which("dbus-daemon") or not shutil.which("busctl"):
     skip_all("no dbus-daemon or busctl")
 tap.rule("nobody is there", nothing_there)
@@ -485,6 +593,7 @@ for rule, run in (("several players", several_players), ("brightness", brightnes
                   ("lock, suspend, log out", lock_and_power), ("a session manager", session_manager),
                   ("the battery", battery), ("questions on the screen", asks_on_screen),
                   ("answers on the screen", answers), ("do not disturb, elsewhere", quiet_others), ("programs in units of their own", opens_in_a_unit),
-                  ("a screenshot by the portal", screenshot_by_portal)):
+                  ("a screenshot by the portal", screenshot_by_portal), ("an icon in the panel", panel),
+                  ("a key to talk by the portal", push_to_talk)):
     tap.rule(rule, run if python_with("dbusmock") else lambda: "no python-dbusmock")
 tap.done()

@@ -523,6 +523,26 @@ def ctl():
     assert r.returncode == 2 and r.stderr, r
 
 
+def ctl_keys():
+    """A key of the desktop: down, and up again; nobody waits for the answer."""
+    for _ in range(4):
+        wait_microphone("closed")
+        with contextlib.closing(daemon.client()) as watcher:
+            watcher.send(ASSISTANT + "Watch", more=True)
+            assert daemon.ctl("listen", "--press").returncode == 0
+            wait_microphone("live")
+            say_to_the_end(MUSIC)
+            assert daemon.ctl("listen", "--release").returncode == 0
+            while (event := watcher.receive()["parameters"]["event"])["kind"] != "done":
+                pass
+        print(f"# heard '{event['turn']['heard']}'")
+        if event["turn"]["heard"] == "hey gemma play some music":
+            break
+    else:
+        raise AssertionError("what was said while the key was down was not understood")
+    assert daemon.ctl("listen", "--press", "--release").returncode == 2
+
+
 def ctl_meter():
     wait_microphone("closed")
     p = subprocess.Popen([GEMMACTL, "meter"], env=daemon.environment, stdout=subprocess.PIPE, text=True)
@@ -607,6 +627,7 @@ try:
         tap.rule("an offset is told, and one value all the time is no sound", constant)
         tap.rule("sleep closes the microphone, and waking opens it", slept)
         tap.rule("gemmactl devices, mute, doctor", ctl)
+        tap.rule("gemmactl listen --press and --release", ctl_keys)
         tap.rule("gemmactl meter shows the level", ctl_meter)
         tap.rule("gemmactl listen", ctl_listen)
         tap.rule("Ctrl-C ends listening", interrupted)
