@@ -363,20 +363,35 @@ static void block_layer(struct pass *p, unsigned n_all) {
         }
 }
 
-void decoder_forward_block(struct decoder *d, unsigned n) {
+/* What was written beyond the last position may have taken the place of the oldest ones of the rings. */
+static int give_up_block(struct decoder *d, unsigned n) {
+        unsigned before = d->cache->n;
+
+        kvcache_commit(d->cache, n);
+        (void) kvcache_rewind(d->cache, before);
+        return -ECANCELED;
+}
+
+int decoder_forward_block(struct decoder *d,
+                          unsigned n,
+                          bool (*goes_on)(void *userdata),
+                          void *userdata) {
         struct pass p = { .d = d, .block_end = d->cache->n + n };
         size_t width = d->params->width;
         float *h = d->h;
 
         rope_set_positions(&d->rope, d->cache->n, n);
         rope_set_positions(&d->rope_sliding, d->cache->n, n);
-        for (; p.layer < d->params->n_layers; p.layer++)
+        for (; p.layer < d->params->n_layers && (!goes_on || goes_on(userdata)); p.layer++)
                 block_layer(&p, n);
 
         d->h = h;
+        if (p.layer < d->params->n_layers)
+                return give_up_block(d, n);
         memcpy(d->h, d->block + (n - 1) * width, width * sizeof(float));
         d->last_row = 0;
         kvcache_commit(d->cache, n);
+        return 0;
 }
 
 void decoder_logits(struct decoder *d, unsigned n, float *ret) {

@@ -70,8 +70,12 @@ void decoder_forward(struct decoder *d, unsigned n, unsigned n_wanted);
 
 /* The same for one whole picture: n <= max_block rows of d->block, which on sliding layers see each other, also what
  * is ahead, and on global layers only what is behind them. The rings of the cache must hold n positions beyond
- * their window. */
-void decoder_forward_block(struct decoder *d, unsigned n);
+ * their window. goes_on, which may be NULL, is asked before every layer; 0, or -ECANCELED when it said no: then nothing
+ * was appended. */
+int decoder_forward_block(struct decoder *d,
+                          unsigned n,
+                          bool (*goes_on)(void *userdata),
+                          void *userdata);
 
 /* The logits after each of the last n rows of the last pass, soft-capped: [n][n_vocab]; no more
  * rows than were wanted, and none depends on how many.  Or after any n <= DECODER_MAX_ROWS rows of a stream,

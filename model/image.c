@@ -154,22 +154,26 @@ static int axis_init(struct axis *a, unsigned n_in, unsigned n_out) {
         return 0;
 }
 
-/* One channel of one pixel, from values that lie `step` bytes apart. */
-static uint8_t mix_pixel(const struct axis *a, unsigned i, const uint8_t *in, size_t step) {
-        const int16_t *w = a->weights + (size_t) i * a->n_weights;
-        const uint8_t *at = in + a->first[i] * step;
-        int sum = 1 << (a->precision - 1);
-
-        for (unsigned j = 0; j < a->n[i]; j++)
-                sum += w[j] * at[j * step];
+static uint8_t to_byte(const struct axis *a, int sum) {
         sum >>= a->precision;
         return (uint8_t) (sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
 static void mix_row(const struct axis *a, const uint8_t *in, uint8_t *out) {
-        for (unsigned x = 0; x < a->n_out; x++)
-                for (unsigned c = 0; c < CHANNELS; c++)
-                        out[(size_t) x * CHANNELS + c] = mix_pixel(a, x, in + c, CHANNELS);
+        for (unsigned x = 0; x < a->n_out; x++, out += CHANNELS) {
+                const int16_t *w = a->weights + (size_t) x * a->n_weights;
+                const uint8_t *at = in + (size_t) a->first[x] * CHANNELS;
+                int half = 1 << (a->precision - 1), red = half, green = half, blue = half;
+
+                for (unsigned j = 0; j < a->n[x]; j++, at += CHANNELS) {
+                        red += w[j] * at[0];
+                        green += w[j] * at[1];
+                        blue += w[j] * at[2];
+                }
+                out[0] = to_byte(a, red);
+                out[1] = to_byte(a, green);
+                out[2] = to_byte(a, blue);
+        }
 }
 
 /* Output row y, from rows of `width` pixels; sums has room for one, so that rows are read as they lie. */
@@ -190,11 +194,8 @@ static void mix_columns(const struct axis *a,
                 for (size_t x = 0; x < n; x++)
                         sums[x] += w[j] * row[x];
         }
-        for (size_t x = 0; x < n; x++) {
-                int sum = sums[x] >> a->precision;
-
-                out[x] = (uint8_t) (sum < 0 ? 0 : sum > 255 ? 255 : sum);
-        }
+        for (size_t x = 0; x < n; x++)
+                out[x] = to_byte(a, sums[x]);
 }
 
 /* First all rows become as wide as they shall be, then all columns as high; each is rounded to bytes. */

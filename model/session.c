@@ -202,8 +202,12 @@ int session_image_format(const struct session *s, unsigned *ret_side, unsigned *
         return 0;
 }
 
-int session_append_image(struct session *s, const struct patches *p) {
+int session_append_image(struct session *s,
+                         const struct patches *p,
+                         bool (*goes_on)(void *userdata),
+                         void *userdata) {
         unsigned n = patches_count(p);
+        int r;
 
         if (!s->vision.weights)
                 return -EOPNOTSUPP;
@@ -214,7 +218,9 @@ int session_append_image(struct session *s, const struct patches *p) {
 
         append_pending(s);
         vision_embed(&s->vision, p, s->decoder.block);
-        decoder_forward_block(&s->decoder, n);
+        r = decoder_forward_block(&s->decoder, n, goes_on, userdata);
+        if (r < 0)
+                return r;
         s->has_last = true;
         s->has_logits = false;
         return 0;

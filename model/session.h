@@ -49,9 +49,13 @@ int session_append_frames(struct session *s, const float *samples, size_t n);
  * not see. */
 int session_image_format(const struct session *s, unsigned *ret_side, unsigned *ret_most);
 
-/* Appends a picture, one position a patch, which see each other: between the two markers of a prompt. All at once,
- * however long that takes. 0; -ENOSPC as above; -EOPNOTSUPP: the engine does not see; -EINVAL: cut in another way. */
-int session_append_image(struct session *s, const struct patches *p);
+/* Appends a picture, one position a patch, which see each other: between the two markers of a prompt. As a
+ * whole, which takes long: goes_on, which may be NULL, is asked now and then. 0; -ECANCELED: it said no, and nothing was
+ * appended; -ENOSPC as above; -EOPNOTSUPP: the engine does not see; -EINVAL: cut in another way. */
+int session_append_image(struct session *s,
+                         const struct patches *p,
+                         bool (*goes_on)(void *userdata),
+                         void *userdata);
 
 /* Takes back everything from position on.  0; -ERANGE when position lies ahead, or so far back that
  * the sliding layers no longer hold what it needs (see session_oldest_rewind()). */

@@ -44,6 +44,11 @@ static bool has_room(const struct conversation *c, const struct patches *p) {
                dialogue_max_positions(c->dialogue);
 }
 
+/* A large model takes long for a picture, in which somebody may cancel, and the daemon shows that it lives. */
+static bool goes_on(void *userdata) {
+        return conversation_look_up(userdata) >= 0;
+}
+
 static int see_patches(struct conversation *c, const struct patches *p) {
         int r;
 
@@ -51,9 +56,7 @@ static int see_patches(struct conversation *c, const struct patches *p) {
         if (r >= 0)
                 r = conversation_feed(c);
         if (r >= 0)
-                r = conversation_look_up(c);
-        if (r >= 0)
-                r = dialogue_append_image(c->dialogue, p);
+                r = dialogue_append_image(c->dialogue, p, goes_on, c);
         return r < 0 ? r : dialogue_close_image(c->dialogue);
 }
 

@@ -418,8 +418,11 @@ int dialogue_open_image(struct dialogue *d) {
         return r < 0 ? r : prompt_open_image(&d->turn, d->tokenizer);
 }
 
-int dialogue_append_image(struct dialogue *d, const struct patches *patches) {
-        return session_append_image(d->session, patches);
+int dialogue_append_image(struct dialogue *d,
+                          const struct patches *patches,
+                          bool (*goes_on)(void *userdata),
+                          void *userdata) {
+        return session_append_image(d->session, patches, goes_on, userdata);
 }
 
 int dialogue_close_image(struct dialogue *d) {

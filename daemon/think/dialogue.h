@@ -49,11 +49,14 @@ int dialogue_open_text(struct dialogue *d, const char *text, size_t size, unsign
 int dialogue_open_audio(struct dialogue *d);
 
 /* How a picture is to be cut, as session_image_format().  A picture: its opening, which has to be fed before it is
- * appended as a whole, however long that takes, and its end.  In the user's turn, which the first one of these opens, before
+ * appended as a whole, as session_append_image(), and its end.  In the user's turn, which the first one of these opens, before
  * a text or behind an audio; or behind the result of a call. */
 int dialogue_image_format(const struct dialogue *d, unsigned *ret_side, unsigned *ret_most);
 int dialogue_open_image(struct dialogue *d);
-int dialogue_append_image(struct dialogue *d, const struct patches *patches);
+int dialogue_append_image(struct dialogue *d,
+                          const struct patches *patches,
+                          bool (*goes_on)(void *userdata),
+                          void *userdata);
 int dialogue_close_image(struct dialogue *d);
 
 /* Frames of an opened audio, as many as are appended at once. */

@@ -562,11 +562,18 @@ int session_image_format(const struct session *s, unsigned *ret_side, unsigned *
         return engine_sees(s->engine) ? 0 : -EOPNOTSUPP;
 }
 
-int session_append_image(struct session *s, const struct patches *p) {
+int session_append_image(struct session *s,
+                         const struct patches *p,
+                         bool (*goes_on)(void *userdata),
+                         void *userdata) {
         float values[3 * FAKE_SIDE * FAKE_SIDE];
         int32_t ids[100];
         unsigned n = patches_count(p);
 
+        if (atomic_load(&fake_appends_gated))
+                pass_gate();
+        if (!goes_on(userdata))
+                return -ECANCELED;
         for (unsigned i = 0; i < n; i++) {
                 float sum = 0;
 

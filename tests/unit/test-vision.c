@@ -317,17 +317,18 @@ static void follow(struct follower *f, const struct golden_case *c, unsigned mos
                 if (!(d <= f->largest_row))
                         f->largest_row = d;
                 n_rows += n;
-                decoder_forward_block(&f->d, n);
+                expect(decoder_forward_block(&f->d, n, NULL, NULL) == 0);
                 compare_rows(f, c, f->d.block, i, n);
         }
 }
 
-static void positions_on(const char *kernels) {
+static void positions_on(const struct kernels *kernels, const char *label, unsigned n_cases) {
         _cleanup_(gguf_closep) struct gguf *g = open_golden("golden-v.gguf");
-        _cleanup_(engine_closep) struct engine *e = open_engine(kernels);
+        _cleanup_(engine_closep) struct engine *e = open_engine(NULL);
         static const unsigned pieces[] = { 1, 7, 128 };
 
-        for (unsigned i = 0; i < 3; i++) {
+        e->kernels = kernels;
+        for (unsigned i = 0; i < n_cases; i++) {
                 struct golden_case c = read_case(g, i);
 
                 expect(c.n > 3 * e->params.window);
@@ -338,7 +339,7 @@ static void positions_on(const char *kernels) {
                         follow(&f, &c, pieces[j]);
                         printf("# %s, case %u of %u positions, %u at once: rows differ by at most "
                                "%.1e, logits by %.1e\n",
-                               kernels, i, c.n, pieces[j], (double) f.largest_row,
+                               label, i, c.n, pieces[j], (double) f.largest_row,
                                (double) f.largest);
                         expect(f.largest_row <= BOUND);
                         expect(f.largest <= BOUND);
@@ -346,9 +347,19 @@ static void positions_on(const char *kernels) {
         }
 }
 
+#if HAVE_EMULATED
+extern const struct kernels emulated_avx512, emulated_avxvnni, emulated_neon;
+#endif
+
+/* Those that this processor runs, and one case on those that it may not. */
 static void positions(void) {
         for (const struct kernels *const *k = kernels_usable(); *k; k++)
-                positions_on((*k)->name);
+                positions_on(*k, (*k)->name, 3);
+#if HAVE_EMULATED
+        positions_on(&emulated_avx512, "avx512 (emulated)", 1);
+        positions_on(&emulated_avxvnni, "avxvnni (emulated)", 1);
+        positions_on(&emulated_neon, "neon (emulated)", 1);
+#endif
 }
 
 static int32_t best(const struct engine *e, const float *logits) {
@@ -379,7 +390,7 @@ static void append_case(struct session *s, struct engine *e, const struct golden
                 if (kind == PICTURE) {
                         expect(session_image_format(s, &side, &most) == 0 && most == c->budget);
                         read_picture(c, n_pictures++, side, &p);
-                        expect(session_append_image(s, &p) == 0);
+                        expect(session_append_image(s, &p, NULL, NULL) == 0);
                         patches_done(&p);
                 }
         }
@@ -429,6 +440,44 @@ static void halves(void) {
         expect(f.largest > 0 && f.largest <= 0.3f);
 }
 
+static bool goes_on_once(void *userdata) {
+        unsigned *n = userdata;
+
+        return (*n)++ < 1;
+}
+
+/* Given up within, nothing of it is left, also where the ring has gone round. */
+static void given_up(void) {
+        _cleanup_(gguf_closep) struct gguf *g = open_golden("golden-v.gguf");
+        _cleanup_(engine_closep) struct engine *e = open_engine(NULL);
+        struct golden_case c = read_case(g, 1);
+        struct session_config sc = { .max_positions = POSITIONS,
+                                     .f32_cache = true,
+                                     .image_positions = c.budget };
+        _cleanup_(session_freep) struct session *s = NULL;
+        unsigned n_asked = 0, position;
+        float *before = calloc(e->params.n_vocab, sizeof(float));
+        struct patches p;
+        int32_t id;
+
+        expect(session_new(&s, e, &sc, NULL) == 0);
+        append_case(s, e, &c);
+        position = session_position(s);
+        memcpy(before, session_logits(s), e->params.n_vocab * sizeof(float));
+        read_picture(&c, 0, e->weights.vision.side, &p);
+        expect(session_append_image(s, &p, goes_on_once, &n_asked) == -ECANCELED && n_asked == 2);
+        patches_done(&p);
+        expect(session_position(s) == position);
+        expect(memcmp(session_logits(s), before, e->params.n_vocab * sizeof(float)) == 0);
+        /* And it goes on as if nothing had been. */
+        for (unsigned i = 0; i < N_GREEDY; i++) {
+                id = best(e, session_logits(s));
+                expect(id == c.greedy[i]);
+                expect(session_append_tokens(s, &id, 1) == 0);
+        }
+        free(before);
+}
+
 static void refusals(void) {
         _cleanup_(engine_closep) struct engine *e = open_engine(NULL);
         _cleanup_(engine_closep) struct engine *blind = NULL;
@@ -445,18 +494,18 @@ static void refusals(void) {
         expect(session_new(&s, e, &sc, NULL) == 0);
         expect(session_image_format(s, &side, &most) == 0 && side == 6 && most == 70);
         expect(patches_make(&p, &image, side, most, NULL) == 0);
-        expect(session_append_image(s, &p) == -ENOSPC && session_position(s) == 0);
+        expect(session_append_image(s, &p, NULL, NULL) == -ENOSPC && session_position(s) == 0);
         patches_done(&p);
         expect(patches_make(&p, &image, side + 1, most, NULL) == 0);
-        expect(session_append_image(s, &p) == -EINVAL && session_position(s) == 0);
+        expect(session_append_image(s, &p, NULL, NULL) == -EINVAL && session_position(s) == 0);
         patches_done(&p);
         expect(patches_make(&p, &image, side, 140, NULL) == 0);
-        expect(session_append_image(s, &p) == -EINVAL && session_position(s) == 0);
+        expect(session_append_image(s, &p, NULL, NULL) == -EINVAL && session_position(s) == 0);
 
         expect(engine_open(&blind, &config, NULL) == 0 && !engine_sees(blind));
         expect(session_new(&none, blind, &sc, NULL) == 0);
         expect(session_image_format(none, &side, &most) == -EOPNOTSUPP);
-        expect(session_append_image(none, &p) == -EOPNOTSUPP);
+        expect(session_append_image(none, &p, NULL, NULL) == -EOPNOTSUPP);
         patches_done(&p);
         none = session_free(none);
 
@@ -517,6 +566,7 @@ int main(void) {
              positions);
         rule("the session goes on with the reference's tokens", greedy);
         rule("a cache of halves only rounds", halves);
+        rule("a picture that is given up leaves no trace", given_up);
         rule("what can not be seen is refused", refusals);
         rule("a damaged projector is refused with the key or the tensor", damaged_files);
         return tap_done();
