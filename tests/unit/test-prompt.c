@@ -24,6 +24,7 @@ static void load_words(struct loaded *ret) {
         vocabulary_begin(&v);
         for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
                 vocabulary_add(&v, pieces[i], VOCABULARY_NORMAL);
+        vocabulary_add(&v, "<|image>", VOCABULARY_CONTROL);
         for (size_t i = 0; i < sizeof(merges) / sizeof(merges[0]); i++)
                 vocabulary_merge(&v, merges[i]);
         if (vocabulary_load(&v, ret, &why) < 0) {
@@ -156,6 +157,33 @@ static void test_user(void) {
         expect_prompt(&p, l.t, "<|turn>user\n<turn|>\n<|turn>model\n");
 }
 
+/* The patches of a picture come between its markers, and nothing else does: no newline, no space. */
+static void test_pictures(void) {
+        _cleanup_(prompt_done) struct prompt p = { 0 };
+        _cleanup_(loaded_done) struct loaded l = { 0 };
+
+        load_words(&l);
+        expect(prompt_open_user(&p, l.t) == 0);
+        for (unsigned i = 0; i < 2; i++)
+                expect(prompt_open_image(&p, l.t) == 0 && prompt_close_image(&p, l.t) == 0);
+        expect(prompt_add_user_text(&p, l.t, "user <|image>", 13) == 0);
+        expect(count(&p, tokenizer_special(l.t)->image_begin) == 2);
+
+        prompt_clear(&p);
+        expect(prompt_open_user(&p, l.t) == 0 && prompt_open_image(&p, l.t) == 0 &&
+               prompt_close_image(&p, l.t) == 0 && prompt_open_image(&p, l.t) == 0 &&
+               prompt_close_image(&p, l.t) == 0 &&
+               prompt_add_user_text(&p, l.t, " user\n", 6) == 0 &&
+               prompt_close_user(&p, l.t, true) == 0);
+        expect_prompt(&p, l.t,
+                      "<|turn>user\n<|image><image|><|image><image|>user<turn|>\n<|turn>model\n");
+        expect(prompt_add_tool_response(&p, l.t, "f", "{}", NULL) == 0);
+        expect(prompt_open_image(&p, l.t) == 0 && prompt_close_image(&p, l.t) == 0);
+        expect_prompt(&p, l.t,
+                      "<|turn>user\n<|image><image|><|image><image|>user<turn|>\n<|turn>model\n"
+                      "<|tool_response>response:f{}<tool_response|><|image><image|>");
+}
+
 static void test_history(void) {
         static const struct {
                 const char *said, *kept;
@@ -258,7 +286,8 @@ static void test_injection(void) {
 static void test_trimming(void) {
         _cleanup_(prompt_done) struct prompt p = { 0 };
         _cleanup_(loaded_done) struct loaded l = { 0 };
-        static const char text[] = "\xc2\xa0\xe3\x80\x80\x1f \xe2\x80\xa8us\xc2\xa0us\xe2\x80\x89\xc2\x85\t";
+        static const char text[] =
+                "\xc2\xa0\xe3\x80\x80\x1f \xe2\x80\xa8us\xc2\xa0us\xe2\x80\x89\xc2\x85\t";
 
         load_words(&l);
         expect(prompt_add_user_text(&p, l.t, text, sizeof(text) - 1) == 0);
@@ -304,6 +333,7 @@ static void test_poor_vocabulary(void) {
         expect(prompt_begin(&p, l.t, NULL, &tool, 1, false, NULL) == -ENOTSUP);
         expect(prompt_add_exchange(&p, l.t, "x", "y") == -ENOTSUP);
         expect(prompt_open_audio(&p, l.t) == -ENOTSUP && prompt_close_audio(&p, l.t) == -ENOTSUP);
+        expect(prompt_open_image(&p, l.t) == -ENOTSUP && prompt_close_image(&p, l.t) == -ENOTSUP);
         expect(prompt_close_user(&p, l.t, false) == -ENOTSUP);
         expect(prompt_add_tool_response(&p, l.t, "f", "1", &why) == -ENOTSUP);
         expect(p.n_ids == 1);
@@ -314,6 +344,8 @@ int main(void) {
         rule("tools are declared inside the system turn", test_tools);
         rule("a tool without notation is refused and leaves no trace", test_bad_tools);
         rule("a user's turn is opened, filled and closed, thinking on or off", test_user);
+        rule("pictures stand between their markers, in a turn and behind a response",
+             test_pictures);
         rule("history is rendered without thoughts", test_history);
         rule("a response is written between its markers", test_response);
         rule("a result without notation is refused", test_bad_response);
