@@ -18,7 +18,7 @@ struct sampler {
         struct sampler_config config;
         struct candidate *candidates; /* owned, [n_vocab]; NULL when greedy */
         size_t n_vocab;
-        uint64_t random; /* SplitMix64 */
+        uint64_t random; /* SplitMix64, one step a draw */
 };
 
 int sampler_new(struct sampler **ret, const struct sampler_config *config, size_t n_vocab) {
@@ -49,16 +49,21 @@ struct sampler *sampler_free(struct sampler *s) {
         return NULL;
 }
 
-/* Steele, Lea, Flood: "Fast splittable pseudorandom number generators" (2014).  In [0, 1). */
-static double random_at(uint64_t state) {
-        uint64_t z = state;
+/* Steele, Lea, Flood: "Fast splittable pseudorandom number generators" (2014). */
+#define RANDOM_STEP UINT64_C(0x9e3779b97f4a7c15)
 
+static uint64_t mix(uint64_t z) {
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-        return (double) ((z ^ (z >> 31)) >> 11) * 0x1p-53;
+        return z ^ (z >> 31);
 }
 
-#define RANDOM_STEP UINT64_C(0x9e3779b97f4a7c15)
+/* A number of the standard Gumbel distribution, one for each draw and token. */
+static double noise_of(uint64_t draw, int32_t id) {
+        uint64_t bits = mix(mix(draw) + ((uint64_t) id + 1) * RANDOM_STEP);
+
+        return -log(-log(((double) (bits >> 11) + 0.5) * 0x1p-53));
+}
 
 static int32_t choose_greedy(const float *logits, size_t n) {
         float highest = -INFINITY;
@@ -125,8 +130,8 @@ static size_t collect(const struct sampler *s, const float *logits) {
         return n;
 }
 
-/* The shortest list of the likeliest whose probabilities reach top_p, renormalised by the draw. */
-static size_t cut_top_p(const struct sampler *s, size_t n, float *mass) {
+/* The shortest list of the likeliest whose probabilities reach top_p. */
+static size_t cut_top_p(const struct sampler *s, size_t n) {
         float sum = 0, kept = 0;
         size_t i;
 
@@ -140,13 +145,15 @@ static size_t cut_top_p(const struct sampler *s, size_t n, float *mass) {
                 if (kept >= s->config.top_p * sum)
                         break;
         }
-        *mass = kept;
         return i < n ? i + 1 : n;
 }
 
-static int32_t choose(const struct sampler *s, const float *logits, uint64_t random) {
-        float mass, point;
-        size_t n;
+/* The token whose logit is highest with noise added, which is a draw by the probabilities. (Gumbel,
+ * "Statistical theory of extreme values", 1954.)  As each token has noise of its own, logits that are
+ * nearly the same nearly always give the same token: so a drafter can guess what will be drawn. */
+static int32_t choose(const struct sampler *s, const float *logits, uint64_t draw) {
+        double highest = -INFINITY;
+        size_t n, best = 0;
 
         if (!s->candidates)
                 return choose_greedy(logits, s->n_vocab);
@@ -154,14 +161,19 @@ static int32_t choose(const struct sampler *s, const float *logits, uint64_t ran
         n = collect(s, logits);
         if (n == 0)
                 return 0;
-        n = cut_top_p(s, n, &mass);
-        point = (float) random_at(random) * mass;
-        for (size_t i = 0; i + 1 < n; i++) {
-                point -= s->candidates[i].probability;
-                if (point < 0)
-                        return s->candidates[i].id;
+        n = cut_top_p(s, n);
+        for (size_t i = 0; i < n; i++) {
+                const struct candidate *c = &s->candidates[i];
+                double score = (double) (c->logit - s->candidates[0].logit) /
+                                       (double) s->config.temperature +
+                               noise_of(draw, c->id);
+
+                if (score > highest) {
+                        highest = score;
+                        best = i;
+                }
         }
-        return s->candidates[n - 1].id;
+        return s->candidates[best].id;
 }
 
 int32_t sampler_choose(struct sampler *s, const float *logits) {

@@ -24,7 +24,7 @@ struct sampler *sampler_free(struct sampler *s);
 int32_t sampler_choose(struct sampler *s, const float *logits);
 
 /* What the call of sampler_choose() that comes after `ahead` others would choose from these logits;
- * none of those calls is changed by it. */
+ * none of those calls is changed by it.  With logits like those that it will see it is mostly right. */
 int32_t sampler_guess(const struct sampler *s, const float *logits, unsigned ahead);
 
 #endif

@@ -110,11 +110,37 @@ static void not_numbers(void) {
         }
 }
 
+/* Of the next calls nothing is changed, and of logits somewhat askew the same mostly comes. */
+static void guesses(void) {
+        const struct sampler_config config = {
+                .temperature = 2, .top_k = 5, .top_p = 0.99f, .seed = 8
+        };
+        float askew[N];
+        struct sampler *s;
+        unsigned n_same = 0;
+
+        expect(sampler_new(&s, &config, N) == 0);
+        for (unsigned i = 0; i < N; i++)
+                askew[i] = logits[i] + (i % 2 ? 0.3f : -0.3f);
+        for (unsigned i = 0; i < DRAWS; i += 2) {
+                int32_t first = sampler_guess(s, logits, 0), second = sampler_guess(s, logits, 1),
+                        perhaps = sampler_guess(s, askew, 1);
+
+                expect(sampler_choose(s, logits) == first);
+                expect(sampler_choose(s, logits) == second);
+                n_same += perhaps == second;
+        }
+        printf("# of %u guesses %u were right\n", DRAWS / 2, n_same);
+        expect(n_same > 0.8 * DRAWS / 2 && n_same < DRAWS / 2);
+        sampler_free(s);
+}
+
 int main(void) {
         rule("temperature 0 takes the first of the likeliest", greedy);
         rule("temperature divides the logits; what is suppressed is never drawn", shares);
         rule("top-k keeps the k likeliest", top_k);
         rule("top-p keeps the fewest that reach it", top_p);
+        rule("what will be drawn can be guessed", guesses);
         rule("a seed repeats, another differs", seeds);
         rule("what is not a number is never chosen", not_numbers);
         return tap_done();
