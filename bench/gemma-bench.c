@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "bench/context.h"
+#include "bench/drafting.h"
 #include "bench/limits.h"
 #include "bench/neighbour.h"
 #include "model/engine-internal.h"
@@ -33,6 +34,7 @@ enum part {
         PART_SPEECH = 1 << 2,
         PART_NEIGHBOUR = 1 << 3,
         PART_CONTEXT = 1 << 4,
+        PART_DRAFT = 1 << 5,
 };
 
 static const struct {
@@ -41,6 +43,7 @@ static const struct {
 } part_names[] = {
         { "prefill", PART_PREFILL },     { "decode", PART_DECODE },   { "speech", PART_SPEECH },
         { "neighbour", PART_NEIGHBOUR }, { "context", PART_CONTEXT },
+        { "draft", PART_DRAFT },
 };
 
 struct bench {
@@ -49,6 +52,8 @@ struct bench {
         struct sampler *sampler;
         unsigned n_repeats;
         unsigned context; /* positions behind which decode is measured, at most */
+        const char *drafter, *texts; /* files; NULL: none */
+        unsigned n_tokens;           /* that follow each text */
         bool json;
         unsigned parts; /* of enum part, one bit each */
         int32_t token;  /* an ordinary one, repeated as input */
@@ -303,6 +308,14 @@ static int run(struct bench *b) {
                 r = measure_beside_neighbour(b);
         if (r == 0 && b->parts & PART_CONTEXT)
                 r = measure_context(b);
+        if (r == 0 && b->parts & PART_DRAFT)
+                r = measure_drafting(&(struct drafting_config){
+                        .engine = b->engine,
+                        .texts_path = b->texts,
+                        .n_tokens = b->n_tokens,
+                        .n_repeats = b->n_repeats,
+                        .json = b->json,
+                });
         return r;
 }
 
@@ -378,7 +391,8 @@ static int usage(FILE *f, int code) {
               "NAME]\n"
               "                   [--positions N] [--repeats N] [--context N] "
               "[--json]\n"
-              "                   [--parts prefill,decode,speech,neighbour,context]\n",
+              "                   [--parts prefill,decode,speech,neighbour,context,draft]\n"
+              "                   [--drafter FILE] [--texts FILE] [--tokens N]\n",
               f);
         return code;
 }
@@ -392,6 +406,9 @@ static const struct option options[] = {
         { "repeats", required_argument, NULL, 'r' },
         { "context", required_argument, NULL, 'c' },
         { "parts", required_argument, NULL, 'w' },
+        { "drafter", required_argument, NULL, 'd' },
+        { "texts", required_argument, NULL, 'x' },
+        { "tokens", required_argument, NULL, 'o' },
         { "json", no_argument, NULL, 'j' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
@@ -433,6 +450,15 @@ static int read_options(int argc,
                 case 'w':
                         r = parse_parts(optarg, &b->parts);
                         break;
+                case 'd':
+                        b->drafter = optarg;
+                        break;
+                case 'x':
+                        b->texts = optarg;
+                        break;
+                case 'o':
+                        r = parse_unsigned(optarg, &b->n_tokens);
+                        break;
                 case 'j':
                         b->json = true;
                         break;
@@ -460,6 +486,7 @@ int main(int argc, char **argv) {
         struct bench b = {
                 .n_repeats = 3,
                 .context = 8192,
+                .n_tokens = 200,
                 .parts = PART_PREFILL | PART_DECODE | PART_SPEECH,
         };
         struct why why = { 0 };
@@ -473,6 +500,7 @@ int main(int argc, char **argv) {
 
         began = clock_now_ns();
         if (engine_open(&engine, &config, &why) < 0 ||
+            (b.drafter && engine_add_drafter(engine, b.drafter, &why) < 0) ||
             session_new(&session, engine, &sc, &why) < 0) {
                 fprintf(stderr, "gemma-bench: %s\n", why.text);
                 return 1;
