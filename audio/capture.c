@@ -9,6 +9,7 @@
 
 #include <portaudio.h>
 
+#include "audio/choose.h"
 #include "audio/frame.h"
 #include "audio/quiet.h"
 #include "audio/resample.h"
@@ -31,6 +32,7 @@ struct capture {
         unsigned rate;
         int wake_fd; /* not owned */
         char device[128];
+        char source[256]; /* what the sound server calls it; empty: it is none of a server */
 
         struct spsc ring; /* owned; float */
         atomic_uint_least64_t last_ns;
@@ -117,37 +119,9 @@ static bool is_server(const char *name) {
                strcmp(name, "pipewire") == 0;
 }
 
-static bool is_default(const char *name) {
-        return !name || !name[0] || strcmp(name, "default") == 0;
-}
-
-/* The server's choice, unless that is a Bluetooth headset; -1: nothing but such. */
-static int choose_default_source(const struct server_source *sources, int n) {
-        int found = -1;
-
-        for (int i = n - 1; i >= 0; i--)
-                if (!sources[i].is_bluetooth && (found < 0 || !sources[found].is_default))
-                        found = i;
-        return found;
-}
-
-/* The whole name wins over a part of one. */
-static int choose_named_source(const struct server_source *sources, int n, const char *name) {
-        int found = -1;
-
-        for (int i = 0; i < n; i++) {
-                if (strcmp(sources[i].name, name) == 0 || strcmp(sources[i].label, name) == 0)
-                        return i;
-                if (found < 0 &&
-                    (strcasestr(sources[i].name, name) || strcasestr(sources[i].label, name)))
-                        found = i;
-        }
-        return found;
-}
-
 /* The microphone of the sound server that is meant, into ret.  1: it is; 0: there is no server, or it
  * knows none with that name, which some other device may have. */
-static int choose_source(struct server_source *ret, const char *name, struct why *why) {
+static int find_source(struct server_source *ret, const char *name, struct why *why) {
         struct server_source sources[MAX_SOURCES];
         int n, found;
 
@@ -156,9 +130,8 @@ static int choose_source(struct server_source *ret, const char *name, struct why
                 return 0;
         if (n < 0)
                 return n;
-        found = is_default(name) ? choose_default_source(sources, n)
-                                 : choose_named_source(sources, n, name);
-        if (found < 0 && is_default(name))
+        found = choose_source(sources, n, name);
+        if (found < 0 && choose_is_default(name))
                 return because(why, -ENODEV, "no microphone%s",
                                n > 0 ? " but a Bluetooth headset" : "");
         if (found < 0)
@@ -172,13 +145,14 @@ static int define_source(struct capture *c, const char **name, struct why *why) 
         struct server_source source;
         int r;
 
-        r = choose_source(&source, *name, why);
+        r = find_source(&source, *name, why);
         if (r <= 0)
                 return r;
         r = server_define(source.name);
         if (r < 0)
                 return because(why, r, "cannot make a device of '%.100s'", source.name);
         (void) snprintf(c->device, sizeof(c->device), "%s", source.label);
+        (void) snprintf(c->source, sizeof(c->source), "%s", source.name);
         *name = SERVER_DEVICE;
         return 0;
 }
@@ -198,7 +172,7 @@ static PaDeviceIndex choose_default_device(void) {
         return paNoDevice;
 }
 
-/* As choose_named_source(). */
+/* As choose_source() does it. */
 static PaDeviceIndex choose_named_device(const char *name) {
         PaDeviceIndex found = paNoDevice;
 
@@ -217,9 +191,9 @@ static PaDeviceIndex choose_named_device(const char *name) {
 
 static int choose_device(PaDeviceIndex *ret, const char *name, struct why *why) {
         PaDeviceIndex index =
-                is_default(name) ? choose_default_device() : choose_named_device(name);
+                choose_is_default(name) ? choose_default_device() : choose_named_device(name);
 
-        if (index == paNoDevice && is_default(name))
+        if (index == paNoDevice && choose_is_default(name))
                 return because(why, -ENODEV, "no microphone");
         if (index == paNoDevice)
                 return because(why, -ENODEV, "no microphone named '%.100s'", name);
@@ -325,7 +299,7 @@ int capture_open(struct capture **ret, const struct capture_config *config, stru
         c->is_initialized = true;
         /* Without ALSA's plugin for the server there is no such device, but maybe another one. */
         if (c->device[0] && choose_named_device(name) == paNoDevice) {
-                c->device[0] = '\0';
+                c->device[0] = c->source[0] = '\0';
                 name = config->device;
         }
 
@@ -378,7 +352,7 @@ int capture_list(struct capture_device *devices, size_t size, struct why *why) {
         /* PortAudio would wait for it, too, and longer. */
         if (n_sources < 0 && n_sources != -ENOTCONN)
                 return n_sources;
-        chosen_source = choose_default_source(sources, n_sources);
+        chosen_source = choose_source(sources, n_sources, NULL);
         for (int i = 0; i < n_sources && n < size; i++)
                 describe_source(&devices[n++], &sources[i], i == chosen_source);
 
@@ -406,6 +380,10 @@ unsigned capture_rate(const struct capture *c) {
 
 const char *capture_device(const struct capture *c) {
         return c->device;
+}
+
+const char *capture_source(const struct capture *c) {
+        return c->source;
 }
 
 uint64_t capture_lost(const struct capture *c) {

@@ -36,6 +36,9 @@ size_t capture_read(struct capture *c, float *samples, size_t n);
 unsigned capture_rate(const struct capture *c);
 const char *capture_device(const struct capture *c);
 
+/* What the sound server calls it, "" when it is not heard through one. */
+const char *capture_source(const struct capture *c);
+
 /* How many samples were lost since the opening, at least.  When it has moved, the samples read
  * since do not follow upon one another. */
 uint64_t capture_lost(const struct capture *c);

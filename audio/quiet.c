@@ -3,11 +3,19 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char complaint[] = "Expression '";
+/* How lines begin that nobody has to read: of PortAudio's checks, and of libpulse and JACK's
+ * library, which would keep things for themselves where they may not write and do not need to. */
+static const char *const complaints[] = {
+        "Expression '",
+        "Failed to load cookie file from ",
+        "Failed to create secure directory (",
+        "/dev/shm/jack_",
+};
 
 static void
 ignore_alsa(const char *file, int line, const char *function, int error, const char *f, ...) {
@@ -40,14 +48,24 @@ static void hook_libraries(void) {
                 set_jack(ignore_jack);
 }
 
-/* Drops PortAudio's lines; everything else goes where standard error goes.  PortAudio's thread that
+static bool is_complaint(const char *text, size_t size) {
+        for (size_t i = 0; i < sizeof(complaints) / sizeof(complaints[0]); i++) {
+                size_t n = strlen(complaints[i]);
+
+                if (size >= n && memcmp(text, complaints[i], n) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Drops such lines; everything else goes where standard error goes.  PortAudio's thread that
  * spins on a vanished device can be cancelled only where it writes, and Pa_AbortStream() waits for
  * that: without a cancellation point in the place of write(2) it would wait for ever. */
 static ssize_t write_filtered(void *cookie, const char *text, size_t size) {
         ssize_t n;
 
         (void) cookie;
-        if (size < sizeof(complaint) - 1 || memcmp(text, complaint, sizeof(complaint) - 1) != 0) {
+        if (!is_complaint(text, size)) {
                 n = write(STDERR_FILENO, text, size);
                 return n < 0 ? 0 : n; /* stdio wants 0 for a failure here */
         }

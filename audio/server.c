@@ -8,6 +8,7 @@
 #include <alsa/asoundlib.h>
 #include <pulse/pulseaudio.h>
 
+#include "audio/server-source.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 
@@ -42,24 +43,29 @@ static void on_server(pa_context *context, const pa_server_info *info, void *use
                                 info->default_source_name);
 }
 
-static void on_source(pa_context *context, const pa_source_info *info, int end, void *userdata) {
-        struct query *q = userdata;
-        struct server_source *source;
-
-        (void) context;
-        if (end != 0 || !info || info->monitor_of_sink != PA_INVALID_INDEX || q->n == q->size)
-                return;
-
-        source = &q->sources[q->n++];
-        *source = (struct server_source){
+bool server_describe(struct server_source *ret,
+                     const pa_source_info *info,
+                     const char *default_name) {
+        if (info->monitor_of_sink != PA_INVALID_INDEX)
+                return false;
+        *ret = (struct server_source){
                 .rate = info->sample_spec.rate,
                 .n_channels = info->sample_spec.channels,
-                .is_default = strcmp(info->name, q->default_name) == 0,
+                .is_default = strcmp(info->name, default_name) == 0,
                 .is_bluetooth = is_bluetooth(info),
         };
-        (void) snprintf(source->name, sizeof(source->name), "%s", info->name);
-        (void) snprintf(source->label, sizeof(source->label), "%s",
+        (void) snprintf(ret->name, sizeof(ret->name), "%s", info->name);
+        (void) snprintf(ret->label, sizeof(ret->label), "%s",
                         info->description ? info->description : info->name);
+        return true;
+}
+
+static void on_source(pa_context *context, const pa_source_info *info, int end, void *userdata) {
+        struct query *q = userdata;
+
+        (void) context;
+        if (end == 0 && info && q->n < q->size)
+                q->n += server_describe(&q->sources[q->n], info, q->default_name);
 }
 
 /* One round of the loop.  False when that fails, or there is no time left. */
