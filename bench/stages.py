@@ -82,10 +82,20 @@ def paced_turns(daemon, times):
         return [c.ask(audio_path=speech(SAID[i % len(SAID)]), realtime=True)["timings"] for i in range(times)]
 
 
-def processor_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def family(pid):
+    """The daemon and the processes of its sound."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [pid] + [p for child in f.read().split() for p in family(int(child))]
+    return [pid]
+
+
+def processor_seconds(daemon):
+    total = 0
+    for pid in family(daemon):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            fields = f.read().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def share_of_core(pid):
@@ -94,9 +104,14 @@ def share_of_core(pid):
     return 100 * (processor_seconds(pid) - before) / (time.monotonic() - began)
 
 
-def resident_mib(pid):
+def resident_mib(pid, field="VmRSS"):
     with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:")) / 1024
+        return next(int(line.split()[1]) for line in f if line.startswith(field + ":")) / 1024
+
+
+def sound_mib(pid):
+    """What its other processes have to themselves."""
+    return sum(resident_mib(p, "RssAnon") for p in family(pid)[1:])
 
 
 def percentile(values, part):
@@ -113,6 +128,7 @@ def measure(args):
             rows = [("waiting, microphone closed, % of a core", share_of_core(daemon.process.pid))]
             set_mode(daemon, "open")
             rows.append(("waiting, microphone open, % of a core", share_of_core(daemon.process.pid)))
+            rows.append(("... memory of the sound's processes, MiB", sound_mib(daemon.process.pid)))
             turns = [t for t in spoken_turns(daemon, sound, args.times) if t["first_token"] is not None]
             set_mode(daemon, "push")
             paced = paced_turns(daemon, args.times)
