@@ -223,13 +223,17 @@ confine(const struct config *config, const char *config_path, char **argv, enum 
                 start_anew(argv, STEP_CONFINED);
 }
 
-void confinement_enter(const struct config *config, const char *config_path, char **argv) {
+void confinement_enter_files(const struct config *config, const char *config_path, char **argv) {
         enum step step = take_step();
-        struct why why = {};
 
         memory_open();
         if (step != STEP_CONFINED)
                 confine(config, config_path, argv, step);
+}
+
+void confinement_enter(void) {
+        struct why why = {};
+
         if (sandbox_enter(&why) < 0)
                 log_warning("The network and other programs can not be shut off (%s), going on "
                             "without that",

@@ -5,12 +5,16 @@
 #include "daemon/common/config.h"
 
 /* Confines this program, by what it was configured to need, before anything is opened that could be
- * talked to: to the files and sockets that it has to reach, and from the network, other programs and
- * other processes; see daemon/sandbox.h.  What the kernel can not do is logged and done without.
+ * talked to: to the files and sockets that it has to reach, and, in a second step before which what it
+ * needs can be started, from the network, other programs and other processes; see daemon/sandbox.h.
+ * What the kernel can not do is logged and done without.
  *
  * Threads that a library has started before main() (OpenBLAS does) allow no namespace and are not
  * held by Landlock, so the program is started anew without them: argv is what it was started with.  config_path: a file of the user's
  * choice that is read again on reload, or NULL. */
-void confinement_enter(const struct config *config, const char *config_path, char **argv);
+void confinement_enter_files(const struct config *config, const char *config_path, char **argv);
+
+/* The second half: no program can be run from here on. */
+void confinement_enter(void);
 
 #endif

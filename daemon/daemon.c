@@ -438,7 +438,7 @@ static int open_threads(struct daemon *d) {
         r = sound_queue_init(&d->sounds);
         if (r < 0)
                 return r;
-        r = pipeline_new(&d->pipeline, d->setup.config, &d->sounds);
+        r = pipeline_new(&d->pipeline, d->setup.config, &d->sounds, d->setup.starter);
         if (r < 0)
                 return r;
         return inference_new(&d->inference, d->setup.config, &d->sounds);

@@ -5,10 +5,13 @@
 #include <stdbool.h>
 
 #include "daemon/common/config.h"
+#include "daemon/hear/starter.h"
 
 struct daemon_setup {
         const struct config *config; /* not owned, nor is the version */
         const char *version;
+
+        struct starter *starter; /* not owned; NULL: there is none, and no sound */
 
         /* The configuration as it is now, checked; what is at fault is in why. */
         int (*reread)(struct config **ret, void *userdata, struct why *why);

@@ -17,6 +17,7 @@
 #include "daemon/common/config.h"
 #include "daemon/confinement.h"
 #include "daemon/daemon.h"
+#include "daemon/hear/starter.h"
 #include "daemon/paths.h"
 #include "daemon/sandbox.h"
 #include "model/engine.h"
@@ -255,6 +256,8 @@ static void take_signals(void) {
         }
         (void) sigprocmask(SIG_BLOCK, &set, NULL);
         (void) signal(SIGPIPE, SIG_IGN);
+        /* Nobody asks how the processes of the sound have ended. */
+        (void) signal(SIGCHLD, SIG_IGN);
 }
 
 static int new_config(struct config **ret, void *userdata, struct why *why) {
@@ -317,6 +320,7 @@ static int check(const struct arguments *a) {
 
 static int run(struct arguments *a) {
         _cleanup_(config_freep) struct config *config = NULL;
+        _cleanup_(starter_freep) struct starter *starter = NULL;
         struct daemon_setup setup = {
                 .version = GEMMAD_VERSION,
                 .reread = new_config,
@@ -338,8 +342,12 @@ static int run(struct arguments *a) {
                 return r;
         }
 
-        confinement_enter(config, a->config_file, a->argv);
+        confinement_enter_files(config, a->config_file, a->argv);
+        if (starter_new(&starter, &why) < 0)
+                log_error("No sound can be heard (%s), going on without", why.text);
+        confinement_enter();
         setup.config = config;
+        setup.starter = starter;
         r = daemon_run(&setup, &left);
         if (left)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);

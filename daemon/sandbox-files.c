@@ -107,7 +107,8 @@ static void allow_around_home(const struct confinement *c, const char *folder) {
                 (void) closedir(directory);
 }
 
-/* What the sound libraries read of the home folder. */
+/* What the sound libraries read of the home folder: they run in processes of their own (sound/), which can
+ * have no more than this one. */
 static void allow_sound(const struct confinement *c) {
         static const char *const names[] = { ".config/pulse", ".config/pipewire", ".config/alsa",
                                              ".config/jack",  ".asoundrc",        ".pulse-cookie",

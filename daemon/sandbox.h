@@ -4,7 +4,7 @@
 
 #include "base/why.h"
 
-/* What a process that parses sound, models and messages can do should one of them take it over, kept
+/* What a process that parses models and messages can do should one of them take it over, kept
  * small by the kernel also where no systemd unit does it. */
 
 /* From here on the process, all its threads and all that they start

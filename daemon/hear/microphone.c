@@ -2,11 +2,8 @@
 #include "daemon/hear/microphone.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/clock.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -15,6 +12,9 @@
 #define FIRST_SAMPLE_NS (19 * SECOND_NS / 10)
 #define LAST_SAMPLE_NS  (8 * SECOND_NS)
 #define NEXT_SAMPLE_NS  (3 * SECOND_NS / 2)
+
+/* A frozen sound server holds up who opens something without end. */
+#define OPENING_NS (8 * SECOND_NS)
 
 #define FIRST_PAUSE_NS (SECOND_NS / 8)
 #define LAST_PAUSE_NS  SECOND_NS
@@ -25,8 +25,6 @@
 
 /* Nobody calls microphone_step() so rarely: the process or the machine was stopped. */
 #define SLEPT_NS (5 * SECOND_NS)
-
-#define READ_SAMPLES 512
 
 static void set_state(struct microphone *m, enum microphone_state state) {
         if (m->state == state)
@@ -41,19 +39,10 @@ void microphone_init(struct microphone *m) {
         m->pause_ns = FIRST_PAUSE_NS;
         m->patience_ns = FIRST_ZEROS_NS;
         m->first_ns = FIRST_SAMPLE_NS;
-        framer_init(&m->framer);
 }
 
 void microphone_done(struct microphone *m) {
-        device_end(m->device, m->capture);
-        m->capture = NULL;
-        m->resample = resample_free(m->resample);
-}
-
-static void begin(struct microphone *m, enum device_task task) {
-        struct capture *capture = task == DEVICE_CLOSE ? TAKE_PTR(m->capture) : NULL;
-
-        m->is_busy = device_begin(m->device, task, capture);
+        m->ear = ear_free(m->ear);
 }
 
 static void lose(struct microphone *m, uint64_t now_ns, const char *reason) {
@@ -61,8 +50,7 @@ static void lose(struct microphone *m, uint64_t now_ns, const char *reason) {
 
         (void) because(&m->why, 0, "%s", reason);
         m->name[0] = '\0';
-        if (m->capture)
-                begin(m, DEVICE_CLOSE);
+        m->ear = ear_free(m->ear);
         m->retry_ns = now_ns + m->pause_ns;
         m->pause_ns = m->pause_ns * 2 < LAST_PAUSE_NS ? m->pause_ns * 2 : LAST_PAUSE_NS;
         if (has_new_reason)
@@ -70,84 +58,54 @@ static void lose(struct microphone *m, uint64_t now_ns, const char *reason) {
         set_state(m, MICROPHONE_LOST);
 }
 
+static void lose_to_crash(struct microphone *m, uint64_t now_ns, const char *reason) {
+        m->n_crashes++;
+        lose(m, now_ns, reason);
+}
+
+static void begin_opening(struct microphone *m, uint64_t now_ns) {
+        struct wall_task task = { .version = WALL_VERSION, .kind = WALL_MICROPHONE };
+        struct why why = {};
+
+        (void) snprintf(task.device, sizeof(task.device), "%s", m->device ? m->device : "");
+        m->is_open = m->is_ending = m->is_other = false;
+        m->begun_ns = now_ns;
+        if (ear_start(&m->ear, m->starter, &task, -1, now_ns, &why) < 0)
+                lose(m, now_ns, why.text);
+        else if (m->state == MICROPHONE_CLOSED)
+                set_state(m, MICROPHONE_OPENING);
+}
+
+static void begin_closing(struct microphone *m, uint64_t now_ns) {
+        m->is_open = false;
+        m->is_ending = true;
+        ear_end(m->ear, now_ns);
+}
+
 /* A stream begins: what comes now has nothing to do with what came before. */
-static int begin_stream(struct microphone *m) {
-        unsigned rate = capture_rate(m->capture);
-        bool is_interrupted;
-        int r;
-
-        if (m->resample && rate == m->rate) {
-                resample_reset(m->resample);
-        } else {
-                m->resample = resample_free(m->resample);
-                r = resample_new(&m->resample, rate);
-                if (r < 0)
-                        return r;
-                m->rate = rate;
-        }
+static void on_open(struct microphone *m, const struct wall_message *message, uint64_t now_ns) {
+        m->is_open = m->is_first = true;
+        m->is_other = false;
+        m->begun_ns = m->heard_ns = now_ns;
         /* While it was not wanted nothing was lost. */
-        is_interrupted = m->state == MICROPHONE_LIVE || m->state == MICROPHONE_LOST;
-        framer_gap(&m->framer, is_interrupted ? FRAME_GAP_UNKNOWN : 0);
-        highpass_reset(&m->highpass);
-        m->n_lost = capture_lost(m->capture);
+        m->was_interrupted = m->state == MICROPHONE_LIVE || m->state == MICROPHONE_LOST;
         m->has_sounded = false;
-        (void) snprintf(m->name, sizeof(m->name), "%s", capture_device(m->capture));
-        return 0;
-}
-
-static void on_opened(struct microphone *m, const struct device_result *result, uint64_t now_ns) {
-        int r;
-
-        if (result->r < 0) {
-                lose(m, now_ns, result->why.text);
+        if (strcmp(m->name, message->open.device) == 0)
                 return;
-        }
-        m->capture = result->capture;
-        r = begin_stream(m);
-        if (r < 0)
-                lose(m, now_ns, strerror(-r));
+        (void) snprintf(m->name, sizeof(m->name), "%s", message->open.device);
+        /* Of any other state the name is told with what comes next. */
+        if (m->state == MICROPHONE_LIVE)
+                m->on_state(m->userdata);
 }
 
-static void take_result(struct microphone *m, uint64_t now_ns) {
-        const struct device_result *result = device_take(m->device);
-
-        if (!result)
-                return;
-        m->is_busy = false;
-        switch (result->task) {
-        case DEVICE_OPEN:
-                on_opened(m, result, now_ns);
-                break;
-        case DEVICE_CLOSE:
-                break;
-        case DEVICE_LIST:
-                m->on_listed(result, m->userdata);
-                break;
-        }
-}
-
-/* Followed for about a second. */
-static void note_offset(struct microphone *m, const float *samples, size_t n) {
-        float sum = 0, part = fminf(1, 2 * (float) n / (float) m->rate);
-
-        for (size_t i = 0; i < n; i++)
-                sum += isfinite(samples[i]) ? samples[i] : 0;
-        m->offset += (m->has_sounded ? part : 1) * (sum / (float) n - m->offset);
-}
-
-static void note_sound(struct microphone *m, const float *samples, size_t n, uint64_t now_ns) {
-        float value = m->has_sounded ? m->last_sample : samples[0];
-        bool is_still = true;
-
-        for (size_t i = 0; i < n && is_still; i++)
-                is_still = samples[i] == value;
-
-        note_offset(m, samples, n);
-        m->last_sample = samples[n - 1];
+static void note_sound(struct microphone *m, const struct wall_frame *f, uint64_t now_ns) {
+        m->offset = f->offset;
+        m->last_sample = f->value;
+        m->heard_ns = now_ns;
         m->has_sounded = true;
         m->pause_ns = FIRST_PAUSE_NS;
         m->first_ns = FIRST_SAMPLE_NS;
-        if (!is_still) {
+        if (!f->is_still) {
                 m->zeros_ns = 0;
                 m->patience_ns = FIRST_ZEROS_NS;
                 set_state(m, MICROPHONE_LIVE);
@@ -158,64 +116,57 @@ static void note_sound(struct microphone *m, const float *samples, size_t n, uin
                 set_state(m, MICROPHONE_LIVE);
 }
 
-/* Of several blocks that waited, each counts as having come now, so that a frame from the end of one
- * may seem younger than the next; time does not go back for that. */
 static void hand_on(struct microphone *m, struct frame *frame) {
-        if (frame->captured_ns < m->captured_ns)
-                frame->captured_ns = m->captured_ns;
-        m->captured_ns = frame->captured_ns;
-        frame->framed_ns = clock_now_ns();
+        if (m->is_first) {
+                frame->has_gap = 1;
+                frame->gap_ms = m->was_interrupted ? FRAME_GAP_UNKNOWN : 0;
+        }
+        m->is_first = false;
         m->on_frame(frame, m->userdata);
 }
 
-/* What is no number would stay in the filter for ever. */
-static void clean(float *samples, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (!isfinite(samples[i]))
-                        samples[i] = 0;
-}
+/* 0, or -EBADMSG when what came was none. */
+static int take_frames(struct microphone *m, uint64_t now_ns) {
+        struct wall_frame f;
+        int r;
 
-/* Samples at the device's rate, the last of which was there at that time. */
-static void feed(struct microphone *m, const float *samples, size_t n, uint64_t captured_ns) {
-        float resampled[READ_SAMPLES];
-        struct frame frame;
-        size_t n_out;
-
-        do {
-                const float *at = resampled;
-
-                if (resample_feed(m->resample, &samples, &n, resampled, READ_SAMPLES, &n_out) < 0)
-                        return;
-                clean(resampled, n_out);
-                highpass_apply(&m->highpass, resampled, n_out);
-                for (size_t left = n_out;
-                     framer_feed(&m->framer, &at, &left, captured_ns, &frame) == 1;)
-                        hand_on(m, &frame);
-        } while (n_out == READ_SAMPLES);
-}
-
-/* What was lost is a gap, and what was read since is from behind it, or a little from before. */
-static void note_losses(struct microphone *m) {
-        uint64_t n_lost = capture_lost(m->capture);
-
-        if (n_lost == m->n_lost)
-                return;
-        resample_reset(m->resample);
-        highpass_reset(&m->highpass);
-        framer_gap(&m->framer, (n_lost - m->n_lost) * 1000 / m->rate);
-        m->n_lost = n_lost;
-}
-
-static void read_samples(struct microphone *m, uint64_t now_ns) {
-        uint64_t captured_ns = now_ns - capture_age(m->capture);
-        float samples[READ_SAMPLES];
-        size_t n;
-
-        note_losses(m);
-        while ((n = capture_read(m->capture, samples, READ_SAMPLES)) > 0) {
-                note_sound(m, samples, n, now_ns);
-                feed(m, samples, n, captured_ns);
+        while ((r = ear_take(m->ear, &f)) == 1) {
+                note_sound(m, &f, now_ns);
+                hand_on(m, &f.frame);
         }
+        return r;
+}
+
+/* False: the ear is gone. */
+static bool take_message(struct microphone *m, const struct wall_message *message, uint64_t now_ns) {
+        switch (message->word) {
+        case WALL_OPEN:
+                on_open(m, message, now_ns);
+                return true;
+        case WALL_OTHER:
+                m->is_other = true;
+                return true;
+        case WALL_FAILED:
+                lose(m, now_ns, message->why.text);
+                return false;
+        default:
+                lose_to_crash(m, now_ns, "the sound process made no sense");
+                return false;
+        }
+}
+
+static bool take_messages(struct microphone *m, uint64_t now_ns) {
+        struct wall_message message;
+        int r;
+
+        while ((r = ear_hear(m->ear, &message)) == 1)
+                if (!take_message(m, &message, now_ns))
+                        return false;
+        if (r == 0)
+                return true;
+        lose_to_crash(m, now_ns,
+                      r == -EPIPE ? "the sound process ended" : "the sound process made no sense");
+        return false;
 }
 
 /* Opened anew at once, and again later and later, while it stays what it is. */
@@ -224,32 +175,46 @@ static void reopen_silent(struct microphone *m, uint64_t now_ns) {
         m->patience_ns = m->patience_ns * 2 < LAST_ZEROS_NS ? m->patience_ns * 2 : LAST_ZEROS_NS;
         set_state(m, MICROPHONE_SILENT);
         m->retry_ns = now_ns;
-        begin(m, DEVICE_CLOSE);
+        begin_closing(m, now_ns);
 }
 
-static void use(struct microphone *m, uint64_t now_ns, uint64_t boot_ns) {
+static void use(struct microphone *m, uint64_t now_ns) {
         uint64_t limit_ns = m->has_sounded ? NEXT_SAMPLE_NS : m->first_ns;
 
-        if (boot_ns - m->last_boot_ns > SLEPT_NS) {
-                m->retry_ns = now_ns;
-                begin(m, DEVICE_CLOSE);
-                return;
-        }
-        read_samples(m, now_ns);
-        if (!capture_is_active(m->capture)) {
-                lose(m, now_ns, "the microphone is gone");
-        } else if (capture_age(m->capture) > limit_ns) {
+        if (take_frames(m, now_ns) < 0) {
+                lose_to_crash(m, now_ns, "the sound process made no sense");
+        } else if (now_ns - m->heard_ns > limit_ns) {
                 if (!m->has_sounded && m->first_ns < LAST_SAMPLE_NS)
                         m->first_ns *= 2;
                 lose(m, now_ns, "the microphone gives nothing any more");
         } else if (m->zeros_ns != 0 && now_ns - m->zeros_ns > m->patience_ns) {
                 reopen_silent(m, now_ns);
+        } else if (m->is_other && !m->is_needed) {
+                m->retry_ns = now_ns;
+                begin_closing(m, now_ns);
         }
 }
 
-static void close_unwanted(struct microphone *m) {
-        if (m->capture)
-                begin(m, DEVICE_CLOSE);
+/* What was given before something was said comes first. */
+static bool take_all(struct microphone *m, uint64_t now_ns) {
+        ear_clear(m->ear);
+        if (m->is_open && take_frames(m, now_ns) < 0) {
+                lose_to_crash(m, now_ns, "the sound process made no sense");
+                return false;
+        }
+        return take_messages(m, now_ns);
+}
+
+static void wait_for_opening(struct microphone *m, uint64_t now_ns) {
+        if (ear_hangs(m->ear, now_ns))
+                lose_to_crash(m, now_ns, "the sound process hangs");
+        else if (now_ns - m->begun_ns > OPENING_NS)
+                lose(m, now_ns, "the sound server does not answer");
+}
+
+static void close_unwanted(struct microphone *m, uint64_t now_ns) {
+        if (m->ear && !m->is_ending)
+                begin_closing(m, now_ns);
         m->retry_ns = 0;
         m->pause_ns = FIRST_PAUSE_NS;
         m->zeros_ns = 0;
@@ -258,27 +223,32 @@ static void close_unwanted(struct microphone *m) {
 }
 
 void microphone_step(struct microphone *m, uint64_t now_ns, uint64_t boot_ns) {
-        if (m->is_busy)
-                take_result(m, now_ns);
+        bool has_slept = boot_ns - m->last_boot_ns > SLEPT_NS;
 
-        if (!m->is_busy && m->list_is_wanted) {
-                m->list_is_wanted = false;
-                begin(m, DEVICE_LIST);
-        }
-        if (!m->is_busy && !m->is_wanted) {
-                close_unwanted(m);
-        } else if (!m->is_busy && m->capture) {
-                use(m, now_ns, boot_ns);
-        } else if (!m->is_busy && now_ns >= m->retry_ns) {
-                begin(m, DEVICE_OPEN);
-                if (m->state == MICROPHONE_CLOSED)
-                        set_state(m, MICROPHONE_OPENING);
-        }
         m->last_boot_ns = boot_ns;
+        if (m->ear && m->is_ending && ear_has_ended(m->ear, now_ns))
+                m->ear = ear_free(m->ear);
+        if (!m->is_wanted) {
+                close_unwanted(m, now_ns);
+        } else if (!m->ear && now_ns >= m->retry_ns) {
+                begin_opening(m, now_ns);
+        } else if (m->ear && m->is_open && has_slept) {
+                m->retry_ns = now_ns;
+                begin_closing(m, now_ns);
+        } else if (m->ear && !m->is_ending && take_all(m, now_ns)) {
+                if (m->is_open)
+                        use(m, now_ns);
+                else
+                        wait_for_opening(m, now_ns);
+        }
+}
+
+size_t microphone_poll(const struct microphone *m, struct pollfd fds[static EAR_MAX_POLLED]) {
+        return ear_poll(m->ear, fds);
 }
 
 bool microphone_has_device(const struct microphone *m) {
-        return m->is_busy || m->capture;
+        return m->ear;
 }
 
 const char *microphone_state_name(enum microphone_state state) {

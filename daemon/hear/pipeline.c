@@ -8,14 +8,15 @@
 #include <string.h>
 #include <time.h>
 
-#include "audio/source.h"
 #include "base/clock.h"
 #include "base/wake.h"
 #include "base/wipe.h"
 #include "daemon/common/thread.h"
 #include "daemon/hear/command.h"
+#include "daemon/hear/ear.h"
 #include "daemon/hear/hearing.h"
 #include "daemon/hear/interruption.h"
+#include "daemon/hear/lister.h"
 
 #define PIPELINE_MAX_JOBS 4
 #define PIPELINE_IDLE_NS  UINT64_C(1000000000)
@@ -25,9 +26,6 @@
  * than this. */
 #define PIPELINE_BYTES_PER_SECOND (48000 * 2 * 4)
 #define PIPELINE_MIN_SPOOL        (64u * 1024 * 1024)
-
-/* Room in the capture's ring for a thread that is busy with a file. */
-#define PIPELINE_RING_MS 4000
 
 /* How long a turn listens to a microphone that gives nothing. */
 #define PIPELINE_OPEN_NS  UINT64_C(1500000000)
@@ -40,8 +38,6 @@
 #define PIPELINE_LEVEL_EVENTS 16 /* a meter that is not read may take no more */
 #define PIPELINE_LEVEL_FRAMES 3
 
-DEFINE_CLEANUP(struct source *, source_close)
-
 struct pipeline {
         const struct config *config; /* not owned */
         struct sound_queue *sounds;  /* not owned */
@@ -50,7 +46,7 @@ struct pipeline {
         int events_fd;               /* owned; rung for events */
         struct command command;
         struct thread thread;
-        struct device *device; /* owned */
+        struct starter *starter; /* not owned; NULL: there is none */
 
         /* Written by the main thread only. */
         _Atomic uint64_t finished; /* the newest turn that is to listen no longer */
@@ -65,6 +61,7 @@ struct pipeline {
         struct microphone microphone;
         struct hearing *hearing; /* owned */
         struct interruption interruption;
+        struct lister lister;
         unsigned n_pauses;   /* that were told, ever */
         bool is_listening;   /* for a turn */
         bool is_waiting;     /* for speech, or for the job of what was said */
@@ -107,8 +104,8 @@ static void on_state(void *userdata) {
         (void) send_event(p, &event);
 }
 
-static void on_listed(const struct device_result *result, void *userdata) {
-        struct pipeline_event event = { .kind = PIPELINE_DEVICES, .devices = *result };
+static void on_listed(const struct lister_result *result, void *userdata) {
+        const struct pipeline_event event = { .kind = PIPELINE_DEVICES, .devices = *result };
 
         (void) send_event(userdata, &event);
 }
@@ -236,7 +233,7 @@ static void look_after_microphone(struct pipeline *p) {
         unsigned hands_free = atomic_load_explicit(&p->hands_free, memory_order_relaxed);
         bool is_off = is_muted || sleeps(n_sleeps);
 
-        p->microphone.list_is_wanted |= n_lists != p->n_listed;
+        p->lister.is_wanted |= n_lists != p->n_listed;
         p->n_listed = n_lists;
         /* Whoever wanted it then does not when it may be opened again. */
         if (is_off)
@@ -244,7 +241,9 @@ static void look_after_microphone(struct pipeline *p) {
         p->microphone.is_wanted =
                 (p->is_listening || hands_free > 0 || has_meter || now < p->linger_ns) && !is_off;
         wait_for_speech(p, is_off ? 0 : hands_free);
+        p->microphone.is_needed = hearing_has_begun(p->hearing);
         microphone_step(&p->microphone, now, clock_boot_ns());
+        lister_step(&p->lister, now);
         tell_asleep(p, n_sleeps);
         tell_speech(p, now);
         if (has_meter)
@@ -261,12 +260,15 @@ static bool is_over(void *userdata) {
         return command_ends(&p->command, p->turn);
 }
 
-/* Sleeps until the bell rings, but not beyond the given time.  Comes after is_over(), which clears
- * it. */
-static void wait_bell(struct pipeline *p, uint64_t until_ns) {
-        struct pollfd bell = { .fd = p->sounds->room_fd, .events = POLLIN };
+/* Sleeps until a bell rings, that of a file's process included, but not beyond the given time.  Comes
+ * after is_over(), which clears the others. */
+static void wait_bell(struct pipeline *p, uint64_t until_ns, const struct ear *file) {
+        struct pollfd bells[1 + 3 * EAR_MAX_POLLED] = {
+                { .fd = p->sounds->room_fd, .events = POLLIN },
+        };
         uint64_t now = clock_now_ns();
         struct timespec wait;
+        size_t n = 1;
         uint64_t ns;
 
         if (now >= until_ns)
@@ -275,9 +277,12 @@ static void wait_bell(struct pipeline *p, uint64_t until_ns) {
         if (ns > PIPELINE_IDLE_NS)
                 ns = PIPELINE_IDLE_NS;
 
+        n += microphone_poll(&p->microphone, bells + n);
+        n += lister_poll(&p->lister, bells + n);
+        n += ear_poll(file, bells + n);
         wait = (struct timespec){ .tv_sec = (time_t) (ns / 1000000000),
                                   .tv_nsec = (long) (ns % 1000000000) };
-        (void) ppoll(&bell, 1, &wait, NULL);
+        (void) ppoll(bells, n, &wait, NULL);
 }
 
 /* -ECANCELED when the turn was over before there was room. */
@@ -290,7 +295,7 @@ static int push(struct pipeline *p, const struct sound *sound) {
                         wake_ring(p->sounds->filled_fd);
                         return 0;
                 }
-                wait_bell(p, clock_now_ns() + PIPELINE_IDLE_NS);
+                wait_bell(p, clock_now_ns() + PIPELINE_IDLE_NS, NULL);
         }
 }
 
@@ -298,7 +303,7 @@ static int pace(struct pipeline *p, uint64_t due_ns) {
         while (clock_now_ns() < due_ns) {
                 if (is_over(p))
                         return -ECANCELED;
-                wait_bell(p, due_ns);
+                wait_bell(p, due_ns, NULL);
         }
         return 0;
 }
@@ -345,17 +350,73 @@ push_heard(struct pipeline *p, struct hearing *hearing, struct sound *sound, uns
         return 0;
 }
 
+/* What a file's process says: 1 and the message, or why there will be none. */
+static int hear_file(struct pipeline *p, struct ear *ear, struct wall_message *ret, struct why *why) {
+        int r;
+
+        r = ear_hear(ear, ret);
+        if (r == 0 && ear_hangs(ear, clock_now_ns()))
+                return because(why, -ETIMEDOUT, "the sound process hangs");
+        if (r == -EPIPE)
+                return because(why, r, "the sound process ended");
+        if (r < 0 || (r == 1 && ret->word != WALL_OPEN && ret->word != WALL_FAILED))
+                return because(why, -EBADMSG, "the sound process made no sense");
+        if (r == 1 && ret->word == WALL_FAILED)
+                return because(why, ret->r, "%s", ret->why.text);
+        if (r == 0)
+                wait_bell(p, clock_now_ns() + PIPELINE_IDLE_NS, ear);
+        return r;
+}
+
+/* Until it is known that it is a sound file. */
+static int wait_open(struct pipeline *p, struct ear *ear, bool *ret_is_live, struct why *why) {
+        struct wall_message message;
+        int r;
+
+        do {
+                if (is_over(p))
+                        return -ECANCELED;
+                ear_clear(ear);
+                r = hear_file(p, ear, &message, why);
+        } while (r == 0);
+        if (r == 1)
+                *ret_is_live = message.open.is_live;
+        return r;
+}
+
+/* Frames that were given before something was said come first. */
+static int take_frame(struct pipeline *p, struct ear *ear, struct frame *ret, struct why *why) {
+        struct wall_message message;
+        struct wall_frame taken;
+        int r, said = 0;
+
+        for (;;) {
+                if (is_over(p))
+                        return -ECANCELED;
+                ear_clear(ear);
+                r = ear_take(ear, &taken);
+                if (r != 0 || said < 0)
+                        break;
+                said = hear_file(p, ear, &message, why);
+        }
+        if (r == 1)
+                *ret = taken.frame;
+        if (r < 0)
+                return because(why, r, "the sound process made no sense");
+        return r == 1 ? 1 : said;
+}
+
 /* The next frame of a file, when it is due: frame k of speech that begins now is complete
  * (k + 1) * 40 ms from now. */
 static int next_frame(struct pipeline *p,
                       const struct pipeline_job *job,
-                      struct source *source,
+                      struct ear *ear,
                       uint64_t began_ns,
                       struct frame *ret,
                       struct why *why) {
         int r;
 
-        r = source_read(source, ret, why);
+        r = take_frame(p, ear, ret, why);
         if (r < 0)
                 return r;
         r = job->realtime ? pace(p, began_ns + (ret->sequence + 1) * PIPELINE_FRAME_NS) : 0;
@@ -367,18 +428,19 @@ static int next_frame(struct pipeline *p,
 
 /* A file is heard as if a key were held while it plays. */
 static int
-play(struct pipeline *p, const struct pipeline_job *job, struct source *source, struct why *why) {
+play(struct pipeline *p, const struct pipeline_job *job, struct ear *ear, struct why *why) {
         _cleanup_(hearing_freep) struct hearing *hearing = NULL;
-        uint64_t began = clock_now_ns();
         struct frame frame = {};
         unsigned n_pushed = 0, n_kept;
-        struct sound sound = {
-                .kind = SOUND_FRAME,
-                .turn = job->turn,
-                .is_live = job->realtime || source_is_live(source),
-        };
+        struct sound sound = { .kind = SOUND_FRAME, .turn = job->turn };
+        uint64_t began;
         int r;
 
+        r = wait_open(p, ear, &sound.is_live, why);
+        if (r < 0)
+                return r;
+        sound.is_live |= job->realtime;
+        began = clock_now_ns();
         /* A new one, so that what is heard of a file does not depend on the one before. */
         r = new_hearing(p, &hearing);
         if (r < 0)
@@ -386,7 +448,7 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
         hearing_begin(hearing, true, job->max_seconds * FRAMES_PER_SECOND);
 
         do {
-                r = next_frame(p, job, source, began, &frame, why);
+                r = next_frame(p, job, ear, began, &frame, why);
                 if (r < 0)
                         return r;
                 hearing_push(hearing, &frame);
@@ -402,34 +464,23 @@ play(struct pipeline *p, const struct pipeline_job *job, struct source *source, 
         return push_end(p, hearing, frame.is_last ? 0 : n_kept, clock_now_ns());
 }
 
-static int open_source(struct pipeline *p,
-                       const struct pipeline_job *job,
-                       struct source **ret,
-                       struct why *why) {
+static int play_file(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
         size_t limit = (size_t) job->max_seconds * PIPELINE_BYTES_PER_SECOND;
         uint64_t max_ms = (uint64_t) job->max_seconds * 1000;
         uint64_t stall_ms = (uint64_t) job->stall_seconds * 1000;
-        struct source_config config = {
-                .input = {
-                        .stall_ms = stall_ms,
-                        .total_ms = max_ms + HEARING_DOUBT_MS + stall_ms,
-                        .is_over = is_over,
-                        .bell_fd = p->sounds->room_fd,
-                        .userdata = p,
-                },
+        const struct wall_task task = {
+                .version = WALL_VERSION,
+                .kind = WALL_FILE,
+                .stall_ms = stall_ms,
+                .total_ms = max_ms + HEARING_DOUBT_MS + stall_ms,
                 .max_spooled = limit > PIPELINE_MIN_SPOOL ? limit : PIPELINE_MIN_SPOOL,
         };
-
-        return source_open(ret, job->fd, &config, why);
-}
-
-static int play_file(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
-        _cleanup_(source_closep) struct source *source = NULL;
+        _cleanup_(ear_freep) struct ear *ear = NULL;
         int r;
 
-        r = open_source(p, job, &source, why);
+        r = ear_start(&ear, p->starter, &task, job->fd, clock_now_ns(), why);
         (void) close(job->fd);
-        return r < 0 ? r : play(p, job, source, why);
+        return r < 0 ? r : play(p, job, ear, why);
 }
 
 /* How many of the frames that could be taken find no room in the queue behind the next one. */
@@ -501,11 +552,14 @@ static int check_whole(struct pipeline *p, struct why *why) {
 
 static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, struct why *why) {
         uint64_t began = clock_now_ns();
+        unsigned n_crashes = p->microphone.n_crashes;
         int r;
 
         for (;;) {
                 if (is_over(p))
                         return -ECANCELED;
+                if (p->microphone.n_crashes != n_crashes)
+                        return because(why, -EPIPE, "%s: say it again", p->microphone.why.text);
                 r = check_whole(p, why);
                 if (r < 0)
                         return r;
@@ -522,7 +576,7 @@ static int listen_until_end(struct pipeline *p, const struct pipeline_job *job, 
                         if (r < 0)
                                 return r;
                 }
-                wait_bell(p, clock_now_ns() + PIPELINE_IDLE_NS / 4);
+                wait_bell(p, clock_now_ns() + PIPELINE_IDLE_NS / 4, NULL);
         }
 }
 
@@ -591,36 +645,31 @@ static void pipeline_run(void *userdata) {
                 }
                 forget(p);
                 look_for_phrase(p);
-                wait_bell(p, clock_now_ns() + next_look_ns(p));
+                wait_bell(p, clock_now_ns() + next_look_ns(p), NULL);
         }
         microphone_done(&p->microphone);
+        lister_done(&p->lister);
         interruption_done(&p->interruption);
 }
 
-static int open_ears(struct pipeline *p) {
-        const struct config *config = p->config;
-        const struct capture_config capture = {
-                .device = config->audio_device,
-                .ring_ms = PIPELINE_RING_MS,
-                .wake_fd = p->sounds->room_fd,
-        };
-        int r;
-
-        r = device_new(&p->device, &capture);
-        if (r < 0)
-                return r;
+static int open_ears(struct pipeline *p, struct starter *starter) {
+        p->starter = starter;
         p->microphone = (struct microphone){
-                .device = p->device,
+                .starter = starter,
+                .device = p->config->audio_device,
                 .on_frame = on_frame,
                 .on_state = on_state,
-                .on_listed = on_listed,
                 .userdata = p,
         };
         microphone_init(&p->microphone);
+        p->lister = (struct lister){ .starter = starter, .on_listed = on_listed, .userdata = p };
         return new_hearing(p, &p->hearing);
 }
 
-int pipeline_new(struct pipeline **ret, const struct config *config, struct sound_queue *sounds) {
+int pipeline_new(struct pipeline **ret,
+                 const struct config *config,
+                 struct sound_queue *sounds,
+                 struct starter *starter) {
         _cleanup_(pipeline_freep) struct pipeline *p = NULL;
         int r;
 
@@ -640,7 +689,7 @@ int pipeline_new(struct pipeline **ret, const struct config *config, struct soun
         r = p->events_fd = wake_open();
         if (r < 0)
                 return r;
-        r = open_ears(p);
+        r = open_ears(p, starter);
         if (r < 0)
                 return r;
 
@@ -660,21 +709,12 @@ struct pipeline *pipeline_free(struct pipeline *p) {
         spsc_done(&p->events);
         closep(&p->events_fd);
         hearing_free(p->hearing);
-        device_free(p->device);
         free(p);
         return NULL;
 }
 
 int pipeline_start(struct pipeline *p) {
-        int r;
-
-        r = device_start(p->device);
-        if (r < 0)
-                return r;
-        r = thread_start(&p->thread, "gemmad-audio", pipeline_run, p);
-        if (r < 0)
-                device_end(p->device, NULL);
-        return r;
+        return thread_start(&p->thread, "gemmad-audio", pipeline_run, p);
 }
 
 void pipeline_stop(struct pipeline *p) {
@@ -683,7 +723,7 @@ void pipeline_stop(struct pipeline *p) {
 }
 
 bool pipeline_join(struct pipeline *p, uint64_t until_ns) {
-        return thread_join(&p->thread, until_ns) && device_join(p->device, until_ns);
+        return thread_join(&p->thread, until_ns);
 }
 
 int pipeline_play(struct pipeline *p, const struct pipeline_job *job) {

@@ -8,12 +8,13 @@
 #include "base/cleanup.h"
 #include "base/why.h"
 #include "daemon/common/config.h"
-#include "daemon/hear/device.h"
+#include "daemon/hear/lister.h"
 #include "daemon/hear/microphone.h"
 #include "daemon/hear/sound.h"
+#include "daemon/hear/starter.h"
 
-/* The audio thread: takes one sound after the other, from a file or from the microphone, and pushes
- * its frames into the sound queue, at the speed of the clock or as fast as there is room.  The
+/* The audio thread: takes one sound after the other, from a file or from the microphone, each of which
+ * is read by a process of its own (daemon/hear/ear.h), and pushes its frames into the sound queue, at the speed of the clock or as fast as there is room.  The
  * microphone is open while a turn listens, while somebody reads the meter, for LingerSeconds after
  * that, and always hands free; never while muted, nor while the machine sleeps.  All functions below
  * are for the main thread. */
@@ -60,12 +61,15 @@ struct pipeline_event {
         union {
                 struct pipeline_microphone microphone;
                 struct pipeline_level level;
-                struct device_result devices; /* its task and capture mean nothing here */
+                struct lister_result devices;
         };
 };
 
-/* Neither config nor sounds is owned. */
-int pipeline_new(struct pipeline **ret, const struct config *config, struct sound_queue *sounds);
+/* None of it is owned.  starter: NULL where there is none; then nothing is heard, and says so. */
+int pipeline_new(struct pipeline **ret,
+                 const struct config *config,
+                 struct sound_queue *sounds,
+                 struct starter *starter);
 struct pipeline *pipeline_free(struct pipeline *p);
 DEFINE_CLEANUP(struct pipeline *, pipeline_free)
 
@@ -115,7 +119,7 @@ bool pipeline_next_event(struct pipeline *p, struct pipeline_event *ret);
 /* Nobody listens to this turn and those before it any more. */
 void pipeline_end_turn(struct pipeline *p, uint64_t turn);
 
-/* Counts up while the thread is alive, at least once a second, except inside one read of a file. */
+/* Counts up while the thread is alive, at least once a second. */
 unsigned long pipeline_beat(const struct pipeline *p);
 
 #endif

@@ -132,6 +132,8 @@ static void log_change(const struct pipeline_microphone *before,
                             now->device);
         else if (now->state == MICROPHONE_LIVE && was_bad)
                 log_notice("The microphone is back: %s", now->device);
+        else if (now->state == MICROPHONE_LIVE && before->state == MICROPHONE_LIVE)
+                log_notice("The microphone is another one now: %s", now->device);
         else
                 log_debug("Microphone: %s %s", microphone_state_name(now->state), now->device);
 }
@@ -147,7 +149,7 @@ static json_t *reply_device(const struct capture_device *device) {
         /* clang-format on */
 }
 
-static void answer_devices(struct live *l, const struct device_result *result) {
+static void answer_devices(struct live *l, const struct lister_result *result) {
         json_t *devices, *reply;
 
         if (result->r < 0) {

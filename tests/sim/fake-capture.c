@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "audio/capture.h"
+#include "audio/follow.h"
 #include "audio/frame.h"
 #include "base/wake.h"
 
@@ -31,6 +32,7 @@ static struct {
         size_t n_given; /* samples; the place in the voice */
         float offset;
         uint32_t noise;
+        enum follow_state follow;
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 static void lock(void) {
@@ -50,6 +52,7 @@ void fake_mic_reset(void) {
         fake.n_given = 0;
         fake.offset = 0;
         fake.noise = 1;
+        fake.follow = FOLLOW_SAME;
         unlock();
 }
 
@@ -199,6 +202,37 @@ struct capture *capture_close(struct capture *c) {
         return NULL;
 }
 
+void fake_mic_set_follow(enum follow_state state) {
+        lock();
+        fake.follow = state;
+        if (fake.open)
+                wake_ring(fake.open->wake_fd);
+        unlock();
+}
+
+int follow_start(struct follow **ret, const char *device, const char *source, int wake_fd) {
+        (void) device;
+        (void) wake_fd;
+        (void) source;
+        *ret = (struct follow *) &fake;
+        return 0;
+}
+
+struct follow *follow_stop(struct follow *f) {
+        (void) f;
+        return NULL;
+}
+
+enum follow_state follow_state(const struct follow *f) {
+        enum follow_state state;
+
+        (void) f;
+        lock();
+        state = fake.follow;
+        unlock();
+        return state;
+}
+
 int capture_list(struct capture_device *devices, size_t size, struct why *why) {
         (void) why;
         if (size > 0)
@@ -229,6 +263,11 @@ unsigned capture_rate(const struct capture *c) {
 const char *capture_device(const struct capture *c) {
         (void) c;
         return "fake";
+}
+
+const char *capture_source(const struct capture *c) {
+        (void) c;
+        return "fake source";
 }
 
 uint64_t capture_lost(const struct capture *c) {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audio/follow.h"
+
 /* A microphone of 16 kHz that is linked in place of the real one and gives what a test says.  One at
  * a time; any thread. */
 
@@ -26,6 +28,9 @@ void fake_mic_set_lost(uint64_t n);
 
 /* What is given from now on is by so much above zero. */
 void fake_mic_set_offset(float offset);
+
+/* The sound server says that it is gone, or that another one is meant by now. */
+void fake_mic_set_follow(enum follow_state state);
 
 /* Gives samples, at once: a voice, a quiet room, or zeros.  False when it is not open. */
 enum fake_sound { FAKE_VOICE, FAKE_ROOM, FAKE_ZEROS };

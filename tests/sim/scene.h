@@ -18,6 +18,7 @@
 static struct scene {
         struct config *config;
         struct sound_queue sounds;
+        struct starter *starter;
         struct pipeline *pipeline;
         struct inference *inference;
         struct store *store; /* NULL: none */
@@ -91,7 +92,8 @@ static void scene_open(unsigned seconds,
         }
         expect(sd_event_new(&scene.loop) >= 0);
         expect(sound_queue_init(&scene.sounds) == 0);
-        expect(pipeline_new(&scene.pipeline, scene.config, &scene.sounds) == 0);
+        expect(starter_new(&scene.starter, &why) == 0);
+        expect(pipeline_new(&scene.pipeline, scene.config, &scene.sounds, scene.starter) == 0);
         expect(inference_new(&scene.inference, scene.config, &scene.sounds) == 0);
 
         expect(toolbox_new(&scene.toolbox, scene.loop, scene_on_tools, NULL) == 0);
@@ -125,6 +127,7 @@ static void scene_close(void) {
         toolbox_free(scene.toolbox);
         inference_free(scene.inference);
         pipeline_free(scene.pipeline);
+        starter_free(scene.starter);
         sound_queue_done(&scene.sounds);
         store_close(scene.store);
         sd_event_unref(scene.loop);

@@ -91,9 +91,12 @@ static void run_child(const char *model, const char *options, int listen_fd) {
             config_read(config, options, strlen(options), "options", &why) < 0)
                 _exit(99);
         setup.config = config;
+        if (starter_new(&setup.starter, &why) < 0)
+                _exit(98);
         r = daemon_run(&setup, &left);
         if (left)
                 _exit(r < 0 ? 1 : 2);
+        starter_free(setup.starter);
         config_free(config);
         exit(r < 0 ? 1 : 0);
 }

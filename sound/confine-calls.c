@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* seccomp: which system calls there are.  What is not named here fails with EPERM.  The lists are what
+ * the sound libraries were seen to need in the tests (strace), with PulseAudio, PipeWire, ALSA's plugins
+ * and JACK's library, and next to it what the C library takes instead on other processors and versions. */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sound/confine-internal.h"
+#include "sound/confine.h"
+
+#if defined(__x86_64__) && defined(__LP64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__) && __BYTE_ORDER == __LITTLE_ENDIAN
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#define ARCHITECTURE 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_WHOLE false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+        __has_feature(memory_sanitizer)
+#define IS_WHOLE false
+#endif
+#endif
+#ifndef IS_WHOLE
+#define IS_WHOLE true
+#endif
+
+#define SET_VMA 0x53564d41 /* of prctl(): a name for memory */
+
+/* x86-64 processes can also use the system calls of x32, which have numbers from here on. */
+#define FOREIGN_NUMBERS 0x40000000
+
+bool confine_is_whole(void) {
+        return IS_WHOLE;
+}
+
+/* To hear a device, and to read a file. */
+#define CALL(name) SYS_##name
+static const int common_calls[] = {
+        /* Frames, bells and words. */
+        CALL(read), CALL(write), CALL(ppoll), CALL(futex), CALL(recvmsg), CALL(sendmsg),
+        CALL(recvfrom), CALL(pread64), CALL(close), CALL(lseek), CALL(memfd_create),
+        /* Memory and time; what may run in it is looked at below. */
+        CALL(munmap), CALL(mremap), CALL(madvise), CALL(brk), CALL(clock_gettime),
+        CALL(clock_nanosleep), CALL(gettimeofday), CALL(getrandom),
+        /* What a C library does around these, and to end. */
+        CALL(fstat), CALL(getpid), CALL(gettid), CALL(rt_sigaction), CALL(rt_sigprocmask),
+        CALL(rt_sigreturn), CALL(restart_syscall), CALL(sched_yield), CALL(exit), CALL(exit_group),
+#ifdef SYS_poll
+        CALL(poll), CALL(time),
+#endif
+};
+
+static const int device_calls[] = {
+        /* Plugins and configuration are looked for and read, as far as Landlock allows. */
+        CALL(openat), CALL(newfstatat), CALL(statx), CALL(statfs), CALL(fstatfs), CALL(faccessat),
+        CALL(faccessat2), CALL(readlinkat), CALL(getdents64), CALL(getcwd), CALL(readv), CALL(writev),
+        CALL(pwrite64), CALL(fcntl), CALL(dup), CALL(dup3), CALL(ioctl), CALL(umask), CALL(flock),
+        CALL(close_range), CALL(fadvise64),
+        /* Loops of the libraries, and their talk with the server. */
+        CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_pwait), CALL(eventfd2), CALL(pipe2),
+        CALL(timerfd_create), CALL(timerfd_settime), CALL(timerfd_gettime), CALL(signalfd4),
+        CALL(inotify_init1), CALL(inotify_add_watch), CALL(inotify_rm_watch), CALL(pselect6),
+        CALL(connect), CALL(socketpair), CALL(sendto), CALL(sendmmsg), CALL(recvmmsg),
+        CALL(getsockopt), CALL(setsockopt), CALL(getsockname), CALL(getpeername), CALL(shutdown),
+        /* Memory that is shared with the server. */
+        CALL(ftruncate), CALL(fallocate), CALL(msync), CALL(mlock), CALL(mlock2), CALL(munlock),
+        CALL(mincore), CALL(shmget), CALL(shmat), CALL(shmdt), CALL(shmctl), CALL(semget), CALL(semop),
+        CALL(semtimedop), CALL(semctl),
+        /* Threads, which want to be prompt; that may be refused by others. */
+        CALL(set_robust_list), CALL(rseq), CALL(set_tid_address), CALL(sigaltstack),
+        CALL(rt_sigtimedwait), CALL(membarrier), CALL(getcpu), CALL(nanosleep), CALL(clock_getres),
+        CALL(sched_getaffinity), CALL(sched_setaffinity), CALL(sched_getparam), CALL(sched_setparam),
+        CALL(sched_getscheduler), CALL(sched_setscheduler), CALL(sched_getattr), CALL(sched_setattr),
+        CALL(sched_get_priority_max), CALL(sched_get_priority_min), CALL(getpriority),
+        CALL(setpriority),
+        /* Who and where they are. */
+        CALL(getppid), CALL(getuid), CALL(geteuid), CALL(getgid), CALL(getegid), CALL(getresuid),
+        CALL(getresgid), CALL(getgroups), CALL(getpgid), CALL(getsid), CALL(uname), CALL(sysinfo),
+        CALL(getrusage), CALL(times), CALL(prlimit64), CALL(capget),
+#ifdef SYS_open /* what only older processors have */
+        CALL(open), CALL(stat), CALL(lstat), CALL(access), CALL(readlink), CALL(dup2), CALL(select),
+        CALL(epoll_create), CALL(epoll_wait), CALL(pipe), CALL(getrlimit), CALL(getpgrp),
+        CALL(eventfd), CALL(signalfd), CALL(inotify_init),
+#endif
+};
+
+/* To give up more. */
+static const int starter_calls[] = {
+        CALL(pidfd_open), CALL(seccomp), CALL(landlock_create_ruleset), CALL(landlock_restrict_self),
+        CALL(tgkill),
+};
+
+#define MAX_INSTRUCTIONS 512
+
+struct program {
+        struct sock_filter at[MAX_INSTRUCTIONS];
+        unsigned short n;
+};
+
+static void add(struct program *p, struct sock_filter instruction) {
+        if (p->n < MAX_INSTRUCTIONS)
+                p->at[p->n++] = instruction;
+}
+
+#define ADD(p, code, k, jt, jf) add((p), (struct sock_filter) BPF_JUMP((code), (k), (jt), (jf)))
+#define LOAD(p, field)                                                                             \
+        ADD((p), BPF_LD | BPF_W | BPF_ABS, (unsigned) offsetof(struct seccomp_data, field), 0, 0)
+#define END(p, verdict) ADD((p), BPF_RET | BPF_K, (verdict), 0, 0)
+
+#define ALLOW      SECCOMP_RET_ALLOW
+#define REFUSE(e)  (SECCOMP_RET_ERRNO | (e))
+
+/* The next so many instructions are for this number only. */
+static void only_for(struct program *p, unsigned number, unsigned char n) {
+        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, number, 0, n);
+}
+
+/* Values of an argument's lower half: what of them is set, has to be within. */
+static void allow_within(struct program *p, int number, unsigned field, unsigned mask) {
+        only_for(p, (unsigned) number, 4);
+        ADD(p, BPF_LD | BPF_W | BPF_ABS, field, 0, 0);
+        ADD(p, BPF_JMP | BPF_JSET | BPF_K, ~mask, 0, 1);
+        END(p, REFUSE(EPERM));
+        END(p, ALLOW);
+}
+
+static void allow_equal(struct program *p, int number, unsigned field, unsigned value, int error) {
+        only_for(p, (unsigned) number, 4);
+        ADD(p, BPF_LD | BPF_W | BPF_ABS, field, 0, 0);
+        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+        END(p, ALLOW);
+        END(p, REFUSE((unsigned) error));
+}
+
+#define ARG(i) ((unsigned) offsetof(struct seccomp_data, args[i]))
+
+static void allow_list(struct program *p, const int *numbers, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                only_for(p, (unsigned) numbers[i], 1);
+                END(p, ALLOW);
+        }
+}
+#define ALLOW_LIST(p, list) allow_list((p), (list), sizeof(list) / sizeof((list)[0]))
+
+/* Memory is either written or run; a file's reader runs nothing that it did not have. */
+static void allow_memory(struct program *p, bool may_run) {
+        static const int calls[] = { SYS_mmap, SYS_mprotect };
+
+        for (size_t i = 0; i < 2 && !may_run; i++)
+                allow_within(p, calls[i], ARG(2), PROT_READ | PROT_WRITE);
+        for (size_t i = 0; i < 2 && may_run; i++) {
+                only_for(p, (unsigned) calls[i], 5);
+                LOAD(p, args[2]);
+                ADD(p, BPF_ALU | BPF_AND | BPF_K, PROT_WRITE | PROT_EXEC, 0, 0);
+                ADD(p, BPF_JMP | BPF_JEQ | BPF_K, PROT_WRITE | PROT_EXEC, 0, 1);
+                END(p, REFUSE(EPERM));
+                END(p, ALLOW);
+        }
+}
+
+static void allow_prctl(struct program *p, const unsigned *options, size_t n) {
+        only_for(p, SYS_prctl, (unsigned char) (2 * n + 2));
+        LOAD(p, args[0]);
+        for (size_t i = 0; i < n; i++) {
+                only_for(p, options[i], 1);
+                END(p, ALLOW);
+        }
+        END(p, REFUSE(EPERM));
+}
+
+/* What all have: each part of it is left by the same instructions. */
+static void begin(struct program *p, bool is_starter) {
+        LOAD(p, arch);
+        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+        END(p, REFUSE(ENOSYS));
+        LOAD(p, nr);
+        ADD(p, BPF_JMP | BPF_JGE | BPF_K, FOREIGN_NUMBERS, 0, 1);
+        END(p, REFUSE(ENOSYS));
+        ALLOW_LIST(p, common_calls);
+        /* Signals go to nobody else: pthread_cancel() and abort() need this one.  The copies of the
+         * starter have another number, and Landlock keeps theirs among them. */
+        if (is_starter)
+                ALLOW_LIST(p, starter_calls);
+        else
+                allow_equal(p, SYS_tgkill, ARG(0), (unsigned) getpid(), EPERM);
+}
+
+static void add_file(struct program *p) {
+        /* What fstat() is in some C libraries; that a path comes along can not be seen here. */
+        allow_equal(p, SYS_newfstatat, ARG(3), AT_EMPTY_PATH, EPERM);
+        allow_equal(p, SYS_fcntl, ARG(1), F_DUPFD_CLOEXEC, EPERM);
+        allow_memory(p, false);
+}
+
+static void add_device(struct program *p, bool may_copy) {
+        static const unsigned options[] = { PR_SET_NAME,     PR_GET_NAME,        PR_SET_PDEATHSIG,
+                                            PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS,
+                                            PR_SET_TIMERSLACK, SET_VMA };
+
+        ALLOW_LIST(p, device_calls);
+        allow_equal(p, SYS_socket, ARG(0), AF_UNIX, EAFNOSUPPORT);
+        allow_memory(p, true);
+        allow_prctl(p, options, sizeof(options) / sizeof(options[0]));
+        /* Behind its pointer nothing can be seen, so that there it does not exist. */
+        only_for(p, SYS_clone3, 1);
+        END(p, REFUSE(ENOSYS));
+        /* A thread, or a plain copy. */
+        only_for(p, SYS_clone, 4);
+        LOAD(p, args[0]);
+        if (may_copy)
+                ADD(p, BPF_JMP | BPF_JSET | BPF_K,
+                    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                            CLONE_NEWPID | CLONE_NEWNET,
+                    1, 0);
+        else
+                ADD(p, BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1);
+        END(p, ALLOW);
+        END(p, REFUSE(EPERM));
+}
+
+int confine_calls(enum confine_calls which, struct why *why) {
+        static struct program program; /* too large for a stack; one thread */
+        struct sock_fprog filter = { .filter = program.at };
+
+        if (!IS_WHOLE)
+                return 0;
+        if (ARCHITECTURE == 0)
+                return because(why, -ENOTSUP, "not known for this processor");
+        program.n = 0;
+        begin(&program, which == CALLS_STARTER);
+        if (which == CALLS_FILE)
+                add_file(&program);
+        else
+                add_device(&program, which == CALLS_STARTER);
+        END(&program, REFUSE(EPERM));
+        filter.len = program.n;
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
+                return because(why, errno == ENOSYS || errno == EINVAL ? -ENOTSUP : -errno,
+                               "seccomp: %s", strerror(errno));
+        return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_SIM_FAKE_STARTER_H
+#define TESTS_SIM_FAKE_STARTER_H
+
+/* Linked in place of daemon/hear/starter.c: workers are threads of this process, so that they open the
+ * microphone that is played (tests/sim/fake-capture.h).  A thread can not be killed: one that does not
+ * end when it is asked is left behind, and waited for by starter_free(). */
+
+/* Starting a worker fails with this from now on, 0: succeeds. */
+void fake_starter_refuse(int r);
+
+/* The worker that was started last is gone, without a word. */
+void fake_starter_crash(void);
+
+/* Waits until no worker runs any more. */
+void fake_starter_wait(void);
+
+/* Workers come that do nothing at all. */
+void fake_starter_stall(int is_stalled);
+
+#endif
