@@ -119,11 +119,17 @@ static bool find_model(const struct config *config, char path[static PATH_MAX]) 
         return *path;
 }
 
+/* Where gemmactl puts models, of which one may be used later.  It has to be there before there can be a
+ * rule for it, and where it can not be made, another model needs a restart. */
+static bool find_models(char folder[static PATH_MAX]) {
+        return paths_models(folder, PATH_MAX, NULL) >= 0 && store_make_folder(folder) >= 0;
+}
+
 static int confine_files(const struct config *config, const char *config_path, struct why *why) {
         char state[PATH_MAX], socket_folder[PATH_MAX], user_config[PATH_MAX];
-        char model[PATH_MAX], beside[PATH_MAX];
+        char model[PATH_MAX], beside[PATH_MAX], models[PATH_MAX];
         const char *drafter = drafter_find(config, beside);
-        const char *readable[6] = {};
+        const char *readable[7] = {};
         struct sandbox_files files = { .home = getenv("HOME"), .readable = readable };
         size_t n = 0;
 
@@ -134,6 +140,8 @@ static int confine_files(const struct config *config, const char *config_path, s
         files.pressure = pressure_path();
         if (find_model(config, model))
                 readable[n++] = model;
+        if (find_models(models))
+                readable[n++] = models;
         if (*config->projector_path)
                 readable[n++] = config->projector_path;
         if (drafter)
@@ -170,9 +178,8 @@ static bool reaches_bus(const char *runtime_folder) {
 
 /* The unit does the same from outside, and allows no namespace any more. */
 static void hide_sockets(const struct config *config) {
-        static const char *const variables[] = { "NOTIFY_SOCKET", "PULSE_SERVER",
-                                                 "PIPEWIRE_REMOTE", "PULSE_RUNTIME_PATH",
-                                                 "PIPEWIRE_RUNTIME_DIR" };
+        static const char *const variables[] = { "NOTIFY_SOCKET", "PULSE_SERVER", "PIPEWIRE_REMOTE",
+                                                 "PULSE_RUNTIME_PATH", "PIPEWIRE_RUNTIME_DIR" };
         const char *needed[sizeof(variables) / sizeof(variables[0]) + 2] = {};
         const char *buses[3] = {};
         char socket_folder[PATH_MAX];

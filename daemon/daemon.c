@@ -38,6 +38,8 @@ struct daemon {
         struct config *config; /* owned; the main thread's, which a reload changes */
         bool has_terminal;     /* to complain to, at the start */
         bool is_loaded;
+        struct config *loading; /* owned; names the model that is on its way, NULL: none is */
+        struct config *wanted;  /* owned; ... and that which is to follow it */
 
         /* In the order in which they start. */
         sd_event *loop;              /* owned reference */
@@ -108,9 +110,75 @@ static int on_resting(struct daemon *d, bool rests) {
         return 0;
 }
 
+static void add_tool(const struct tool_info *info, void *userdata) {
+        struct tool tool = { .name = info->name, .description = info->description };
+        _cleanup_(freep) char *parameters = json_dumps(info->parameters, JSON_COMPACT);
+
+        tool.parameters_json = parameters;
+        if (parameters)
+                (void) toolset_add(userdata, &tool);
+}
+
+/* A model that answers freely is told what there is now. */
+static void on_tools_changed(void *userdata) {
+        struct daemon *d = userdata;
+        struct toolset *tools;
+
+        if (toolset_new(&tools) < 0)
+                return;
+        toolbox_list(d->toolbox, add_tool, tools);
+        inference_set_tools(d->inference, tools);
+}
+
+/* Begins to load the model that fresh names, or remembers it while another one is on its way. */
+static int load_other(struct daemon *d, const struct config *fresh, struct why *why) {
+        struct config **place = d->is_loaded && !d->loading ? &d->loading : &d->wanted;
+        int r;
+
+        *place = config_free(*place);
+        r = config_copy(place, fresh);
+        if (r >= 0 && place == &d->loading)
+                r = inference_load(d->inference, d->loading);
+        if (r >= 0)
+                return 0;
+        *place = config_free(*place);
+        return because(why, r, "the model can not be loaded: %s", strerror(-r));
+}
+
+/* What was on its way is there, or is not to be had. */
+static void end_load(struct daemon *d, const struct why *failure) {
+        _cleanup_(config_freep) struct config *wanted = TAKE_PTR(d->wanted);
+        struct why why = {};
+
+        if (d->loading)
+                inference_end_load(d->inference);
+        if (failure)
+                log_error("The model can not be loaded (%s), going on with the old one",
+                          failure->text);
+        else if (d->loading && config_copy_model(d->config, d->loading) < 0)
+                log_warning("Out of memory");
+        d->loading = config_free(d->loading);
+
+        if (!wanted || config_has_same_model(wanted, d->config))
+                control_reloaded(d->control, failure);
+        else if (load_other(d, wanted, &why) < 0)
+                control_reloaded(d->control, &why);
+}
+
 static int on_event(struct daemon *d, const struct event *event) {
-        if (event->kind == EVENT_LOADED)
-                return on_loaded(d, event);
+        if (event->kind == EVENT_LOADED) {
+                bool is_other = d->loading;
+                int r = on_loaded(d, event);
+
+                if (is_other)
+                        on_tools_changed(d);
+                end_load(d, NULL);
+                return r;
+        }
+        if (event->kind == EVENT_NOT_LOADED) {
+                end_load(d, &event->why);
+                return 0;
+        }
         if (event->kind == EVENT_LOAD_FAILED) {
                 log_error("The model can not be loaded: %s", event->why.text);
                 return -ENOEXEC;
@@ -207,16 +275,18 @@ static int open_upkeep(struct daemon *d) {
         return d->store ? upkeep_new(&d->upkeep, &config) : 0;
 }
 
-static void reload(struct daemon *d) {
+/* 1: another model is on its way; 0: all is done; -errno: nothing has changed. */
+static int reload(struct daemon *d, struct why *why) {
         _cleanup_(config_freep) struct config *fresh = NULL;
         unsigned keep_days = d->config->keep_days;
         struct config_changes changes;
-        struct why why = {};
+        int r;
 
-        if (d->setup.reread(&fresh, d->setup.userdata, &why) < 0) {
+        r = d->setup.reread(&fresh, d->setup.userdata, why);
+        if (r < 0) {
                 log_error("The configuration can not be read again (%s), going on with the old one",
-                          why.text);
-                return;
+                          why->text);
+                return r;
         }
         config_adopt(d->config, fresh, &changes);
         control_on_reload(d->control);
@@ -227,13 +297,26 @@ static void reload(struct daemon *d) {
                            "%s restart the daemon",
                            changes.n_taken, changes.left);
         else
-                log_notice("The configuration was read again, %u options changed", changes.n_taken);
+                log_notice("The configuration was read again, %u options changed%s",
+                           changes.n_taken,
+                           changes.is_other_model ? ", another model is being loaded" : "");
+        if (!changes.is_other_model && !d->loading)
+                return 0;
+        r = load_other(d, fresh, why);
+        if (r < 0)
+                log_error("%s, going on with the old one", why->text);
+        return r < 0 ? r : 1;
+}
+
+static int on_reload(void *userdata, struct why *why) {
+        return reload(userdata, why);
 }
 
 /* Reads the configuration again, unless it was the terminal that hung up: a program that was started
  * there ends with it. */
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
         struct daemon *d = userdata;
+        struct why why = {};
 
         (void) source;
         (void) info;
@@ -244,7 +327,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
         if (d->is_loaded)
                 (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
                                   (unsigned long long) (clock_now_ns() / 1000));
-        reload(d);
+        (void) reload(d, &why);
         if (d->is_loaded)
                 (void) sd_notify(0, "READY=1");
         return 0;
@@ -351,26 +434,6 @@ static void on_news(const struct news *news, void *userdata) {
         control_on_news(news, d->control);
 }
 
-static void add_tool(const struct tool_info *info, void *userdata) {
-        struct tool tool = { .name = info->name, .description = info->description };
-        _cleanup_(freep) char *parameters = json_dumps(info->parameters, JSON_COMPACT);
-
-        tool.parameters_json = parameters;
-        if (parameters)
-                (void) toolset_add(userdata, &tool);
-}
-
-/* A model that answers freely is told what there is now. */
-static void on_tools_changed(void *userdata) {
-        struct daemon *d = userdata;
-        struct toolset *tools;
-
-        if (toolset_new(&tools) < 0)
-                return;
-        toolbox_list(d->toolbox, add_tool, tools);
-        inference_set_tools(d->inference, tools);
-}
-
 static int open_control(struct daemon *d, struct why *why) {
         struct control_config config = {
                 .config = d->config,
@@ -382,6 +445,7 @@ static int open_control(struct daemon *d, struct why *why) {
                 .sounds = &d->sounds,
                 .forgotten = on_forgotten,
                 .changed = on_changed,
+                .reload = on_reload,
                 .userdata = d,
                 .pipeline = d->pipeline,
                 .toolbox = d->toolbox,
@@ -535,6 +599,8 @@ static struct daemon *daemon_free(struct daemon *d) {
         sd_event_unref(d->loop);
         free(d->own_socket);
         config_free(d->config);
+        config_free(d->loading);
+        config_free(d->wanted);
         free(d);
         return NULL;
 }

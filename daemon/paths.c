@@ -53,6 +53,11 @@ int paths_state(char *ret, size_t size, struct why *why) {
         return user_path(ret, size, "XDG_STATE_HOME", "/gemmad", "/.local/state/gemmad", why);
 }
 
+int paths_models(char *ret, size_t size, struct why *why) {
+        return user_path(ret, size, "XDG_DATA_HOME", "/gemmad/models", "/.local/share/gemmad/models",
+                         why);
+}
+
 int paths_config(char *ret, size_t size, struct why *why) {
         return user_path(ret, size, "XDG_CONFIG_HOME", "/gemmad/gemmad.conf",
                          "/.config/gemmad/gemmad.conf", why);

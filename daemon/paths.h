@@ -11,6 +11,7 @@
  * each with a reason. */
 int paths_socket(char *ret, size_t size, struct why *why); /* of io.gemmad.Assistant */
 int paths_state(char *ret, size_t size, struct why *why);  /* directory of the history */
+int paths_models(char *ret, size_t size, struct why *why); /* where gemmactl puts models */
 int paths_config(char *ret, size_t size, struct why *why); /* the user's gemmad.conf */
 
 #endif

@@ -21,6 +21,8 @@
 #include "ipc/ctl.h"
 #include "ipc/fetch.h"
 
+DEFINE_CLEANUP(struct client *, client_free)
+
 /* gemmactl model: fetches the files of a model, keeps them in a folder of the model's name with a
  * manifest, and tells the daemon to use them. */
 
@@ -491,17 +493,65 @@ static int write_config(const char *model, const char *projector) {
         return -EIO;
 }
 
-static bool is_running(const struct ctl *c) {
-        struct client *client = NULL;
+/* What the file was, to be put back; NULL: there was none. */
+static char *read_config(void) {
+        char path[PATH_MAX], *text = NULL;
+
+        if (config_path(path))
+                (void) g_file_get_contents(path, &text, NULL, NULL);
+        return text;
+}
+
+static void put_config_back(const char *text) {
+        char path[PATH_MAX];
+
+        if (!config_path(path))
+                return;
+        if (!text)
+                (void) unlink(path);
+        else if (!g_file_set_contents(path, text, -1, NULL))
+                print_error("%s: it can not be written back", path);
+}
+
+/* A daemon that runs loads the model and answers with the old one until it has. */
+static enum ctl_exit reload(const struct ctl *c, const char *name, const char *old_config) {
+        const struct client_call call = { .method = "io.gemmad.Assistant.Reload" };
+        _cleanup_(client_freep) struct client *client = NULL;
+        struct varlink_reply reply;
+        enum ctl_exit e = CTL_EXIT_OK;
         struct why why = {};
 
-        if (client_connect(&client, c->socket, &why) < 0)
-                return false;
-        (void) client_free(client);
-        return true;
+        if (client_connect(&client, c->socket, &why) < 0) {
+                if (!c->as_json)
+                        (void) printf("%s is configured\n", name);
+                return CTL_EXIT_OK;
+        }
+        if (!c->as_json)
+                (void) printf("%s is configured, and being loaded ...\n", name);
+        (void) fflush(stdout);
+        if (client_send(client, &call, &why) < 0 || client_next(client, -1, &reply, &why) < 0)
+                return ctl_lost(&why);
+        if (!reply.error) {
+                if (c->as_json)
+                        print_json(c, reply.parameters);
+                else
+                        (void) printf("%s answers now\n", field_string(reply.parameters, "model"));
+        } else if (strcmp(reply.error, "io.gemmad.Assistant.NotReloaded") == 0 &&
+                   !strstr(field_string(reply.parameters, "reason"), strerror(EACCES))) {
+                print_error("%s; the configuration is as it was",
+                            field_string(reply.parameters, "reason"));
+                put_config_back(old_config);
+                e = CTL_EXIT_FAILED;
+        } else {
+                print_error("%s needs a restart to begin: systemctl --user restart gemmad", name);
+                e = CTL_EXIT_FAILED;
+        }
+        varlink_reply_done(&reply);
+        return e;
 }
 
 static enum ctl_exit model_use(const struct ctl *c, const char *name) {
+        g_autofree char *old_config = NULL;
         json_auto_t *manifest = NULL;
         char model[PATH_MAX] = "", projector[PATH_MAX] = "", output[512];
         const char *arguments[] = { gemmad_program(), "--check", "--model", model,
@@ -523,13 +573,10 @@ static enum ctl_exit model_use(const struct ctl *c, const char *name) {
                 print_error("%s", r < 0 ? strerror(-r) : output);
                 return CTL_EXIT_BAD_INPUT;
         }
+        old_config = read_config();
         if (write_config(model, projector) < 0)
                 return CTL_EXIT_FAILED;
-        if (!c->as_json)
-                (void) printf("%s is configured%s\n", name,
-                              is_running(c) ? "; systemctl --user restart gemmad begins with it"
-                                            : "");
-        return CTL_EXIT_OK;
+        return reload(c, name, old_config);
 }
 
 static enum ctl_exit remove_files(const char *name, json_t *manifest) {

@@ -26,10 +26,12 @@ enum kind {
 };
 
 /* Whether a new value is taken over while the daemon runs.  That needs that only the main thread
- * reads it, or that the others are handed it with each turn. */
+ * reads it, or that the others are handed it with each turn.  Another model is loaded beside the old one,
+ * and its options are taken over when it is there. */
 enum reload {
         FIXED,
         TAKEN,
+        LOADED,
 };
 
 struct option_row {
@@ -42,16 +44,18 @@ struct option_row {
         const char *standard;
 };
 
-/* A field that keeps its value until a restart, and one that a reload may change. */
-#define AT(field)   FIXED, offsetof(struct config, field)
-#define LIVE(field) TAKEN, offsetof(struct config, field)
+/* A field that keeps its value until a restart, one that a reload may change, and a string that is changed
+ * when the model is loaded. */
+#define AT(field)            FIXED, offsetof(struct config, field)
+#define LIVE(field)          TAKEN, offsetof(struct config, field)
+#define FILE_OF_MODEL(field) LOADED, offsetof(struct config, field)
 
 /* The one place where an option is written down.  Options of a section stand together. */
 /* clang-format off */
 static const struct option_row options[] = {
-        { "Model",  "Path",             KIND_STRING,   AT(model_path),        0, 0,       "" },
-        { "Model",  "Projector",        KIND_STRING,   AT(projector_path),    0, 0,       "" },
-        { "Model",  "Drafter",          KIND_STRING,   AT(drafter_path),      0, 0,       "auto" },
+        { "Model",  "Path",             KIND_STRING,   FILE_OF_MODEL(model_path), 0, 0,     "" },
+        { "Model",  "Projector",        KIND_STRING,   FILE_OF_MODEL(projector_path), 0, 0, "" },
+        { "Model",  "Drafter",          KIND_STRING,   FILE_OF_MODEL(drafter_path), 0, 0,   "auto" },
         { "Model",  "Threads",          KIND_UNSIGNED, AT(n_threads),         0, 256,     "0" },
         { "Model",  "ContextPositions", KIND_UNSIGNED, AT(context_positions), 64, 262144, "4096" },
         { "Model",  "ImagePositions",   KIND_UNSIGNED, AT(image_positions),   70, 1120,  "280" },
@@ -531,6 +535,10 @@ void config_adopt(struct config *c, struct config *fresh, struct config_changes 
 
                 if (is_equal(c, fresh, o))
                         continue;
+                if (o->reload == LOADED) {
+                        ret->is_other_model = true;
+                        continue;
+                }
                 if (o->reload == FIXED) {
                         add_name(ret, o);
                         continue;
@@ -540,6 +548,21 @@ void config_adopt(struct config *c, struct config *fresh, struct config_changes 
                 memcpy(field(fresh, o), saved, size_of(o->kind));
                 ret->n_taken++;
         }
+}
+
+int config_copy_model(struct config *c, const struct config *from) {
+        for (size_t i = 0; i < N_OPTIONS; i++)
+                if (options[i].reload == LOADED &&
+                    set_string(c, &options[i], *(char **) field(from, &options[i])) < 0)
+                        return -ENOMEM;
+        return 0;
+}
+
+bool config_has_same_model(const struct config *a, const struct config *b) {
+        for (size_t i = 0; i < N_OPTIONS; i++)
+                if (options[i].reload == LOADED && !is_equal(a, b, &options[i]))
+                        return false;
+        return true;
 }
 
 bool config_is_reloadable(size_t index) {

@@ -87,12 +87,17 @@ struct config_changes {
         unsigned n_taken;
         unsigned n_left; /* options that need a restart to change */
         char left[512];  /* ... their names, as many as there is room for */
+        bool is_other_model; /* the files of the model differ, which are not taken over here */
 };
 
 /* Takes over, by exchange, what differs in the other and can change while the daemon runs. */
 void config_adopt(struct config *c, struct config *fresh, struct config_changes *ret);
 
-/* Of an option that config_option_name() names. */
+/* The options that name the files of a model: 0 or -ENOMEM; whether they are the same. */
+int config_copy_model(struct config *c, const struct config *from);
+bool config_has_same_model(const struct config *a, const struct config *b);
+
+/* From the next turn on; of an option that config_option_name() names. */
 bool config_is_reloadable(size_t index);
 
 /* All options in a form that config_read() accepts. */

@@ -54,6 +54,7 @@ struct control {
         uint64_t began_ns;
         struct listeners watchers;
         struct listeners observers; /* of the status */
+        struct listeners reloaders; /* who wait for another model */
         struct sleepers sleepers;
         struct expectations expectations;
         json_t *last_status;        /* owned; what the observers know */
@@ -679,6 +680,22 @@ static void on_full(void *userdata) {
                     c->config.config->max_clients);
 }
 
+static int on_reload(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+        struct why why = {};
+        int r;
+
+        (void) parameters;
+        r = c->config.reload(c->config.userdata, &why);
+        if (r > 0)
+                return listeners_add(&c->reloaders, call);
+        if (r < 0)
+                refuse(call, ASSISTANT ".NotReloaded", &why);
+        else
+                call_reply(call, json_pack("{s:o}", "model", reply_string(c->loaded.model)));
+        return 0;
+}
+
 static int open_server(struct control *c, struct why *why) {
         static const struct server_method methods[] = {
                 { ASSISTANT ".Ask", on_ask },
@@ -698,6 +715,7 @@ static int open_server(struct control *c, struct why *why) {
                 { ASSISTANT ".SetMode", on_set_mode },
                 { ASSISTANT ".Sleep", on_sleep },
                 { ASSISTANT ".Expect", on_expect },
+                { ASSISTANT ".Reload", on_reload },
                 { ASSISTANT ".Provide", on_provide },
                 { ASSISTANT ".Respond", on_respond },
                 { ASSISTANT ".Tools", on_tools },
@@ -769,6 +787,7 @@ struct control *control_free(struct control *c) {
         live_done(&c->live);
         listeners_done(&c->watchers);
         listeners_done(&c->observers);
+        listeners_done(&c->reloaders);
         json_decref(c->last_status);
         json_decref(c->loaded.help);
         sd_event_source_disable_unref(c->tick);
@@ -791,6 +810,7 @@ void control_set_turns(struct control *c, struct turns *turns) {
 }
 
 void control_set_loaded(struct control *c, const struct event_loaded *loaded) {
+        json_decref(c->loaded.help);
         c->loaded = *loaded;
         c->is_loaded = true;
         live_set_loaded(&c->live, loaded->hears, c->config.config->mode);
@@ -804,6 +824,18 @@ void control_set_resting(struct control *c, bool is_resting) {
 
 void control_on_reload(struct control *c) {
         live_on_reload(&c->live);
+}
+
+void control_reloaded(struct control *c, const struct why *why) {
+        json_t *reply;
+
+        if (why) {
+                listeners_refuse(&c->reloaders, ASSISTANT ".NotReloaded", why->text);
+                return;
+        }
+        reply = json_pack("{s:o}", "model", reply_string(c->loaded.model));
+        listeners_answer(&c->reloaders, reply);
+        json_decref(reply);
 }
 
 void control_stop_accepting(struct control *c) {

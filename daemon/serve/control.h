@@ -36,6 +36,10 @@ struct control_config {
 
         /* Something that Status tells may have changed, once per round of the loop; or NULL. */
         void (*changed)(void *userdata);
+
+        /* Reads the configuration again. 1: another model is on its way, of which control_reloaded() will
+         * tell; 0: done; -errno with a reason: nothing has changed. */
+        int (*reload)(void *userdata, struct why *why);
         void *userdata;
 };
 
@@ -57,6 +61,9 @@ void control_on_news(const struct news *news, void *userdata);
 void control_set_resting(struct control *c, bool is_resting);
 
 void control_on_reload(struct control *c);
+
+/* The model that was on its way is there, or could not be loaded (why): those who wait for it are told. */
+void control_reloaded(struct control *c, const struct why *why);
 void control_on_pipeline_event(struct control *c, const struct pipeline_event *event);
 
 /* Something that Status tells may have changed. */

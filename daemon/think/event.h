@@ -15,8 +15,9 @@
 /* What the inference thread tells the loop.  Travels by value through a bounded queue; a long text
  * comes in several events, is_last on the last of them. */
 enum event_kind {
-        EVENT_LOADED,        /* the model is there */
-        EVENT_LOAD_FAILED,   /* it never will be; why */
+        EVENT_LOADED,        /* the model is there, the first or another one */
+        EVENT_LOAD_FAILED,   /* the first never will be; why */
+        EVENT_NOT_LOADED,    /* another one could not be loaded, and the old one goes on; why */
         EVENT_RESTING,       /* the model's memory has been given back, or (rests) is in use again */
         EVENT_STARTED,       /* the turn has the model */
         EVENT_END_OF_SPEECH, /* the last frame has been appended */

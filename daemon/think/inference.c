@@ -4,23 +4,52 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/wake.h"
 #include "daemon/common/thread.h"
+#include "daemon/think/conversation-internal.h"
 #include "daemon/think/typed-help.h"
+
+/* What has loaded ends at once. */
+#define LOADER_END_NS UINT64_C(60000000000)
 
 /* Results that may wait: those of one round of calls, and of one that was given up. */
 #define INFERENCE_MAX_RESPONSES (2 * CALLS_MAX)
 
+/* Where another model is on its way: the main thread starts it and ends it, its own thread loads, and the
+ * model thread takes what is there. */
+enum load_state {
+        LOAD_NONE,
+        LOAD_UNDER_WAY,
+        LOAD_DONE,
+        LOAD_TAKEN,
+};
+
+struct load {
+        struct inference *inference; /* not owned */
+        struct thread thread;
+        struct command command;
+        struct config *config; /* owned */
+        struct conversation conversation;
+        int r;
+        struct why why;
+        _Atomic(enum load_state) state;
+};
+
 struct inference {
-        struct sound_queue *sounds; /* not owned */
-        struct spsc requests;       /* of struct request, main to inference */
-        struct spsc responses;      /* of struct response, main to inference */
+        struct sound_queue *sounds;  /* not owned */
+        const struct config *config; /* not owned; of all but another model's files */
+        struct spsc requests;        /* of struct request, main to inference */
+        struct spsc responses;       /* of struct response, main to inference */
         struct toolset
                 *_Atomic tools;    /* main to inference: the newest ones, until they are taken */
         struct event_queue events; /* inference to main */
         struct command command;
         struct thread thread;
         struct conversation conversation; /* the thread's own while it runs */
+        struct config
+                *own_config; /* owned; of a conversation that was loaded later, NULL: config */
+        struct load load;
 };
 
 static void say_loaded(struct inference *i) {
@@ -43,15 +72,53 @@ static void say_loaded(struct inference *i) {
         event_push_always(&i->events, &event);
 }
 
+/* Nothing is left to do for the old model: the new one takes its place. */
+static void take_other(struct inference *i) {
+        struct load *load = &i->load;
+        struct event failed = { .kind = EVENT_NOT_LOADED, .why = load->why };
+
+        if (load->r < 0) {
+                conversation_done(&load->conversation);
+                load->config = config_free(load->config);
+                atomic_store_explicit(&load->state, LOAD_TAKEN, memory_order_release);
+                event_push_always(&i->events, &failed);
+                return;
+        }
+        conversation_wake(&i->conversation);
+        conversation_done(&i->conversation);
+        config_free(i->own_config);
+        i->own_config = TAKE_PTR(load->config);
+        i->conversation = load->conversation;
+        i->conversation.command = &i->command;
+        i->conversation.rested = command_rested(&i->command);
+        i->conversation.forgotten = command_forgotten(&i->command);
+        conversation_note_use(&i->conversation);
+        load->conversation = (struct conversation){};
+        atomic_store_explicit(&load->state, LOAD_TAKEN, memory_order_release);
+        say_loaded(i);
+}
+
 static void serve(struct inference *i) {
         struct request request;
 
         while (!command_stops(&i->command)) {
                 if (spsc_pop(&i->requests, &request, 1) == 1)
                         conversation_run(&i->conversation, &request);
-                else if (!conversation_work_ahead(&i->conversation))
+                else if (conversation_work_ahead(&i->conversation))
+                        continue;
+                else if (atomic_load_explicit(&i->load.state, memory_order_acquire) == LOAD_DONE)
+                        take_other(i);
+                else
                         conversation_wait(&i->conversation);
         }
+}
+
+static void load_run(void *userdata) {
+        struct load *load = userdata;
+
+        load->r = conversation_load(&load->conversation, &load->why);
+        atomic_store_explicit(&load->state, LOAD_DONE, memory_order_release);
+        wake_ring(load->inference->sounds->filled_fd);
 }
 
 static void inference_run(void *userdata) {
@@ -68,6 +135,19 @@ static void inference_run(void *userdata) {
         conversation_done(&i->conversation);
 }
 
+/* The parts of a conversation that are this inference's; its own are NULL. */
+static struct conversation
+new_conversation(struct inference *i, const struct config *config, struct command *command) {
+        return (struct conversation){
+                .config = config,
+                .sounds = i->sounds,
+                .events = &i->events,
+                .command = command,
+                .responses = &i->responses,
+                .tools = &i->tools,
+        };
+}
+
 int inference_new(struct inference **ret, const struct config *config, struct sound_queue *sounds) {
         _cleanup_(inference_freep) struct inference *i = NULL;
         int r;
@@ -77,14 +157,9 @@ int inference_new(struct inference **ret, const struct config *config, struct so
                 return -ENOMEM;
         i->sounds = sounds;
         i->events.bell_fd = -1;
-        i->conversation = (struct conversation){
-                .config = config,
-                .sounds = sounds,
-                .events = &i->events,
-                .command = &i->command,
-                .responses = &i->responses,
-                .tools = &i->tools,
-        };
+        i->config = config;
+        i->load.inference = i;
+        i->conversation = new_conversation(i, config, &i->command);
 
         r = spsc_init(&i->requests, 1, sizeof(struct request));
         if (r < 0)
@@ -125,8 +200,45 @@ struct inference *inference_free(struct inference *i) {
                         json_decref(event.loaded.help);
         event_queue_done(&i->events);
         conversation_done(&i->conversation);
+        conversation_done(&i->load.conversation);
+        config_free(i->load.config);
+        config_free(i->own_config);
         free(i);
         return NULL;
+}
+
+int inference_load(struct inference *i, const struct config *config) {
+        struct load *load = &i->load;
+        int r;
+
+        if (atomic_load_explicit(&load->state, memory_order_acquire) != LOAD_NONE)
+                return -EBUSY;
+        r = config_copy(&load->config, i->config);
+        if (r >= 0)
+                r = config_copy_model(load->config, config);
+        if (r >= 0) {
+                load->why = (struct why){};
+                load->conversation = new_conversation(i, load->config, &load->command);
+                r = conversation_init(&load->conversation);
+        }
+        if (r >= 0) {
+                atomic_store_explicit(&load->state, LOAD_UNDER_WAY, memory_order_release);
+                r = thread_start(&load->thread, "gemmad-loader", load_run, load);
+        }
+        if (r >= 0)
+                return 0;
+
+        atomic_store_explicit(&load->state, LOAD_NONE, memory_order_release);
+        conversation_done(&load->conversation);
+        load->config = config_free(load->config);
+        return r;
+}
+
+void inference_end_load(struct inference *i) {
+        if (atomic_load_explicit(&i->load.state, memory_order_acquire) != LOAD_TAKEN)
+                return;
+        (void) thread_join(&i->load.thread, clock_now_ns() + LOADER_END_NS);
+        atomic_store_explicit(&i->load.state, LOAD_NONE, memory_order_release);
 }
 
 int inference_start(struct inference *i) {
@@ -135,11 +247,14 @@ int inference_start(struct inference *i) {
 
 void inference_stop(struct inference *i) {
         command_stop(&i->command);
+        command_stop(&i->load.command);
         wake_ring(i->sounds->filled_fd);
 }
 
 bool inference_join(struct inference *i, uint64_t until_ns) {
-        return thread_join(&i->thread, until_ns);
+        bool is_loader_over = thread_join(&i->load.thread, until_ns);
+
+        return thread_join(&i->thread, until_ns) && is_loader_over;
 }
 
 int inference_ask(struct inference *i, const struct request *request) {

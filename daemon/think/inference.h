@@ -24,6 +24,12 @@ DEFINE_CLEANUP(struct inference *, inference_free)
 /* Starts the thread, which loads the model and says so by an event. */
 int inference_start(struct inference *i);
 
+/* Loads another model, with the files that are named in config (which is copied), beside the one that goes
+ * on answering; between two turns it takes its place, which EVENT_LOADED says, or EVENT_NOT_LOADED why
+ * not.  -EBUSY while one is being loaded, until inference_end_load(), which follows on these events. */
+int inference_load(struct inference *i, const struct config *config);
+void inference_end_load(struct inference *i);
+
 /* As pipeline_stop() and pipeline_join().  One step of a large model takes up to a second, so the
  * thread may well still run. */
 void inference_stop(struct inference *i);

@@ -215,6 +215,7 @@ void turns_on_event(struct turns *t, const struct event *event) {
         case EVENT_LOADED:
         case EVENT_LOAD_FAILED:
         case EVENT_RESTING:
+        case EVENT_NOT_LOADED:
         case EVENT_TRANSCRIPT:
                 break;
         }

@@ -312,6 +312,9 @@ struct event_drafting turns_drafting(const struct turns *t) {
 void turns_set_loaded(struct turns *t, const struct event *event) {
         t->loaded = event->loaded;
         t->position = event->position;
+        /* Another model, which may have a turn already. */
+        if (t->activity != ACTIVITY_LOADING)
+                return;
         t->activity = ACTIVITY_IDLE;
         settle_later(t);
 }

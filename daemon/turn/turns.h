@@ -69,10 +69,10 @@ int turns_new(struct turns **ret, const struct turns_config *config);
 struct turns *turns_free(struct turns *t);
 DEFINE_CLEANUP(struct turns *, turns_free)
 
-/* The model is there: waiting turns may run. */
 /* What a drafter was good for, up to the last turn. */
 struct event_drafting turns_drafting(const struct turns *t);
 
+/* The model is there: waiting turns may run.  Or another one is, in the place of the first. */
 void turns_set_loaded(struct turns *t, const struct event *event);
 
 /* Queues a turn.  -EBUSY when MaxQueuedTurns wait, -ESHUTDOWN after turns_stop(). */

@@ -14,7 +14,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import GEMMACTL, GEMMAD, SOURCE, Tap, wait_until  # noqa: E402
+from gemmad_test import GEMMACTL, GEMMAD, SOURCE, Daemon, Tap, wait_until  # noqa: E402
 
 tap = Tap()
 with open(os.path.join(SOURCE, "model/pocket.gguf"), "rb") as f:
@@ -270,6 +270,41 @@ def used():
         assert home.ctl("remove", "small").returncode == 0 and not os.path.exists(home.path("small"))
 
 
+def taken_at_once():
+    """By a daemon that runs; and when it can not load it, all is as it was."""
+    server = Server()
+    with open(os.path.join(SOURCE, "tests/golden/model-a.gguf"), "rb") as f:
+        server.body = f.read()
+    with Daemon("[Model]\nMaxTokens=4\n") as d:
+        config = os.path.join(d.folder, "config/gemmad/gemmad.conf")
+        os.makedirs(os.path.dirname(config))
+        os.rename(d.config, config)
+        d.stop()
+        d.arguments = []
+        d.environment.update(GEMMAD=GEMMAD, no_proxy="*")
+        d.start()
+        assert d.ctl("model", "pull", server.url()).returncode == 0
+        done = d.ctl("model", "use", "small")
+        assert done.returncode == 0 and done.stdout.endswith("golden-a answers now\n"), done
+        assert "golden-a" in d.ctl("status").stdout
+        done = d.ctl("model", "use", "pocket")
+        assert done.returncode == 0 and "gemmad pocket answers now" in done.stdout, done
+
+        with open(config, "a") as f:
+            f.write("[Prompt]\nSystem=" + "long " * 2000 + "\n")
+        d.stop()
+        d.start()  # which may take a READY=1 of before for its own
+        wait_until(lambda: "gemmad pocket" in d.ctl("status").stdout, "the daemon")
+        with open(config) as f:
+            before = f.read()
+        done = d.ctl("model", "use", "small")
+        assert done.returncode == 1 and "System text does not fit" in done.stderr, done
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        with open(config) as f:
+            assert f.read() == before
+        assert "gemmad pocket" in d.ctl("status").stdout
+
+
 tap.rule("a model is fetched, known by its sum, and not fetched again", whole)
 tap.rule("what breaks off is gone on with", broken_off)
 tap.rule("a killed fetch is gone on with, and two do not disturb one another", killed)
@@ -281,4 +316,5 @@ tap.rule("refusals are told in one line", refused)
 tap.rule("the token goes to the hub only", token)
 tap.rule("a known name has its size checked first", known)
 tap.rule("a model is used, and the configuration around it kept", used)
+tap.rule("a running daemon takes a model at once, or keeps the one it has", taken_at_once)
 tap.done()

@@ -4,14 +4,16 @@
 import contextlib
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import ASSISTANT, GEMMAD, PATIENCE, Daemon, Tap, speech, write_wav  # noqa: E402
+from gemmad_test import ASSISTANT, GEMMAD, PATIENCE, SOURCE, Daemon, Tap, speech, wait_until, write_wav  # noqa: E402
 
 tap = Tap()
+OTHER = os.path.join(SOURCE, "tests/golden/model-a.gguf")  # "golden-a", which answers freely
 TIME = "what-time-is-it.flite-rms.wav"
 
 
@@ -105,10 +107,96 @@ def terminal():
         assert process.wait(PATIENCE) == 0, process.returncode
 
 
+def use(d, path, more=""):
+    with open(d.config, "w") as f:
+        f.write(f"[Model]\nPath={path}\nMaxTokens=64\n{more}")
+
+
+def model_of(d):
+    with contextlib.closing(d.client()) as c:
+        return c.call(ASSISTANT + "Status")["parameters"]["model"]
+
+
+def another_model():
+    """It takes the place of the one that answers, as often as one likes, and by a signal, too."""
+    with Daemon() as d, contextlib.closing(d.client()) as c:
+        assert model_of(d) == "gemmad pocket"
+        use(d, OTHER)
+        assert c.call(ASSISTANT + "Reload")["parameters"] == {"model": "golden-a"}
+        turn = c.ask(text="hello")
+        assert turn["model"] == "golden-a" and turn["timings"]["tokens"] <= 64, turn
+        assert c.call(ASSISTANT + "Reload")["parameters"] == {"model": "golden-a"}
+        use(d, "")
+        d.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: model_of(d) == "gemmad pocket", "the first model again")
+        turn = c.ask(audio_path=speech(TIME))
+        assert turn["model"] == "gemmad pocket" and turn["outcome"] == "answered", turn
+        assert c.call(ASSISTANT + "Help")["parameters"]["groups"]
+
+
+def bad_model():
+    """The old one goes on, one line says why, and a mended file is taken the next time."""
+    with Daemon() as d, contextlib.closing(d.client()) as c:
+        broken = os.path.join(d.folder, "broken.gguf")
+        with open(broken, "wb") as f:
+            f.write(b"GGUF nothing")
+        for path, reason in ((broken, "broken.gguf: "), (os.path.join(d.folder, "none.gguf"), "No such file")):
+            before = len(d.said())
+            use(d, path)
+            reply = c.call(ASSISTANT + "Reload")
+            assert reply["error"] == ASSISTANT + "NotReloaded" and reason in reply["parameters"]["reason"], reply
+            said = d.said()[before:].splitlines()
+            assert len(said) == 2 and reason in said[1] and "old one" in said[1], said
+            assert model_of(d) == "gemmad pocket"
+            assert c.ask(audio_path=speech(TIME))["outcome"] == "answered"
+        shutil.copy(OTHER, broken)
+        use(d, broken)
+        assert c.call(ASSISTANT + "Reload")["parameters"] == {"model": "golden-a"}
+
+
+def model_during_turn():
+    """The turn that runs is the old model's; whoever asks for the next ones is not kept waiting for nothing."""
+    with Daemon() as d, contextlib.closing(d.client()) as c, contextlib.closing(d.client()) as r:
+        c.send(ASSISTANT + "Ask", {"audio_path": speech(TIME), "realtime": True}, more=True)
+        c.receive()
+        use(d, OTHER)
+        r.send(ASSISTANT + "Reload")
+        while (reply := c.receive()).get("continues"):
+            pass
+        turn = reply["parameters"]["event"]["turn"]
+        assert turn["outcome"] == "answered" and turn["model"] == "gemmad pocket", turn
+        assert r.receive()["parameters"] == {"model": "golden-a"}
+
+
+def many_models():
+    """The last word counts, and all who asked are told."""
+    with Daemon() as d, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(contextlib.closing(d.client())) for _ in range(5)]
+        for i, c in enumerate(clients):
+            use(d, "" if i % 2 else OTHER)
+            c.send(ASSISTANT + "Reload")
+        assert [c.receive()["parameters"]["model"] for c in clients][-1] == "golden-a"
+        wait_until(lambda: model_of(d) == "golden-a", "the last one")
+
+
+def ended():
+    """The daemon ends while a model is being loaded."""
+    for _ in range(3):
+        with Daemon() as d, contextlib.closing(d.client()) as c:
+            use(d, OTHER)
+            c.send(ASSISTANT + "Reload")
+            assert d.stop() == 0
+
+
 tap.rule("what can change takes effect", taken)
 tap.rule("what needs a restart is named", named)
 tap.rule("a bad file changes nothing", bad)
 tap.rule("a turn goes on", busy)
 tap.rule("the command line goes before the file", command_line)
 tap.rule("it ends with its terminal", terminal)
+tap.rule("another model takes the place of the one that answers", another_model)
+tap.rule("a model that can not be loaded leaves the old one answering", bad_model)
+tap.rule("the turn that runs is the old model's", model_during_turn)
+tap.rule("of many models the last counts", many_models)
+tap.rule("the daemon ends while a model is being loaded", ended)
 tap.done()

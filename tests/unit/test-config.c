@@ -319,13 +319,19 @@ static void a_reload_takes_what_it_may(void) {
                          &why) == 0);
         config_adopt(c, new, &changes);
         expect(changes.n_taken == 2 && c->max_tokens == 7 && c->keep_days == 3);
-        expect(changes.n_left == 4 && c->seed == 0 && c->store_enabled && !*c->model_path);
-        expect(strcmp(changes.left, "Model.Path, Model.TopP, Model.Seed, Store.Enabled") == 0);
+        expect(changes.n_left == 3 && c->seed == 0 && c->store_enabled && !*c->model_path);
+        expect(strcmp(changes.left, "Model.TopP, Model.Seed, Store.Enabled") == 0);
+
+        /* The model's files are taken when it is loaded. */
+        expect(changes.is_other_model && !config_has_same_model(c, new));
+        expect(config_copy_model(c, new) == 0 && strcmp(c->model_path, "/x") == 0);
+        expect(config_has_same_model(c, new) && c->seed == 0);
 
         /* Once more is nothing new; and a copy is the same, but of its own. */
         expect(config_copy(&copy, c) == 0);
         config_adopt(copy, c, &changes);
         expect(changes.n_taken == 0 && changes.n_left == 0 && changes.left[0] == '\0');
+        expect(!changes.is_other_model);
         expect(copy->system_text != c->system_text && copy->max_tokens == 7);
 }
 
