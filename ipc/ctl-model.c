@@ -77,12 +77,19 @@ static json_t *read_manifest(const char *name) {
         return json_load_file(path, 0, NULL);
 }
 
+/* Its bytes are on the disk before it gets its name. */
+static int dump_file(json_t *manifest, const char *path) {
+        _cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        return fd < 0 || json_dumpfd(manifest, fd, JSON_INDENT(2)) < 0 || fsync(fd) < 0 ? -1 : 0;
+}
+
 static int write_manifest(const char *name, json_t *manifest) {
         char path[PATH_MAX], fresh[PATH_MAX];
 
         if (model_path(path, name, MANIFEST) < 0 || model_path(fresh, name, MANIFEST ".new") < 0)
                 return -ENAMETOOLONG;
-        if (json_dump_file(manifest, fresh, JSON_INDENT(2)) < 0 || rename(fresh, path) < 0) {
+        if (dump_file(manifest, fresh) < 0 || rename(fresh, path) < 0) {
                 print_error("%s: %s", path, strerror(errno));
                 return -EIO;
         }
@@ -114,6 +121,15 @@ static void show_bar(struct pull *p, uint64_t done, uint64_t total, bool is_hash
         p->is_shown = true;
 }
 
+static void print_step(const struct pull *p, const char *step, uint64_t done, uint64_t total) {
+        json_t *line = json_pack("{s:s, s:s, s:I, s:I}", "file", p->file, "step", step, "done",
+                                 (json_int_t) done, "total", (json_int_t) total);
+
+        print_json(p->c, line);
+        (void) fflush(stdout);
+        json_decref(line);
+}
+
 static void on_progress(uint64_t done, uint64_t total, bool is_hashing, void *userdata) {
         struct pull *p = userdata;
         uint64_t now = clock_now_ns();
@@ -125,15 +141,9 @@ static void on_progress(uint64_t done, uint64_t total, bool is_hashing, void *us
         if (now - p->told_ns < PROGRESS_NS)
                 return;
         p->told_ns = now;
-        if (p->c->as_json) {
-                json_t *line = json_pack("{s:s, s:s, s:I, s:I}", "file", p->file, "step",
-                                         is_hashing ? "checking" : "fetching", "done",
-                                         (json_int_t) done, "total", (json_int_t) total);
-
-                print_json(p->c, line);
-                (void) fflush(stdout);
-                json_decref(line);
-        } else if (isatty(STDERR_FILENO))
+        if (p->c->as_json)
+                print_step(p, is_hashing ? "checking" : "fetching", done, total);
+        else if (isatty(STDERR_FILENO))
                 show_bar(p, done, total, is_hashing, now);
 }
 
@@ -237,6 +247,8 @@ static enum ctl_exit pull_file(const struct ctl *c,
                 return failed(r, &why);
         if (stat(path, &st) < 0)
                 st.st_size = 0;
+        if (c->as_json)
+                print_step(&p, "done", (uint64_t) st.st_size, (uint64_t) st.st_size);
         (void) json_object_set_new(files, file->name,
                                    json_pack("{s:s, s:I, s:s, s:s}", "sha256", sha256, "size",
                                              (json_int_t) st.st_size, "url", url, "role",

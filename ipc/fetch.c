@@ -20,9 +20,9 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 
-/* A connection that gives less than this for so long has stalled. */
+/* A connection that gives less than this a second for so long has stalled. */
 #define STALLED_BYTES   1024L
-#define STALLED_SECONDS 30L
+#define STALLED_SECONDS 30
 #define CONNECT_SECONDS 30L
 
 /* Tries in a row that bring nothing; the pause before them doubles, and is different for everybody. */
@@ -34,6 +34,11 @@
 
 #define TAG_SIZE 256
 
+/* So often what has come is known to be on the disk: after a power cut, what lies behind that may be
+ * anything. */
+#define SYNC_BYTES (UINT64_C(64) << 20)
+#define BOOT_SIZE  64
+
 /* One file on its way. */
 struct transfer {
         const struct fetch_job *job;
@@ -41,8 +46,10 @@ struct transfer {
         uint64_t at;    /* so many bytes are there */
         uint64_t total; /* 0: not known yet */
         char part[PATH_MAX], tag_path[PATH_MAX];
-        char tag[TAG_SIZE]; /* of the version that the bytes belong to */
-        CURL *curl;         /* owned */
+        char tag[TAG_SIZE];   /* of the version that the bytes belong to */
+        char boot[BOOT_SIZE]; /* of the machine; empty: not known */
+        uint64_t synced;      /* so many bytes are on the disk */
+        CURL *curl;           /* owned */
 
         /* Of the answer under way. */
         char answer_tag[TAG_SIZE], published[FETCH_SHA256_SIZE];
@@ -69,24 +76,65 @@ static bool is_local_http(const char *url) {
 
 /* ---- what is there already ---- */
 
+static void read_boot(struct transfer *t) {
+        _cleanup_(closep) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, t->boot, sizeof(t->boot) - 1);
+
+        t->boot[n > 0 ? n : 0] = '\0';
+        t->boot[strcspn(t->boot, "\n")] = '\0';
+}
+
+/* Cuts the next line off *text. */
+static const char *next_line(char **text) {
+        char *line = *text, *end = strchr(line, '\n');
+
+        *text = end ? end + 1 : line + strlen(line);
+        if (end)
+                *end = '\0';
+        return line;
+}
+
+/* Four lines: the tag, the machine's boot, how much was on the disk, and the sum that was published.  What
+ * was written since the same boot is there, whoever was killed. */
 static void read_tag(struct transfer *t) {
         _cleanup_(closep) int fd = open(t->tag_path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, t->tag, sizeof(t->tag) - 1);
+        char text[2 * TAG_SIZE + BOOT_SIZE], *rest = text;
+        const char *boot, *synced, *published;
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-        t->tag[n > 0 ? n : 0] = '\0';
+        text[n > 0 ? n : 0] = '\0';
+        (void) snprintf(t->tag, sizeof(t->tag), "%s", next_line(&rest));
+        boot = next_line(&rest);
+        synced = next_line(&rest);
+        published = next_line(&rest);
+        if (parse_u64(synced, &t->synced) < 0)
+                t->synced = 0;
+        if (strlen(published) == FETCH_SHA256_SIZE - 1)
+                memcpy(t->published, published, sizeof(t->published));
+        if (t->at > t->synced && (!t->boot[0] || strcmp(boot, t->boot) != 0))
+                t->at = t->synced;
 }
 
 static void write_tag(const struct transfer *t) {
-        _cleanup_(closep) int fd =
-                open(t->tag_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        char text[2 * TAG_SIZE + BOOT_SIZE];
+        _cleanup_(closep) int fd = open(t->tag_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        int n = snprintf(text, sizeof(text), "%s\n%s\n%" PRIu64 "\n%s\n", t->tag, t->boot,
+                         t->synced, t->published);
 
         /* Without it the next try begins at the start, which is right though slow. */
-        if (fd >= 0 && write(fd, t->tag, strlen(t->tag)) < 0)
+        if (fd >= 0 && (write(fd, text, (size_t) n) < n || ftruncate(fd, n) < 0))
                 (void) unlink(t->tag_path);
 }
 
+static void sync_part(struct transfer *t) {
+        if (t->at < t->synced + SYNC_BYTES || fdatasync(t->fd) < 0)
+                return;
+        t->synced = t->at;
+        write_tag(t);
+}
+
 static int restart(struct transfer *t) {
-        t->at = 0;
+        t->at = t->synced = 0;
         return ftruncate(t->fd, 0) < 0 ? -errno : 0;
 }
 
@@ -111,11 +159,12 @@ static int open_part(struct transfer *t, struct why *why) {
                 return because(why, -errno, "%s: %s", t->part, strerror(errno));
 
         t->at = (uint64_t) st.st_size;
+        read_boot(t);
         read_tag(t);
         /* Of what version it is nobody knows. */
         if (t->at > 0 && !t->tag[0])
                 return restart(t);
-        return 0;
+        return ftruncate(t->fd, (off_t) t->at) < 0 ? -errno : 0;
 }
 
 static int check_room(const struct transfer *t, struct why *why) {
@@ -241,6 +290,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *userdata) {
                 n += written > 0 ? (size_t) written : 0;
         }
         t->at += size;
+        sync_part(t);
         return size;
 }
 
@@ -264,6 +314,15 @@ static struct curl_slist *make_headers(const struct transfer *t) {
         return headers;
 }
 
+static long stalled_seconds(void) {
+        const char *chosen = getenv("GEMMACTL_STALL");
+        uint64_t seconds;
+
+        return chosen && parse_u64(chosen, &seconds) == 0 && seconds > 0 && seconds < 3600
+                       ? (long) seconds
+                       : STALLED_SECONDS;
+}
+
 static void set_options(struct transfer *t, struct curl_slist *headers) {
         const char *schemes = is_local_http(t->job->url) ? "http,https" : "https";
         CURL *curl = t->curl;
@@ -278,7 +337,7 @@ static void set_options(struct transfer *t, struct curl_slist *headers) {
         (void) curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
         (void) curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
         (void) curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, STALLED_BYTES);
-        (void) curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALLED_SECONDS);
+        (void) curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stalled_seconds());
         (void) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
         (void) curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
         (void) curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
@@ -427,12 +486,22 @@ static int check_sum(struct transfer *t, char sha256[static FETCH_SHA256_SIZE], 
                        published);
 }
 
+/* That the name is on the disk, too, is worth a try: without it the file is fetched again. */
+static void sync_folder(const char *path) {
+        g_autofree char *folder = g_path_get_dirname(path);
+        _cleanup_(closep) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd >= 0)
+                (void) fsync(fd);
+}
+
 /* The bytes are on the disk before the name is. */
 static int give_name(struct transfer *t, struct why *why) {
         if (fsync(t->fd) < 0)
                 return because(why, -errno, "%s: %s", t->part, strerror(errno));
         if (rename(t->part, t->job->path) < 0)
                 return because(why, -errno, "%s: %s", t->job->path, strerror(errno));
+        sync_folder(t->job->path);
         (void) unlink(t->tag_path);
         return 0;
 }

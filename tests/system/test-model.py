@@ -28,7 +28,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.faults, self.requests = [], []
-        self.etag, self.published = '"one"', None
+        self.etag, self.published, self.store = '"one"', None, None
         self.body = POCKET
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -50,7 +50,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             if s.published:
                 self.send_header("X-Linked-Etag", f'"{s.published}"')
-            self.send_header("Location", f"http://127.0.0.1:{s.server_port}/store/small.gguf")
+            port = s.store.server_port if s.store else s.server_port
+            self.send_header("Location", f"http://127.0.0.1:{port}/store/small.gguf")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -62,14 +63,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         first, wanted = 0, self.headers.get("Range")
         if wanted and self.headers.get("If-Range") == s.etag and fault != "no ranges":
             first = int(wanted.split("=")[1].split("-")[0])
+        if first > len(s.body):
+            self.send_response(416)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         body = s.body[first:]
         self.send_response(206 if first else 200)
         if first:
             begin = first - 7 if fault == "wrong range" else first
             self.send_header("Content-Range", f"bytes {begin}-{len(s.body) - 1}/{len(s.body)}")
         self.send_header("ETag", s.etag)
-        self.send_header("Content-Length", str(len(body)))
+        told = {"more": len(body) + 1000, "less": len(body) - 1000, "huge": 10**17}.get(fault, len(body))
+        self.send_header("Content-Length", str(told))
         self.end_headers()
+        if fault == "stall":
+            self.wfile.write(body[:3_000_000])
+            self.wfile.flush()
+            s.held.wait(60)
+            self.close_connection = True
+            return
         if fault == "cut":
             body = body[:len(body) // 2]
         if fault == "hold":
@@ -80,7 +93,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
         except OSError:
             pass
-        self.close_connection = fault in ("cut", "hold")
+        self.close_connection = fault in ("cut", "hold", "more", "less", "huge")
 
 
 class Home:
@@ -164,8 +177,108 @@ def changed_meanwhile():
         with open(home.path("small/small.gguf.part"), "wb") as f:
             f.write(b"of an older version")
         with open(home.path("small/small.gguf.part.tag"), "w") as f:
-            f.write('"older"')
+            f.write(f'"older"\n{boot()}\n0\n\n')
         pulled(server, home)
+        assert server.requests[0].get("Range") == "bytes=19-", server.requests[0]
+
+
+def boot():
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        return f.read().strip()
+
+
+def leave_part(home, data, synced, boot_id):
+    """As a fetch that was ended leaves it."""
+    os.makedirs(home.path("small"))
+    with open(home.path("small/small.gguf.part"), "wb") as f:
+        f.write(data)
+    with open(home.path("small/small.gguf.part.tag"), "w") as f:
+        f.write(f'"one"\n{boot_id}\n{synced}\n\n')
+
+
+def power_cut():
+    """What was not on the disk for certain when the machine went off is not believed; after a kill all is."""
+    server = Server()
+    for boot_id, first in ((boot(), 5_000_000), ("another", 1_000_000), ("", 1_000_000)):
+        with Home() as home:
+            data = POCKET[:5_000_000] if boot_id == boot() else POCKET[:1_000_000] + b"\0" * 4_000_000
+            leave_part(home, data, 1_000_000, boot_id)
+            pulled(server, home)
+            assert server.requests[0].get("Range") == f"bytes={first}-", server.requests[0]
+    with Home() as home:  # longer than the file is
+        leave_part(home, POCKET + b"more", 0, boot())
+        pulled(server, home)
+
+
+def stalled():
+    server = Server()
+    server.held = threading.Event()
+    with Home() as home:
+        server.faults = ["stall"]
+        done = home.ctl("pull", server.url(), GEMMACTL_STALL="1")
+        assert done.returncode == 0 and home.is_whole(), done
+        assert server.requests[1].get("Range"), server.requests
+    server.held.set()
+
+
+def lies():
+    """About the length; and what is told to be larger than the disk is not begun."""
+    server = Server()
+    for fault in ("more", "less"):
+        with Home() as home:
+            server.faults = [fault]
+            done = home.ctl("pull", server.url())
+            assert home.is_whole() if done.returncode == 0 else "small.gguf" not in os.listdir(home.path("small")), done
+    with Home() as home:
+        server.faults = ["huge"]
+        done = home.ctl("pull", server.url())
+        assert done.returncode == 1 and "the disk has room for" in done.stderr, done
+        assert len(done.stderr.splitlines()) == 1 and not os.path.exists(home.path("small/small.gguf")), done
+    with Home() as home:
+        server.faults = ["redirect"] * 20
+        done = home.ctl("pull", server.url())
+        assert done.returncode == 3 and len(done.stderr.splitlines()) == 1, done
+
+
+def told():
+    """Every line is JSON, and the last says that the file is there."""
+    server = Server()
+    with Home() as home:
+        done = home.ctl("--json", "pull", server.url())
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == 0 and lines[-1] == {"file": "small.gguf", "step": "done", "done": len(POCKET),
+                                                      "total": len(POCKET)}, done
+        assert all(line["step"] in ("fetching", "checking") for line in lines[:-1]), lines
+
+
+class Proxy(http.server.ThreadingHTTPServer):
+    """Is asked for connections, and refuses them."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), ProxyHandler)
+        self.asked = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class ProxyHandler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_CONNECT(self):
+        self.server.asked.append(self.path)
+        self.send_error(403)
+
+
+def proxy():
+    """The hub, wherever it is, is asked for through the proxy."""
+    p = Proxy()
+    with Home() as home:
+        home.environment.pop("no_proxy")
+        through = {"https_proxy": f"http://127.0.0.1:{p.server_port}"}
+        for hub, asked in (({}, "huggingface.co:443"), ({"HF_ENDPOINT": "https://hub.invalid"}, "hub.invalid:443")):
+            done = home.ctl("pull", "gemma-4-12b-q4_0", **through, **hub)
+            assert done.returncode == 3 and p.asked[-1] == asked, (done, p.asked)
+            assert len(done.stderr.splitlines()) == 1, done
 
 
 def wrong_sum():
@@ -230,6 +343,11 @@ def token():
     with Home() as home:
         home.ctl("pull", other.url(), HF_TOKEN="secret", HF_ENDPOINT=hub)
         assert "Authorization" not in other.requests[0]
+    with Home() as home:  # nor to the store that the hub sends on to
+        server.faults, server.store = ["redirect"], other
+        assert home.ctl("pull", server.url(), HF_TOKEN="secret", HF_ENDPOINT=hub).returncode == 0
+        assert server.requests[-1]["Authorization"] == "Bearer secret"
+        assert "Authorization" not in other.requests[-1], other.requests[-1]
 
 
 def known():
@@ -309,6 +427,11 @@ tap.rule("a model is fetched, known by its sum, and not fetched again", whole)
 tap.rule("what breaks off is gone on with", broken_off)
 tap.rule("a killed fetch is gone on with, and two do not disturb one another", killed)
 tap.rule("a file that changed on the server is begun anew", changed_meanwhile)
+tap.rule("after a power cut only what was on the disk is gone on with", power_cut)
+tap.rule("a server that falls silent is asked again", stalled)
+tap.rule("a server that lies about the length is found out", lies)
+tap.rule("progress is told as JSON", told)
+tap.rule("a proxy is asked", proxy)
 tap.rule("a file with another sum than published is thrown away", wrong_sum)
 tap.rule("a server that sends another part is not believed", wrong_length)
 tap.rule("what is no whole model gets no name", no_model)
