@@ -121,6 +121,16 @@ static void check_history(struct doctor *d, json_t *status) {
                         "look for free disk space and for programs that hold the history open");
 }
 
+static void say_pocket(struct doctor *d) {
+        char command[128], help[256];
+
+        (void) ctl_model_advice(command, sizeof(command));
+        (void) snprintf(help, sizeof(help), "%s%s",
+                        command[0] ? command : "this machine has not the memory for a larger one",
+                        command[0] ? " fetches one that converses, and makes it answer" : "");
+        say(d, "ok", "the model hears: the small built-in one, which knows commands only", help);
+}
+
 static void check_model(struct doctor *d, json_t *status) {
         if (strcmp(field_string(status, "state"), "loading") == 0)
                 say_ill(d, "the model is still being loaded",
@@ -129,8 +139,7 @@ static void check_model(struct doctor *d, json_t *status) {
                 say_ill(d, "the model can not hear",
                         "set Projector= in [Model] of gemmad.conf, or another model in Path=");
         else if (strcmp(field_string(status, "model"), "gemmad pocket") == 0)
-                say(d, "ok", "the model hears: the small built-in one, which knows commands only",
-                    "gemmactl model pull gemma-4-12b-q4_0 fetches one that converses");
+                say_pocket(d);
         else
                 say_well(d, "the model hears");
 }

@@ -31,6 +31,12 @@ DEFINE_CLEANUP(struct client *, client_free)
 #define PROGRESS_NS    UINT64_C(200000000)
 #define URL_SIZE       1024
 #define MAX_MODEL_NAME 100
+#define GIB            1073741824.0
+
+/* What the names of a file's parts end in. */
+#define PART_FORMAT "-%05u-of-%05u.gguf"
+#define PART_SIZE   20
+#define MAX_PARTS   99
 
 extern char **environ;
 
@@ -101,7 +107,7 @@ static int write_manifest(const char *name, json_t *manifest) {
 struct pull {
         const struct ctl *c;
         const char *file;
-        const char *role; /* of the file: "--model" or "--projector" */
+        const char *role; /* of the file, as in the manifest */
         uint64_t told_ns, began_ns, began_at;
         bool is_shown;
 };
@@ -189,9 +195,10 @@ static const char *gemmad_program(void) {
         return chosen && chosen[0] ? chosen : GEMMAD_PROGRAM;
 }
 
-static int check_file(const char *path, void *userdata, struct why *why) {
-        const struct pull *p = userdata;
-        const char *arguments[] = { gemmad_program(), "--check", p->role, path, NULL };
+/* A model as a whole; of anything else that it is a GGUF file. */
+static int check_model(const char *path, bool is_model, struct why *why) {
+        const char *arguments[] = { gemmad_program(), "--check",
+                                    is_model ? "--model" : "--projector", path, NULL };
         char output[512];
         int r;
 
@@ -199,6 +206,33 @@ static int check_file(const char *path, void *userdata, struct why *why) {
         if (r < 0)
                 return because(why, r, "%s can not be run: %s", arguments[0], strerror(-r));
         return r == 0 ? 0 : because(why, -EBADMSG, "%s", output);
+}
+
+/* One of several parts is looked at when all are there. */
+static int check_file(const char *path, void *userdata, struct why *why) {
+        const struct pull *p = userdata;
+
+        if (strcmp(p->role, "part") == 0)
+                return 0;
+        return check_model(path, strcmp(p->role, "model") == 0, why);
+}
+
+static enum ctl_exit remove_files(const char *name, json_t *manifest) {
+        const char *file;
+        char path[PATH_MAX];
+        json_t *is;
+
+        json_object_foreach(json_object_get(manifest, "files"), file,
+                            is) if (model_path(path, name, file) < 0 ||
+                                    (unlink(path) < 0 && errno != ENOENT)) {
+                print_error("%s: %s", path, strerror(errno));
+                return CTL_EXIT_FAILED;
+        }
+        if (model_path(path, name, MANIFEST) == 0)
+                (void) unlink(path);
+        if (model_path(path, name, NULL) == 0 && rmdir(path) < 0 && errno != ENOTEMPTY)
+                print_error("%s: %s", path, strerror(errno));
+        return CTL_EXIT_OK;
 }
 
 /* ---- pull ---- */
@@ -214,20 +248,31 @@ static enum ctl_exit failed(int r, const struct why *why) {
         return r == -EBUSY ? CTL_EXIT_BUSY : r == -EPROTO ? CTL_EXIT_UNREACHABLE : CTL_EXIT_FAILED;
 }
 
+/* The hub itself, and no host whose name only begins so. */
+static bool is_at_hub(const char *url) {
+        size_t size = strlen(hub());
+
+        while (size > 0 && hub()[size - 1] == '/')
+                size--;
+        return strncmp(url, hub(), size) == 0 && url[size] == '/';
+}
+
+struct wanted {
+        const char *url;
+        struct catalogue_file file;
+        const char *role;
+};
+
 /* Fetches one file into the model's folder, unless the manifest says that it is there. */
-static enum ctl_exit pull_file(const struct ctl *c,
-                               const char *name,
-                               const char *url,
-                               const struct catalogue_file *file,
-                               unsigned index,
-                               json_t *files) {
-        struct pull p = { c, file->name, index == 0 ? "--model" : "--projector", 0, 0, 0, false };
+static enum ctl_exit
+pull_file(const struct ctl *c, const char *name, const struct wanted *w, json_t *files) {
+        struct pull p = { c, w->file.name, w->role, 0, 0, 0, false };
         const char *token = getenv("HF_TOKEN");
         char path[PATH_MAX], sha256[FETCH_SHA256_SIZE];
-        struct fetch_job job = { .url = url,
+        struct fetch_job job = { .url = w->url,
                                  .path = path,
-                                 .size = file->size,
-                                 .sha256 = file->sha256,
+                                 .size = w->file.size,
+                                 .sha256 = w->file.sha256,
                                  .progress = on_progress,
                                  .check = check_file,
                                  .userdata = &p };
@@ -235,11 +280,11 @@ static enum ctl_exit pull_file(const struct ctl *c,
         struct stat st;
         int r;
 
-        if (model_path(path, name, file->name) < 0)
+        if (model_path(path, name, w->file.name) < 0)
                 return CTL_EXIT_FAILED;
-        if (json_object_get(files, file->name) && access(path, R_OK) == 0)
+        if (json_object_get(files, w->file.name) && access(path, R_OK) == 0)
                 return CTL_EXIT_OK;
-        if (token && token[0] && strncmp(url, hub(), strlen(hub())) == 0)
+        if (token && token[0] && is_at_hub(w->url))
                 job.token = token;
         r = fetch_file(&job, sha256, &why);
         end_progress(&p);
@@ -249,10 +294,10 @@ static enum ctl_exit pull_file(const struct ctl *c,
                 st.st_size = 0;
         if (c->as_json)
                 print_step(&p, "done", (uint64_t) st.st_size, (uint64_t) st.st_size);
-        (void) json_object_set_new(files, file->name,
+        (void) json_object_set_new(files, w->file.name,
                                    json_pack("{s:s, s:I, s:s, s:s}", "sha256", sha256, "size",
-                                             (json_int_t) st.st_size, "url", url, "role",
-                                             p.role + 2));
+                                             (json_int_t) st.st_size, "url", w->url, "role",
+                                             w->role));
         return CTL_EXIT_OK;
 }
 
@@ -267,66 +312,152 @@ static int make_folder(const char *name) {
         return -errno;
 }
 
-static enum ctl_exit pull_files(const struct ctl *c,
-                                const char *name,
-                                const char *prefix,
-                                const struct catalogue_file *files,
-                                unsigned n_files) {
-        json_auto_t *manifest = read_manifest(name);
-        enum ctl_exit e = CTL_EXIT_OK;
-        json_t *got;
+/* What is fetched for one model, and what it has by now. */
+struct fetched {
+        const char *name;
+        json_t *manifest; /* owned */
+};
 
+static void fetched_done(struct fetched *f) {
+        json_decref(f->manifest);
+}
+
+static enum ctl_exit begin_fetch(struct fetched *f, const char *name) {
         if (make_folder(name) < 0)
                 return CTL_EXIT_FAILED;
-        if (!manifest)
-                manifest = json_pack("{s:s, s:{}}", "name", name, "files");
-        got = json_object_get(manifest, "files");
-        for (unsigned i = 0; i < n_files && files[i].name && e == CTL_EXIT_OK; i++) {
-                char url[URL_SIZE];
+        f->name = name;
+        f->manifest = read_manifest(name);
+        if (!f->manifest)
+                f->manifest = json_pack("{s:s, s:{}}", "name", name, "files");
+        return CTL_EXIT_OK;
+}
 
-                if (snprintf(url, sizeof(url), "%s%s", prefix, files[i].name) >=
-                    (int) sizeof(url)) {
-                        print_error("the address is too long");
-                        return CTL_EXIT_USAGE;
-                }
-                e = pull_file(c, name, url, &files[i], i, got);
-                if (e == CTL_EXIT_OK && write_manifest(name, manifest) < 0)
-                        e = CTL_EXIT_FAILED;
+/* From prefix, behind which the file has its own name. */
+static enum ctl_exit fetch(const struct ctl *c,
+                           struct fetched *f,
+                           const char *prefix,
+                           const struct catalogue_file *file,
+                           const char *role) {
+        char url[URL_SIZE];
+        struct wanted wanted = { url, *file, role };
+        enum ctl_exit e;
+
+        if (snprintf(url, sizeof(url), "%s%s", prefix, file->name) >= (int) sizeof(url)) {
+                print_error("the address is too long");
+                return CTL_EXIT_USAGE;
         }
-        if (e == CTL_EXIT_OK && !c->as_json)
-                (void) printf("%s is here; to use it: gemmactl model use %s\n", name, name);
+        e = pull_file(c, f->name, &wanted, json_object_get(f->manifest, "files"));
+        if (e == CTL_EXIT_OK && write_manifest(f->name, f->manifest) < 0)
+                e = CTL_EXIT_FAILED;
         return e;
 }
 
-static double memory_gb(void) {
-        return (double) sysconf(_SC_PHYS_PAGES) * (double) sysconf(_SC_PAGESIZE) / 1e9;
+static enum ctl_exit end_fetch(const struct ctl *c, const struct fetched *f) {
+        if (!c->as_json)
+                (void) printf("%s is here; gemmactl model use %s makes it answer\n", f->name,
+                              f->name);
+        return CTL_EXIT_OK;
+}
+
+static double memory_size(void) {
+        return (double) sysconf(_SC_PHYS_PAGES) * (double) sysconf(_SC_PAGESIZE);
+}
+
+const char *ctl_model_advice(char *buffer, size_t size) {
+        const struct catalogue_model *m = catalogue_for(memory_size());
+
+        (void) snprintf(buffer, size, m ? "gemmactl model use %s" : "", m ? m->name : "");
+        return buffer;
 }
 
 static const char *verdict(const struct catalogue_model *m) {
-        return memory_gb() * 1e9 >= 1.15 * (double) m->memory ? "fits"
-               : memory_gb() * 1e9 >= (double) m->memory      ? "fits barely"
-                                                              : "does not fit";
+        return memory_size() >= 1.15 * (double) m->memory ? "fits"
+               : memory_size() >= (double) m->memory      ? "fits barely"
+                                                          : "does not fit";
+}
+
+static void hub_prefix(char ret[static URL_SIZE], const char *repository) {
+        (void) snprintf(ret, URL_SIZE, "%s/%s/resolve/main/", hub(), repository);
+}
+
+/* It only makes answers come sooner, so that there is none is no failure. */
+static void fetch_drafter(const struct ctl *c, struct fetched *f, const struct catalogue_model *m) {
+        const struct catalogue_file file = { m->drafter, m->drafter_size, NULL };
+        char prefix[URL_SIZE];
+
+        hub_prefix(prefix, m->drafter_repository ? m->drafter_repository : m->repository);
+        if (m->drafter && fetch(c, f, prefix, &file, "drafter") != CTL_EXIT_OK)
+                print_error("going on without a drafter, which would only make it faster");
 }
 
 static enum ctl_exit pull_known(const struct ctl *c, const struct catalogue_model *m) {
+        static const char *const roles[CATALOGUE_MAX_FILES] = { "model", "projector" };
+        _cleanup_(fetched_done) struct fetched f = { 0 };
         char prefix[URL_SIZE];
+        enum ctl_exit e;
 
         if (!c->as_json)
-                (void) printf("this machine has %.1f GB of memory, %s needs %.1f: %s\n"
-                              "the licence is told at %s/%s\n",
-                              memory_gb(), m->name, (double) m->memory / 1e9, verdict(m), HUB,
-                              m->repository);
+                (void) printf("this machine has %.1f GiB, %s needs %.1f: %s\n"
+                              "its licence is %s, see %s/%s\n",
+                              memory_size() / GIB, m->name, (double) m->memory / GIB, verdict(m),
+                              m->licence, HUB, m->repository);
         (void) fflush(stdout);
-        (void) snprintf(prefix, sizeof(prefix), "%s/%s/resolve/main/", hub(), m->repository);
-        return pull_files(c, m->name, prefix, m->files, CATALOGUE_MAX_FILES);
+        hub_prefix(prefix, m->repository);
+        e = begin_fetch(&f, m->name);
+        for (unsigned i = 0; e == CTL_EXIT_OK && i < CATALOGUE_MAX_FILES && m->files[i].name; i++)
+                e = fetch(c, &f, prefix, &m->files[i], roles[i]);
+        if (e != CTL_EXIT_OK)
+                return e;
+        fetch_drafter(c, &f, m);
+        return end_fetch(c, &f);
+}
+
+/* A file that was published in parts; its name without "-00001-of-0000N.gguf" is the model's. */
+static enum ctl_exit
+pull_parts(const struct ctl *c, const char *prefix, const char *name, unsigned n_parts) {
+        _cleanup_(fetched_done) struct fetched f = { 0 };
+        char first[PATH_MAX], part[NAME_MAX + 1];
+        struct catalogue_file file = { part, 0, NULL };
+        struct why why = {};
+        enum ctl_exit e = begin_fetch(&f, name);
+
+        for (unsigned i = n_parts; e == CTL_EXIT_OK && i > 0; i--) {
+                (void) snprintf(part, sizeof(part), "%.*s" PART_FORMAT, MAX_MODEL_NAME, name, i,
+                                n_parts);
+                e = fetch(c, &f, prefix, &file, "part");
+        }
+        if (e != CTL_EXIT_OK || model_path(first, name, part) < 0)
+                return e == CTL_EXIT_OK ? CTL_EXIT_FAILED : e;
+        if (check_model(first, true, &why) < 0) {
+                (void) remove_files(name, f.manifest);
+                return failed(-EBADMSG, &why);
+        }
+        (void) json_object_set_new(json_object_get(json_object_get(f.manifest, "files"), part),
+                                   "role", json_string("model"));
+        return write_manifest(name, f.manifest) < 0 ? CTL_EXIT_FAILED : end_fetch(c, &f);
+}
+
+/* How many parts a file of this name is of, which is the first; 0: it is whole. */
+static unsigned count_parts(const char *file, size_t size) {
+        unsigned number, count;
+        int end = 0;
+
+        if (size <= PART_SIZE ||
+            sscanf(file + size - PART_SIZE, "-%5u-of-%5u.gguf%n", &number, &count, &end) != 2 ||
+            end != PART_SIZE || number != 1 || count < 2 || count > MAX_PARTS)
+                return 0;
+        return count;
 }
 
 /* Any address: the file's name without .gguf is the model's. */
 static enum ctl_exit pull_url(const struct ctl *c, const char *url) {
+        _cleanup_(fetched_done) struct fetched f = { 0 };
         const char *slash = strrchr(url, '/');
         char prefix[URL_SIZE], file[NAME_MAX + 1], name[NAME_MAX + 1];
-        struct catalogue_file files[1];
+        const struct catalogue_file model = { .name = file };
+        unsigned n_parts;
         size_t size;
+        enum ctl_exit e;
 
         (void) snprintf(file, sizeof(file), "%.*s", (int) strcspn(slash + 1, "?#"), slash + 1);
         size = strlen(file);
@@ -334,10 +465,15 @@ static enum ctl_exit pull_url(const struct ctl *c, const char *url) {
                 print_error("%s: not the address of a .gguf file", url);
                 return CTL_EXIT_USAGE;
         }
-        (void) snprintf(name, sizeof(name), "%.*s", (int) (size - 5), file);
+        n_parts = count_parts(file, size);
+        (void) snprintf(name, sizeof(name), "%.*s", (int) (size - (n_parts ? PART_SIZE : 5)), file);
         (void) snprintf(prefix, sizeof(prefix), "%.*s", (int) (slash + 1 - url), url);
-        files[0] = (struct catalogue_file){ .name = file };
-        return pull_files(c, name, prefix, files, 1);
+        if (n_parts)
+                return pull_parts(c, prefix, name, n_parts);
+        e = begin_fetch(&f, name);
+        if (e == CTL_EXIT_OK)
+                e = fetch(c, &f, prefix, &model, "model");
+        return e == CTL_EXIT_OK ? end_fetch(c, &f) : e;
 }
 
 static enum ctl_exit unknown_model(const char *name) {
@@ -562,6 +698,18 @@ static enum ctl_exit reload(const struct ctl *c, const char *name, const char *o
         return e;
 }
 
+/* A known model is fetched first, or what is missing of it. */
+static enum ctl_exit fetch_for_use(const struct ctl *c, const char *name) {
+        const struct catalogue_model *m = catalogue_find(name);
+        json_auto_t *manifest = read_manifest(name);
+        json_t *files = json_object_get(manifest, "files");
+        bool is_whole = m != NULL;
+
+        for (unsigned i = 0; m && i < CATALOGUE_MAX_FILES && m->files[i].name; i++)
+                is_whole = is_whole && json_object_get(files, m->files[i].name);
+        return !m || is_whole ? CTL_EXIT_OK : pull_known(c, m);
+}
+
 static enum ctl_exit model_use(const struct ctl *c, const char *name) {
         g_autofree char *old_config = NULL;
         json_auto_t *manifest = NULL;
@@ -571,6 +719,10 @@ static enum ctl_exit model_use(const struct ctl *c, const char *name) {
         int r = 0;
 
         if (strcmp(name, "pocket") != 0) {
+                enum ctl_exit e = fetch_for_use(c, name);
+
+                if (e != CTL_EXIT_OK)
+                        return e;
                 manifest = read_manifest(name);
                 if (!manifest)
                         return unknown_model(name);
@@ -589,24 +741,6 @@ static enum ctl_exit model_use(const struct ctl *c, const char *name) {
         if (write_config(model, projector) < 0)
                 return CTL_EXIT_FAILED;
         return reload(c, name, old_config);
-}
-
-static enum ctl_exit remove_files(const char *name, json_t *manifest) {
-        const char *file;
-        char path[PATH_MAX];
-        json_t *is;
-
-        json_object_foreach(json_object_get(manifest, "files"), file,
-                            is) if (model_path(path, name, file) < 0 ||
-                                    (unlink(path) < 0 && errno != ENOENT)) {
-                print_error("%s: %s", path, strerror(errno));
-                return CTL_EXIT_FAILED;
-        }
-        if (model_path(path, name, MANIFEST) == 0)
-                (void) unlink(path);
-        if (model_path(path, name, NULL) == 0 && rmdir(path) < 0 && errno != ENOTEMPTY)
-                print_error("%s: %s", path, strerror(errno));
-        return CTL_EXIT_OK;
 }
 
 /* Not the one that is configured: the daemon would not start again. */

@@ -35,6 +35,15 @@ static const char *label_of(const char *key) {
         return key;
 }
 
+/* What the model that is built in is not, and how to get one that is. */
+static void print_advice(const char *model) {
+        char command[128];
+
+        if (model && strcmp(model, "gemmad pocket") == 0 &&
+            ctl_model_advice(command, sizeof(command))[0])
+                (void) printf(" (built in, for commands; for a model that converses: %s)", command);
+}
+
 /* Whatever the daemon tells, in its order: nothing to add here when it tells more. */
 static void show_status(const struct ctl *c, json_t *status) {
         const char *key;
@@ -49,6 +58,8 @@ static void show_status(const struct ctl *c, json_t *status) {
                 print_plain(c);
                 (void) printf("%*s", width < 18 ? 19 - (int) width : 1, "");
                 print_value(c, key, value);
+                if (strcmp(key, "model") == 0)
+                        print_advice(json_string_value(value));
                 (void) putchar('\n');
         }
         (void) fflush(stdout);

@@ -71,6 +71,10 @@ enum ctl_exit ctl_do(const struct ctl *c); /* "call", a name that is taken below
 enum ctl_exit ctl_monitor(const struct ctl *c);
 enum ctl_exit ctl_model(const struct ctl *c);
 
+/* The one command that brings a larger model, of those that this machine has memory for; "" when there
+ * is none. */
+const char *ctl_model_advice(char *buffer, size_t size);
+
 /* What the commands share.  Each says on standard error what went wrong. */
 
 /* The number of a turn, or 0, which is none. */

@@ -529,7 +529,7 @@ int fetch_file(const struct fetch_job *job,
                 r = job->check(t.part, job->userdata, why);
         if (r >= 0)
                 return give_name(&t, why);
-        if (r == -EBADMSG)
+        if (r == -EBADMSG || t.at == 0)
                 discard(&t);
         return r;
 }
