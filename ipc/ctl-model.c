@@ -710,29 +710,59 @@ static enum ctl_exit fetch_for_use(const struct ctl *c, const char *name) {
         return !m || is_whole ? CTL_EXIT_OK : pull_known(c, m);
 }
 
+/* The configuration takes no other paths. */
+static enum ctl_exit absolute(const char *path, char ret[static PATH_MAX]) {
+        if (realpath(path, ret))
+                return CTL_EXIT_OK;
+        print_error("%s: %s", path, strerror(errno));
+        return CTL_EXIT_BAD_INPUT;
+}
+
+/* The files of a model by its name, or the model and its projector by their paths, which have a slash in
+ * them. */
+static enum ctl_exit
+find_files(const struct ctl *c, char model[static PATH_MAX], char projector[static PATH_MAX]) {
+        const char *name = c->arguments[1];
+        json_auto_t *manifest = NULL;
+        enum ctl_exit e;
+
+        model[0] = projector[0] = '\0';
+        if (strchr(name, '/')) {
+                e = absolute(name, model);
+                return e == CTL_EXIT_OK && c->n_arguments > 2 ? absolute(c->arguments[2], projector)
+                                                              : e;
+        }
+        if (c->n_arguments > 2) {
+                print_error("model use: a projector follows the path of a model, not a name");
+                return CTL_EXIT_USAGE;
+        }
+        if (strcmp(name, "pocket") == 0)
+                return CTL_EXIT_OK;
+        e = fetch_for_use(c, name);
+        if (e != CTL_EXIT_OK)
+                return e;
+        manifest = read_manifest(name);
+        if (!manifest)
+                return unknown_model(name);
+        if (path_of(manifest, "model", model) < 0 || path_of(manifest, "projector", projector) < 0)
+                return CTL_EXIT_FAILED;
+        return CTL_EXIT_OK;
+}
+
 static enum ctl_exit model_use(const struct ctl *c, const char *name) {
         g_autofree char *old_config = NULL;
-        json_auto_t *manifest = NULL;
-        char model[PATH_MAX] = "", projector[PATH_MAX] = "", output[512];
+        char model[PATH_MAX], projector[PATH_MAX], output[512];
         const char *arguments[] = { gemmad_program(), "--check", "--model", model,
                                     "--projector",    projector, NULL };
-        int r = 0;
+        enum ctl_exit e;
+        int r;
 
-        if (strcmp(name, "pocket") != 0) {
-                enum ctl_exit e = fetch_for_use(c, name);
-
-                if (e != CTL_EXIT_OK)
-                        return e;
-                manifest = read_manifest(name);
-                if (!manifest)
-                        return unknown_model(name);
-                if (path_of(manifest, "model", model) < 0 ||
-                    path_of(manifest, "projector", projector) < 0)
-                        return CTL_EXIT_FAILED;
-                if (!projector[0])
-                        arguments[4] = NULL;
-                r = run_gemmad(arguments, output, sizeof(output));
-        }
+        e = find_files(c, model, projector);
+        if (e != CTL_EXIT_OK)
+                return e;
+        if (!projector[0])
+                arguments[4] = NULL;
+        r = model[0] ? run_gemmad(arguments, output, sizeof(output)) : 0;
         if (r != 0) {
                 print_error("%s", r < 0 ? strerror(-r) : output);
                 return CTL_EXIT_BAD_INPUT;
@@ -777,8 +807,10 @@ enum ctl_exit ctl_model(const struct ctl *c) {
         if (strcmp(verb, "list") == 0 && c->n_arguments <= 1)
                 return model_list(c);
         for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-                if (strcmp(verb, verbs[i].name) == 0 && c->n_arguments == 2)
+                if (strcmp(verb, verbs[i].name) == 0 && c->n_arguments >= 2 &&
+                    (c->n_arguments == 2 || verbs[i].run == model_use))
                         return verbs[i].run(c, c->arguments[1]);
-        print_error("model: list, pull NAME, verify NAME, use NAME or remove NAME");
+        print_error("model: list, pull NAME, verify NAME, use NAME, use FILE [PROJECTOR] or "
+                    "remove NAME");
         return CTL_EXIT_USAGE;
 }

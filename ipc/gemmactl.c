@@ -61,7 +61,7 @@ static const struct command {
         { "meter", "meter", "how loud it is at the microphone", "", 0, ctl_meter },
         { "doctor", "doctor", "what keeps the assistant from hearing, and what helps", "", 0,
           ctl_doctor },
-        { "model", "model [VERB [NAME]]", "larger models: list, pull, verify, use, remove", "", 2,
+        { "model", "model [VERB [NAME]]", "larger models: list, pull, verify, use, remove", "", 3,
           ctl_model },
         { "completion", "completion bash|zsh|fish", "a script for that shell to complete all this", "", 1,
           print_completion },

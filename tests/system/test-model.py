@@ -497,6 +497,27 @@ def used():
         assert home.ctl("remove", "small").returncode == 0 and not os.path.exists(home.path("small"))
 
 
+def by_path():
+    """Files that are here already, whatever they are called, and of other writers."""
+    with Home() as home:
+        blob = os.path.join(home.folder, "sha256-e70b0e5cd803")
+        with open(blob, "wb") as f:
+            f.write(POCKET)
+        done = subprocess.run([GEMMACTL, "model", "use", "./sha256-e70b0e5cd803"], env=home.environment,
+                              cwd=home.folder, capture_output=True, text=True)
+        assert done.returncode == 0, done
+        with open(os.path.join(home.folder, ".config/gemmad/gemmad.conf")) as f:
+            assert f"Path={blob}\n" in f.read()
+        golden = os.path.join(SOURCE, "tests/golden")
+        done = home.ctl("use", f"{golden}/model-b.gguf", f"{golden}/mmproj-b.gguf")
+        assert done.returncode == 0, done
+        for wrong in ([f"{golden}/model-b.gguf", f"{golden}/model-a.gguf"], ["/nowhere.gguf"],
+                      [f"{golden}/mmproj-b.gguf"]):
+            done = home.ctl("use", *wrong)
+            assert done.returncode == 4 and len(done.stderr.splitlines()) == 1, done
+        assert home.ctl("use", "pocket", f"{golden}/mmproj-b.gguf").returncode == 2
+
+
 def taken_at_once():
     """By a daemon that runs; and when it can not load it, all is as it was."""
     server = Server()
@@ -552,5 +573,6 @@ tap.rule("a known model is fetched when it is to be used", fetched_by_use)
 tap.rule("... and does without what only makes it faster", without_drafter)
 tap.rule("a known name has its size checked first", known)
 tap.rule("a model is used, and the configuration around it kept", used)
+tap.rule("files are used by their paths", by_path)
 tap.rule("a running daemon takes a model at once, or keeps the one it has", taken_at_once)
 tap.done()
