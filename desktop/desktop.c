@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
+#include "desktop/quiet.h"
 #include "desktop/talk.h"
 #include "desktop/toml.h"
 #include "desktop/tools.h"
@@ -145,6 +146,7 @@ static int open_bell(struct desktop *d, struct why *why) {
                 if (r < 0)
                         return r;
                 config.directory = path;
+                d->state = strdup(path);
         } else
                 log_warning("There is no place to keep timers in: they end with this program");
         r = loudness_new(&d->loudness, d->sound, config.directory);
@@ -381,8 +383,10 @@ static int open_links(struct desktop *d, const struct desktop_setup *setup, stru
                 r = open_peer(d, path);
         if (r >= 0)
                 r = open_configured(d, path);
-        if (r >= 0)
+        if (r >= 0) {
                 desktop_expect(d);
+                quiet_resume(d);
+        }
         return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
 }
 
@@ -455,6 +459,7 @@ static void stop(struct desktop *d) {
         d->sleep = sleep_close(d->sleep);
         json_decref(d->offered);
         d->end = sd_event_source_disable_unref(d->end);
+        d->quiet_end = sd_event_source_disable_unref(d->quiet_end);
         d->chime = chime_free(d->chime);
         d->sound = sound_free(d->sound);
         d->user_tools = user_tools_free(d->user_tools);
@@ -471,6 +476,7 @@ static void stop(struct desktop *d) {
         d->buses = buses_free(d->buses);
         d->loop = sd_event_unref(d->loop);
         free(d->last_answer);
+        free(d->state);
         closep(&d->lock_fd);
 }
 

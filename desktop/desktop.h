@@ -61,7 +61,10 @@ struct desktop {
 
         json_t *offered;         /* owned; the tools that ship and are not replaced */
         char *last_answer;       /* NULL: none yet */
+        char *state;             /* owned; the folder for what is kept; NULL: none */
         uint32_t inhibit_cookie; /* of quiet.c; 0: none */
+        int64_t quiet_until;     /* ... in microseconds since 1970; 0: not limited */
+        sd_event_source *quiet_end; /* owned; ... */
         bool ducks;              /* others are lower while somebody speaks to us */
         sd_event_source *end;    /* owned; NULL: nobody has asked for it */
 };

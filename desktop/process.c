@@ -101,8 +101,8 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* In a process group of its own, with no signal blocked and no input. */
-static int spawn(pid_t *ret, char *const *argv, int output_fd) {
+/* In a process group of its own, with no signal blocked. */
+static int spawn(pid_t *ret, char *const *argv, const char *input, int output_fd) {
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none, standard;
@@ -113,7 +113,8 @@ static int spawn(pid_t *ret, char *const *argv, int output_fd) {
         (void) sigaddset(&standard, SIGPIPE);
         (void) posix_spawn_file_actions_init(&actions);
         (void) posix_spawnattr_init(&attributes);
-        (void) posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        (void) posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input ? input : "/dev/null",
+                                                O_RDONLY, 0);
         if (output_fd >= 0)
                 (void) posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
         (void) posix_spawnattr_setsigmask(&attributes, &none);
@@ -156,7 +157,7 @@ int process_start(struct process **ret, const struct process_config *config) {
         p->output_fd = pipe_fds[0];
         (void) fcntl(p->output_fd, F_SETFL, O_NONBLOCK);
 
-        r = spawn(&p->pid, config->argv, pipe_fds[1]);
+        r = spawn(&p->pid, config->argv, config->input, pipe_fds[1]);
         (void) close(pipe_fds[1]);
         if (r >= 0)
                 r = watch(p);

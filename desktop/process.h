@@ -14,6 +14,7 @@ struct process;
 struct process_config {
         sd_event *loop;
         char *const *argv; /* NULL at its end; borrowed during the call */
+        const char *input;     /* a file for its standard input; borrowed; NULL: nothing */
         uint64_t timeout_usec; /* then it is killed, with all that it has started */
         size_t max_output;     /* what comes after that is dropped */
 

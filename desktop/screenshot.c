@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <glib.h>
 
@@ -31,6 +33,8 @@ struct job {
         sd_bus_slot *response; /* of the portal, with a reference; belongs to the bus */
         char path[PATH_MAX];   /* where the program that is tried writes it */
         unsigned tried;        /* how many programs were */
+        unsigned copied;       /* ... of those that know the clipboard */
+        bool is_ours;          /* the file, which is of no use once it is there */
 };
 
 /* Programs that take one, and what goes before the name of the file. */
@@ -84,10 +88,58 @@ static void on_looked(const struct picture *picture, const char *reason, void *u
         job_unref(job);
 }
 
+static void copy(struct job *job);
+
+static void on_copied(int status, const char *output, size_t size, void *userdata) {
+        struct job *job = userdata;
+
+        (void) output, (void) size;
+        if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+                if (job->is_ours)
+                        (void) unlink(job->path);
+                call_say(job->call, NULL, "Screenshot copied.");
+        } else {
+                copy(job);
+        }
+        job_unref(job);
+}
+
+/* By the next program that is there; each goes on by itself for as long as it owns the clipboard. */
+static void copy(struct job *job) {
+        static const char *const names[][7] = {
+                { "wl-copy", "--type", "image/png" },
+                { "xclip", "-selection", "clipboard", "-t", "image/png" },
+        };
+        struct process_config config = {
+                .loop = job->desktop->loop,
+                .input = job->path,
+                .timeout_usec = COMMAND_USEC,
+                .max_output = 1024,
+                .done = on_copied,
+                .userdata = job,
+        };
+        struct process *process;
+
+        while (job->copied < sizeof(names) / sizeof(names[0])) {
+                config.argv = (char *const *) names[job->copied++];
+                if (process_start(&process, &config) >= 0) {
+                        job->n_refs++;
+                        return;
+                }
+        }
+        call_fail(job->call, "The screenshot is %s: without wl-copy or xclip there is no clipboard.",
+                  job->path);
+}
+
 /* The file is there; a model that sees is shown what is in it. */
 static void say(struct job *job, const char *path) {
-        if (path != job->path)
+        job->is_ours = path == job->path;
+        if (!job->is_ours)
                 (void) snprintf(job->path, sizeof(job->path), "%s", path);
+        if (call_is(job->call, "to", "clipboard")) {
+                copy(job);
+                return;
+        }
         job->n_refs++;
         if (call_sees(job->call) && look_at(job->desktop->loop, job->path, on_looked, job) >= 0)
                 return;

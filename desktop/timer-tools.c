@@ -435,3 +435,29 @@ void alarm_snooze(struct desktop *d, struct call *call) {
         (void) bell_snooze(d->bell, usec);
         call_say(call, NULL, "Again in %s.", words_duration(words, sizeof(words), usec));
 }
+
+bool timer_read_end(struct call *call, int64_t *ret) {
+        struct moment now = bell_now();
+        struct wall_wish wish;
+        struct wall wall;
+        int64_t span;
+        double given;
+
+        *ret = 0;
+        if (call_number(call, "amount", &given)) {
+                if (!read_span(call, 0, &span))
+                        return false;
+                *ret = now.real + span;
+                return true;
+        }
+        if (!call_number(call, "hour", &given))
+                return true;
+        if (!read_wish(call, &wish))
+                return false;
+        if (wall_find(&wish, (time_t) (now.real / USEC_PER_SEC), &wall) < 0) {
+                call_fail(call, "That time has passed.");
+                return false;
+        }
+        *ret = (int64_t) wall_moment(&wall) * USEC_PER_SEC;
+        return true;
+}

@@ -2,6 +2,9 @@
 #ifndef DESKTOP_TIMER_TOOLS_H
 #define DESKTOP_TIMER_TOOLS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "desktop/call.h"
 
 struct desktop;
@@ -17,5 +20,9 @@ void alarm_set(struct desktop *d, struct call *call);
 void alarm_cancel(struct desktop *d, struct call *call);
 void alarm_get(struct desktop *d, struct call *call);
 void alarm_snooze(struct desktop *d, struct call *call);
+
+/* When something that was asked for is over: after amount of unit, or at an hour, in microseconds since
+ * 1970; 0: neither was given.  False: the call has been answered. */
+bool timer_read_end(struct call *call, int64_t *ret);
 
 #endif

@@ -23,6 +23,9 @@
         "\"unit\":{\"type\":\"string\",\"enum\":[\"second\",\"minute\",\"hour\"]}"
 #define NAME  "\"name\":{\"type\":\"string\"}"
 #define WHICH "\"which\":{\"type\":\"string\",\"enum\":[\"all\"]}"
+#define HOUR                                                                                       \
+        "\"hour\":{\"type\":\"number\"},\"minute\":{\"type\":\"number\"},"                           \
+        "\"daytime\":{\"type\":\"string\",\"enum\":[\"morning\",\"afternoon\",\"evening\"]}"
 #define DAY                                                                                        \
         "\"day\":{\"type\":\"string\",\"enum\":[\"today\",\"tomorrow\",\"monday\",\"tuesday\","       \
         "\"wednesday\",\"thursday\",\"friday\",\"saturday\",\"sunday\"]}"
@@ -70,9 +73,7 @@ static const struct tool tools[] = {
           .example = "wake me tomorrow at seven in the morning",
           .description = "Sets an alarm. hour: 0 and 13 to 23 of the 24 hour clock, else with "
                          "daytime, or whenever it comes next.",
-          .parameters = "{\"hour\":{\"type\":\"number\"},\"minute\":{\"type\":\"number\"},"
-                        "\"daytime\":{\"type\":\"string\",\"enum\":[\"morning\",\"afternoon\","
-                        "\"evening\"]}," DAY "}", .required = "[\"hour\"]" },
+          .parameters = "{" HOUR "," DAY "}", .required = "[\"hour\"]" },
         { .name = "cancel_alarm", .run = alarm_cancel, .group = "alarms",
           .example = "cancel the alarm",
           .description = "Cancels the next alarm, or all.", .parameters = "{" WHICH "}" },
@@ -108,8 +109,9 @@ static const struct tool tools[] = {
           .description = "Locks the screen.", .parameters = "{}" },
         { .name = "take_screenshot", .run = screenshot_take, .group = "the screen",
           .example = "take a screenshot", .seconds = SCREENSHOT_SECONDS,
-          .description = "Takes a picture of the screen, into a file, and shows what is on it to a "
-                         "model that sees.", .parameters = "{}" },
+          .description = "Takes a picture of the screen, into a file or the clipboard, and shows what "
+                         "is on it to a model that sees.",
+          .parameters = "{\"to\":{\"type\":\"string\",\"enum\":[\"file\",\"clipboard\"]}}" },
 
         { .name = "open_program", .run = launch_program, .group = "programs",
           .example = "open the browser",
@@ -121,8 +123,8 @@ static const struct tool tools[] = {
 
         { .name = "do_not_disturb", .run = quiet_set, .group = "the computer",
           .example = "turn on do not disturb",
-          .description = "Silences notifications, or no longer.",
-          .parameters = "{" ON_OFF "}", .required = "[\"state\"]" },
+          .description = "Silences notifications, or no longer; for a while or until an hour, if told.",
+          .parameters = "{" ON_OFF "," AMOUNT "," HOUR "}", .required = "[\"state\"]" },
         { .name = "get_battery", .run = power_get_battery, .group = "the computer",
           .example = "how full is the battery",
           .description = "Tells how full the battery is.", .parameters = "{}" },

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a desktop session has: players, a screen, a battery, notifications, programs. Real where it can run here."""
 import fcntl
+import glob
 import json
 import os
 import shutil
 import struct
+import time
 import wave
 
 from desktop_test import Bus, Desktop, Dunst, Mock, python_with
@@ -288,6 +290,36 @@ def notifications_of(bus, server):
     return mock
 
 
+def quiet_for_a_while():
+    """It ends by itself, also when the program was gone meanwhile, and by being turned off."""
+    if Dunst.missing():
+        return Dunst.missing()
+    with Bus() as bus:
+        dunst = Dunst(bus)
+        is_paused = lambda: dunst.ctl("is-paused").stdout.strip() == "true"  # noqa: E731
+        with Desktop(environment=bus.environment) as d:
+            say = d.gemmad.say
+            assert say("do_not_disturb", state="on", amount=2, unit="second").startswith("Do not disturb is on until ")
+            assert is_paused()
+            wait_until(lambda: not is_paused(), "its end")
+            say("do_not_disturb", state="on", amount=3, unit="second")
+            d.kill()
+            wait_until(lambda: time.time() > int(open(d.at("state/gemmad/desktop-quiet")).read()) / 1e6, "its end")
+            assert is_paused()
+            d.start()
+            wait_until(lambda: not is_paused(), "its end, late")
+            assert not os.path.exists(d.at("state/gemmad/desktop-quiet"))
+            answer = d.gemmad.call("do_not_disturb", state="on", hour=23, minute=59)
+            assert "until" in answer["text"] and answer["result"]["until"] > time.time(), answer
+            assert say("do_not_disturb", state="off") == "Do not disturb is off." and not is_paused()
+            assert not os.path.exists(d.at("state/gemmad/desktop-quiet"))
+            say("do_not_disturb", state="on", amount=1, unit="second")
+            assert say("do_not_disturb", state="on") == "Do not disturb is on."
+            assert d.gemmad.refusal("do_not_disturb", state="on", amount=-1)
+            assert is_paused()
+    return None
+
+
 def quiet_others():
     """Plasma by its inhibition, GNOME and mako by their commands, and one that nobody knows."""
     with Bus() as bus:
@@ -443,6 +475,20 @@ def screenshot_by_program():
         assert "image" not in answer
         with open(answer["result"]["path"]) as f:
             assert f.read() == "picture\n"
+        # Into the clipboard, by the first program that can.
+        os.unlink(answer["result"]["path"])
+        assert "no clipboard" in d.gemmad.refusal("take_screenshot", to="clipboard")
+        for name, script in (("wl-copy", "exit 1"), ("xclip", f"cat >{d.at('clipboard')}; echo $* >{d.at('arguments')}")):
+            with open(d.at("bin/" + name), "w") as f:
+                f.write("#!/bin/sh\n" + script + "\n")
+            os.chmod(d.at("bin/" + name), 0o700)
+        shots = lambda: glob.glob(os.path.dirname(answer["result"]["path"]) + "/Screenshot*")  # noqa: E731
+        for path in shots():
+            os.unlink(path)
+        assert d.gemmad.say("take_screenshot", to="clipboard") == "Screenshot copied."
+        with open(d.at("clipboard")) as f, open(d.at("arguments")) as arguments:
+            assert f.read() == "picture\n" and arguments.read().endswith("clipboard -t image/png\n")
+        assert not shots(), "no file is left"
         # What is no picture is saved all the same, and not shown.
         answer = d.gemmad.call("take_screenshot", sees=True)
         assert answer["text"].startswith("Screenshot saved: ") and "image" not in answer
@@ -589,6 +635,7 @@ tap.rule("programs", opens)
 tap.rule("a screenshot by a program", screenshot_by_program)
 tap.rule("a screenshot is shown to a model that sees", screenshot_is_shown)
 tap.rule("do not disturb, in dunst", quiet_dunst)
+tap.rule("do not disturb for a while", quiet_for_a_while)
 for rule, run in (("several players", several_players), ("brightness", brightness),
                   ("lock, suspend, log out", lock_and_power), ("a session manager", session_manager),
                   ("the battery", battery), ("questions on the screen", asks_on_screen),
