@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "model/half.h"
 #include "model/kernels.h"
@@ -122,26 +123,74 @@ static inline void vector_soft_cap(float *x, size_t n, float cap) {
                 x[i] = cap * vector_tanh(x[i] * inverse);
 }
 
+/* Sixteen lanes as the compiler's own vectors, of whatever width the processor has. */
+typedef float lanes_f __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t lanes_i __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef int8_t lanes_b __attribute__((vector_size(LANES)));
+
+/* Lane i of v with lane i + n, for i < n; the rest does not matter. */
+#define LANES_FROM(v, n)                                                                           \
+        __builtin_shufflevector(v, v, (n), (n) + 1, ((n) + 2) % 16, ((n) + 3) % 16,                \
+                                ((n) + 4) % 16, ((n) + 5) % 16, ((n) + 6) % 16, ((n) + 7) % 16, 8, \
+                                9, 10, 11, 12, 13, 14, 15)
+
+/* *a = max(*a, *b), where a NaN in *b does not count.  By reference: so wide a vector is no argument
+ * of a function on every processor. */
+static inline void lanes_larger(lanes_f *a, const lanes_f *b) {
+        lanes_i b_is = *b > *a;
+
+        *a = (lanes_f) (((lanes_i) *b & b_is) | ((lanes_i) *a & ~b_is));
+}
+
+static inline float lanes_largest(lanes_f *v) {
+        lanes_f other = LANES_FROM(*v, 8);
+
+        lanes_larger(v, &other);
+        other = LANES_FROM(*v, 4);
+        lanes_larger(v, &other);
+        other = LANES_FROM(*v, 2);
+        lanes_larger(v, &other);
+        return (*v)[1] > (*v)[0] ? (*v)[1] : (*v)[0];
+}
+
+static inline int32_t lanes_total(lanes_i *v) {
+        *v += LANES_FROM(*v, 8);
+        *v += LANES_FROM(*v, 4);
+        *v += LANES_FROM(*v, 2);
+        return (*v)[0] + (*v)[1];
+}
+
+/* 32 values as integers of at most 127, whose scale is returned, and the totals of both halves. */
+static inline float vector_quantise_block(const float *x, int8_t *q, int32_t total[2]) {
+        lanes_f half[2], largest = { 0 };
+        float max, inverse;
+
+        memcpy(half, x, sizeof(half));
+        for (unsigned i = 0; i < 2; i++) {
+                lanes_f magnitude = (lanes_f) ((lanes_i) half[i] & 0x7fffffff);
+
+                lanes_larger(&largest, &magnitude);
+        }
+        max = lanes_largest(&largest);
+        inverse = max > 1e-30f ? 127.0f / max : 0.0f; /* 127 / max must be finite */
+
+        for (unsigned i = 0; i < 2; i++) {
+                /* Adding 1.5 * 2^23 rounds to nearest even in the low bits. */
+                lanes_i wide = (lanes_i) (half[i] * inverse + 12582912.0f) - 0x4b400000;
+                lanes_b narrow = __builtin_convertvector(wide, lanes_b);
+
+                memcpy(q + i * LANES, &narrow, sizeof(narrow));
+                total[i] = lanes_total(&wide);
+        }
+        return max / 127.0f;
+}
+
 static inline void vector_quantise(const float *x, struct activations *ret, size_t row) {
         for (size_t block = 0; block < ret->n_cols / 32; block++, x += 32) {
                 size_t b = activations_at(ret, row, block);
-                int8_t *q = ret->q + 32 * b;
-                float max = 0, inverse, scale;
-                int total[2] = { 0, 0 };
+                int32_t total[2];
+                float scale = vector_quantise_block(x, ret->q + 32 * b, total);
 
-                for (unsigned i = 0; i < 32; i++)
-                        max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
-                scale = max / 127.0f;
-                inverse = max > 1e-30f ? 127.0f / max : 0.0f; /* 127 / max must be finite */
-
-                for (unsigned i = 0; i < 32; i++) {
-                        /* Adding 1.5 * 2^23 rounds to nearest even in the low bits. */
-                        float biased = x[i] * inverse + 12582912.0f;
-
-                        q[i] = (int8_t) (uint8_t) (float_to_bits(biased) - 0x4b400000u);
-                }
-                for (unsigned i = 0; i < 32; i++)
-                        total[i / 16] += q[i];
                 ret->scale[b] = scale;
                 for (unsigned i = 0; i < 2; i++) {
                         ret->half_sums[2 * b + i] = scale * (float) total[i];
