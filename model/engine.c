@@ -188,6 +188,8 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
         r = pool_new(&e->pool, config->n_threads ? config->n_threads : pool_default_threads());
         if (r < 0)
                 return because(why, r, "can not start the worker threads: %s", strerror(-r));
+        if (config->n_threads == 0)
+                pool_keep_to_fast(e->pool);
 
         *ret = TAKE_PTR(e);
         return 0;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "model/processors.h"
 
 /* The items that one thread has before it, first .. end - 1, in one word: it takes one from the front,
  * and others, when they have none left, one from the end, by one compare-and-swap.  Only then do they
@@ -223,32 +224,24 @@ void pool_run(struct pool *p, unsigned n_items, pool_item_fn *fn, void *userdata
                         (void) sched_yield();
 }
 
-/* Number of distinct cores among the processors that we may use; hyper-threads of one core share
- * its arithmetic, so a second one does not help. */
 unsigned pool_default_threads(void) {
-        cpu_set_t set;
-        unsigned n = 0;
+        cpu_set_t allowed, fast;
+        unsigned n;
 
-        if (sched_getaffinity(0, sizeof(set), &set) < 0)
+        if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
                 return 1;
-
-        for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-                char path[96];
-                unsigned first = cpu;
-                FILE *f;
-
-                if (!CPU_ISSET(cpu, &set))
-                        continue;
-                (void) snprintf(path, sizeof(path),
-                                "/sys/devices/system/cpu/cpu%u/topology/thread_siblings_list", cpu);
-                f = fopen(path, "re");
-                if (f) {
-                        if (fscanf(f, "%u", &first) != 1)
-                                first = cpu;
-                        (void) fclose(f);
-                }
-                if (first == cpu || first >= CPU_SETSIZE || !CPU_ISSET(first, &set))
-                        n++;
-        }
+        n = processors_fast(&fast, &allowed, "/sys");
         return n ? n : 1;
+}
+
+void pool_keep_to_fast(struct pool *p) {
+        cpu_set_t allowed, fast;
+
+        if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+                return;
+        (void) processors_fast(&fast, &allowed, "/sys");
+        if (CPU_EQUAL(&fast, &allowed))
+                return;
+        for (unsigned i = 0; i < p->n_workers; i++)
+                (void) pthread_setaffinity_np(p->workers[i].thread, sizeof(fast), &fast);
 }

@@ -27,7 +27,12 @@ unsigned pool_n_threads(const struct pool *p);
  * time; not from inside an item. */
 void pool_run(struct pool *p, unsigned n_items, pool_item_fn *fn, void *userdata);
 
-/* Physical cores that this process may run on, at least 1. */
+/* Physical cores that this process may run on, on a hybrid machine those of the fast kind; at least
+ * 1. */
 unsigned pool_default_threads(void);
+
+/* Keeps the workers off cores that are much slower than others.  Best effort: without it, they get
+ * less to do. */
+void pool_keep_to_fast(struct pool *p);
 
 #endif
