@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what the compiler made of the kernels: the loops in which products are summed.
 
-    kernel_code.py [BUILD]        one line a loop
+    kernel_code.py [BUILD]           one line a loop
+    kernel_code.py --counts [BUILD]  what tests/unit/kernel-code.json keeps: changed by intention only
 
 The loop that is the kernel's speed runs over blocks of columns with everything of a tile unrolled in
 it. A loop that was left rolled has few products in it; one whose sums did not find a register stores
 vectors to the stack.
 """
+import json
 import os
 import re
 import shutil
@@ -21,6 +23,8 @@ ROWS = {
     "avx512": (r"vpdpbusd", r"^v?mov\w+\s+%[xyz]mm\d+,-?0x[0-9a-f]+\(%r[sb]p\)"),
     "neon": (r"sdot", r"^st[rp]\s+q\d+.*\[sp"),
 }
+TILE = 32       # products in the loop of a large tile, at least
+DENSE = 8       # instructions in such a loop for a product, at most
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+(.*)$")
 SYMBOL = re.compile(r"^[0-9a-f]+ <(.+)>:$")
 JUMP = re.compile(r"^(?:j\w+|b(?:\.\w+)?|cbn?z\s+\w+,|tbn?z\s+[^<]*,)\s+(?:bnd )?([0-9a-f]+)\s")
@@ -65,6 +69,30 @@ def innermost_loops(lines, product):
             yield [instruction for _, instruction in lines[first:last + 1]]
 
 
+def compiler_of(library):
+    """What an object says of who compiled it, "GCC 12" or the like; empty where it says nothing."""
+    with open(library, "rb") as file:
+        found = re.search(rb"(GCC): \([^)]*\) (\d+)|(clang) version (\d+)", file.read())
+    return " ".join(part.decode() for part in found.groups() if part) if found else ""
+
+
+def is_tile(loop):
+    """A loop that does hardly anything but products; where weights are unpacked for a single input they
+    are few."""
+    return loop["products"] >= TILE and loop["instructions"] <= DENSE * loop["products"]
+
+
+def counts(library):
+    """{products: [instructions, vectors to the stack]} of a library's tiles, each the mean of those with
+    as many products: a compiler may make one loop twice."""
+    groups = {}
+    for loop in filter(is_tile, loops(library)):
+        groups.setdefault(loop["products"], []).append(loop)
+    return {str(products): [round(sum(loop[what] for loop in group) / len(group))
+                            for what in ("instructions", "spills")]
+            for products, group in sorted(groups.items())}
+
+
 def row_of(library):
     return re.search(r"libkernels-(\w+)\.a$", library).group(1)
 
@@ -89,8 +117,13 @@ def libraries(build):
 
 
 def main():
-    build = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("BUILD_DIR", "build")
+    arguments = [a for a in sys.argv[1:] if a != "--counts"]
+    build = arguments[0] if arguments else os.environ.get("BUILD_DIR", "build")
     try:
+        if "--counts" in sys.argv:
+            found = {row_of(library): counts(library) for library in libraries(build)}
+            print(json.dumps({compiler_of(libraries(build)[0]): found}))
+            return
         for library in libraries(build):
             for loop in loops(library):
                 print(f"{row_of(library)}: {loop['function']}: {loop['products']} products, "
