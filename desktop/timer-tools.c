@@ -158,11 +158,32 @@ static void cancel_all(struct desktop *d, struct call *call, bool is_alarm) {
                          words_capital(words_number(number, sizeof(number), n)), kind);
 }
 
+/* Timers and alarms. */
+static void cancel_everything(struct desktop *d, struct call *call) {
+        const unsigned n_timers = count(d, false), n_alarms = count(d, true);
+        const struct timer *timer;
+        char number[16];
+
+        if (n_timers == 0 || n_alarms == 0) {
+                cancel_all(d, call, /* is_alarm= */ n_timers == 0 && n_alarms > 0);
+                return;
+        }
+        while ((timer = pick(d, NULL, false, PREFER_ANY)) || (timer = pick(d, NULL, true, PREFER_ANY)))
+                (void) timers_remove(bell_timers(d->bell), timer->id);
+        bell_changed(d->bell);
+        call_say(call, NULL, "%s timers and alarms cancelled.",
+                 words_capital(words_number(number, sizeof(number), n_timers + n_alarms)));
+}
+
 void timer_cancel(struct desktop *d, struct call *call) {
         const char *name = call_string(call, "name");
         const struct timer *timer;
         char what[WORDS_SIZE];
 
+        if (call_is(call, "which", "everything")) {
+                cancel_everything(d, call);
+                return;
+        }
         if (call_is(call, "which", "all")) {
                 cancel_all(d, call, /* is_alarm= */ false);
                 return;

@@ -33,6 +33,7 @@ struct grammar {
         struct write *writes;  /* owned */
         uint32_t *value_first; /* owned, [n_values + 1]; NULL: no values */
         int32_t *value_tokens; /* owned */
+        struct leeway *leeway; /* owned */
         size_t n_states, n_edges, n_writes, n_values, n_value_tokens;
 };
 
@@ -216,6 +217,8 @@ int grammar_read(struct grammar **ret, const struct gguf *file, size_t n_vocab, 
         if (r < 0)
                 return r;
         r = has_values ? read_writes(g, file, why) : 0;
+        if (r >= 0)
+                r = leeway_read(&g->leeway, file, n_vocab, why);
         if (r < 0)
                 return r;
 
@@ -227,6 +230,7 @@ struct grammar *grammar_free(struct grammar *g) {
         if (!g)
                 return NULL;
 
+        leeway_free(g->leeway);
         free(g->first);
         free(g->edges);
         free(g->writes);
@@ -238,6 +242,10 @@ struct grammar *grammar_free(struct grammar *g) {
 
 size_t grammar_n_states(const struct grammar *g) {
         return g->n_states;
+}
+
+const struct leeway *grammar_leeway(const struct grammar *g) {
+        return g->leeway;
 }
 
 /* The tokens of the value that a state has to spell: n of them, 0 if its register was not written.

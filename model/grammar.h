@@ -7,6 +7,7 @@
 
 #include "base/why.h"
 #include "model/gguf.h"
+#include "model/leeway.h"
 
 /* What a model may answer, as a deterministic automaton over tokens: in each state only the listed
  * tokens can follow.  It comes from the commands that a model was trained on and travels in its
@@ -27,7 +28,8 @@
  *   gemmad.grammar.value_first      [n_values + 1]  index of a value's first token
  *   gemmad.grammar.value_tokens                     at least one for each value
  *
- * and gemmad.grammar.least_log_probability says which answers are to be believed (engine.h).
+ * gemmad.grammar.least_log_probability says which answers are to be believed (engine.h), and what more may
+ * be typed is in keys of its own (leeway.h).
  *
  * An answer ends with a token that ends a turn.  Immutable: any thread. */
 struct grammar;
@@ -46,6 +48,9 @@ int grammar_read(struct grammar **ret, const struct gguf *g, size_t n_vocab, str
 struct grammar *grammar_free(struct grammar *g);
 
 size_t grammar_n_states(const struct grammar *g);
+
+/* What typed texts may have beside it; belongs to the grammar. */
+const struct leeway *grammar_leeway(const struct grammar *g);
 
 /* The likeliest of the tokens that can follow (ties: the lowest id); -1 if all of them have logits
  * of -infinity, or if a register should be spelled that was not written. */

@@ -41,6 +41,8 @@ class Context:
     after: tuple = ("sequence", ())
     not_for: tuple = ()
     between: tuple = ("sequence", ())
+    typed: dict = field(default_factory=dict, compare=False)   # what is typed -> what is said for it
+    open: tuple = field(default=(), compare=False)             # slot types that any words can stand for
     source: str = field(default="", compare=False)
 
 
@@ -55,6 +57,7 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 
+MOST_TYPED = 63            # letters of what is typed and of what is said for it, as the daemon reads them
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 
@@ -70,7 +73,7 @@ def load(path):
 
 
 def parse(source):
-    data = _table(yaml.load(source, Loader=_Loader), "a context file", ("context", "around", "calls", "values"))
+    data = _table(yaml.load(source, Loader=_Loader), "a context file", ("context", "around", "calls", "values", "typed"))
     body = _table(data.get("context"), "context", ("expressions", "slots", "macros"))
     around = _table(data.get("around"), "around", ("before", "after", "between", "not_for"))
     macros = _macros(body)
@@ -85,10 +88,11 @@ def parse(source):
                       parse_expression(_text(around.get("after") or "", "around: after"), macros),
                       tuple(_list(around.get("not_for"), "around: not_for")),
                       parse_expression(_text(around.get("between") or "", "around: between"), macros),
-                      source)
+                      *_typed(data), source)
     _check_expressions(context)
     _check_names(context)
     _check_numbers(context)
+    _check_typed(context)
     return context
 
 
@@ -215,6 +219,43 @@ def _values(data):
             for kind, meanings in _table(data.get("values"), "values").items()}
 
 
+def _typed(data):
+    """({what is typed: what is said for it, "" if it means nothing}, the types of open slots)"""
+    given = _table(data.get("typed"), "typed", ("words", "idle", "open"))
+    words = {_plain(typed): _plain(_text(said, f"typed: words: {typed}"))
+             for typed, said in _table(given.get("words"), "typed: words").items()}
+    for text in _list(given.get("idle"), "typed: idle"):
+        words.setdefault(_plain(text), "")
+    for typed in words:
+        if not typed or "=" in typed or len(typed) + len(words[typed]) > MOST_TYPED:
+            raise ContextError(f"typed: {typed!r} can not be used")
+    return words, tuple(_list(given.get("open"), "typed: open"))
+
+
+def _check_typed(context):
+    """What any words can stand for must not be passed on: it would be passed on as something else."""
+    for kind in context.open:
+        if kind not in context.slots:
+            raise ContextError(f"typed: open: {kind!r} is no type of a slot")
+    for intent, trees in context.expressions.items():
+        for kind, name in {slot for tree in trees for slot in slots_of(tree)}:
+            if kind in context.open and _known(context, intent, frozenset([name])):
+                raise ContextError(f"typed: open: {kind!r} is passed on by {intent}")
+    spoken = set(words(context))
+    for typed, said in context.typed.items():
+        if not set(said.split()) <= spoken:
+            raise ContextError(f"typed: words: {typed}: {said!r} has words that the context does not")
+
+
+def open_words(context):
+    """The words that any words can stand for: values of open slots, which nothing else has."""
+    trees = [context.before, context.after, context.between]
+    trees += [tree for trees in context.expressions.values() for tree in trees]
+    others = set().union(*(_tree_words(context, tree, context.open) for tree in trees))
+    values = [value for kind in context.open for value in context.slots[kind]]
+    return sorted({value for value in values if " " not in value} - others)
+
+
 def _check_expressions(context):
     for kind, values in context.slots.items():
         if not values:
@@ -332,14 +373,15 @@ def words(context):
     return sorted(found)
 
 
-def _tree_words(context, tree):
+def _tree_words(context, tree, but=()):
+    """but: types of slots that do not count."""
     if tree[0] == "word":
         return {tree[1]}
     if tree[0] == "set":
         return set()
     if tree[0] == "slot":
-        return {w for value in context.slots[tree[1]] for w in value.split()}
-    return set().union(*(_tree_words(context, part) for part in tree[1]))
+        return {w for value in context.slots[tree[1]] for w in value.split() if tree[1] not in but}
+    return set().union(*(_tree_words(context, part, but) for part in tree[1]))
 
 
 def _choose(context, tree, rng, slots):

@@ -371,9 +371,32 @@ def check(context):
 def add(out, vocabulary, context):
     """Write the automaton's keys into a GGUF file that is being written."""
     arrays = build(vocabulary, context)
-    for name in ARRAYS:
+    arrays |= leeway(vocabulary, context)
+    for name in arrays:
         if arrays[name]:                     # a context without slots has no registers
-            out.add_array(KEY + name, arrays[name])
+            _add_array(out, KEY + name, arrays[name])
+
+
+WIDTHS = {"UINT8": (0, 1 << 8), "UINT16": (0, 1 << 16), "INT16": (-(1 << 15), 1 << 15)}
+
+
+def _add_array(out, key, values):
+    """Numbers as narrow as they can be: of a wide context they are most of what is beside the weights."""
+    from gguf import GGUFValueType
+    kind = None if isinstance(values[0], str) else next(
+        (kind for kind, (least, end) in WIDTHS.items() if least <= min(values) and max(values) < end), None)
+    if kind:
+        out.add_key_value(key, list(values), GGUFValueType.ARRAY, GGUFValueType[kind])
+    else:
+        out.add_array(key, values)
+
+
+def leeway(vocabulary, context):
+    """What typed texts may have beside the automaton, as arrays."""
+    words = contexts.open_words(context)
+    tokens = {tokens[0] for word in words for tokens in map(vocabulary.encode, (word, " " + word))
+              if len(tokens) == 1}
+    return {"open": sorted(tokens), "typed": [f"{typed}={said}" for typed, said in context.typed.items()]}
 
 
 # ---- reading it, as the engine does --------------------------------------------------

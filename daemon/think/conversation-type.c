@@ -63,6 +63,8 @@ int conversation_type(struct conversation *c) {
                 break;
         }
         /* The model has learnt from words as they are spoken. */
+        if (!wording_is_sayable(&c->wording))
+                return not_understood(c);
         r = wording_write(&c->wording, c->spoken, sizeof(c->spoken));
         return r < 0 ? not_understood(c) : 0;
 }

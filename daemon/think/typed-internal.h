@@ -37,11 +37,22 @@ const struct typed_word *typed_find(const struct typed *t, const char *text, siz
 /* Whether two words differ by one slip of the finger. */
 bool typed_is_slip(const char *a, const char *b);
 
+/* How far a text may be from a sentence: so many of each, for the whole of it. */
+struct typed_slack {
+        unsigned n_slips; /* of the finger, that are put right */
+        unsigned n_idle;  /* words that mean nothing, skipped */
+        unsigned n_small; /* words that a careless sentence lacks: "set timer" */
+        unsigned n_open;  /* places where any words stand, of which nothing is passed on */
+};
+
 struct typed_text {
         const struct typed *typed;
         const struct wording *wording;
-        unsigned n_slips; /* of the finger, that are put right in a sentence */
+        struct typed_slack slack;
 };
+
+/* "And" and its like, between two commands. */
+bool typed_is_joint(const char *word);
 
 /* Whether these words, in this order, are a sentence; and which command it is. */
 bool typed_sentence_in(const struct typed_text *text,

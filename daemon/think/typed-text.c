@@ -28,6 +28,12 @@ static const char *const corrections[] = {
         "or rather", "scratch that", "actually", "sorry", "rather", "oops", "no",
 };
 
+/* Behind "and": the same once more.  The longest first. */
+static const char *const others[] = {
+        "another alarm", "another timer", "another one", "another", "a second alarm", "a second timer",
+        "a second one", "a second", "an alarm", "a timer", "one more", "one alarm", "one", "also",
+};
+
 static const char *typed_at(const struct typed_text *text, unsigned i) {
         return text->wording->words[i].typed;
 }
@@ -49,11 +55,15 @@ static unsigned phrase_at(const struct typed_text *text, unsigned at, unsigned e
         }
 }
 
-static bool is_joint(const struct typed_text *text, unsigned i) {
+bool typed_is_joint(const char *word) {
         for (size_t k = 0; k < N(joints); k++)
-                if (strcmp(typed_at(text, i), joints[k]) == 0)
+                if (strcmp(word, joints[k]) == 0)
                         return true;
         return false;
+}
+
+static bool is_joint(const struct typed_text *text, unsigned i) {
+        return typed_is_joint(typed_at(text, i));
 }
 
 /* The words from begin to end are a sentence. */
@@ -64,6 +74,76 @@ is_sentence(const struct typed_text *text, unsigned begin, unsigned end, struct 
         for (unsigned i = begin; i < end; i++)
                 order[n++] = i;
         return typed_sentence_in(text, order, n, ret);
+}
+
+/* The kinds of contrast that the words from begin to end have, as bits. */
+static unsigned kinds_in(const struct typed_text *text, unsigned begin, unsigned end) {
+        unsigned kinds = 0;
+
+        for (unsigned i = begin; i < end; i++) {
+                const struct wording_word *word = &text->wording->words[i];
+                const char *said = word->n_readings > 0 ? word->readings[0] : word->typed;
+                enum contrast kind = contrast_of(said, strcspn(said, " "), NULL);
+
+                /* "am" is read as two words. */
+                if (kind == CONTRAST_NONE)
+                        kind = contrast_of(word->typed, strlen(word->typed), NULL);
+                kinds |= kind == CONTRAST_NONE ? 0 : 1u << kind;
+                if (strcmp(word->typed, "m") == 0 && i > 0 && strchr("ap", typed_at(text, i - 1)[0]) &&
+                    strlen(typed_at(text, i - 1)) == 1)
+                        kinds |= 1u << CONTRAST_DAYTIME;
+        }
+        return kinds;
+}
+
+/* What is said again, in part, in the place of what was said before. */
+struct echo {
+        unsigned begin, before; /* the sentence that it is about */
+        unsigned from, to;      /* the words that are new */
+};
+
+/* That sentence with the new words in the place of those from a to b. */
+static bool replaces(const struct typed_text *text,
+                     unsigned a,
+                     unsigned b,
+                     const struct echo *said,
+                     struct typed_command *ret) {
+        unsigned order[WORDING_MAX_WORDS], n = 0;
+        unsigned old = kinds_in(text, a, b), new = kinds_in(text, said->from, said->to);
+
+        /* Like takes the place of like, and nothing that counts is lost. */
+        if ((old & ~new) != 0 || (old == 0) != (new == 0))
+                return false;
+        for (unsigned i = said->begin; i < a; i++)
+                order[n++] = i;
+        for (unsigned i = said->from; i < said->to; i++)
+                order[n++] = i;
+        for (unsigned i = b; i < said->before; i++)
+                order[n++] = i;
+        return typed_sentence_in(text, order, n, ret);
+}
+
+/* The nearest words first, and as few as can be. */
+static bool fits(const struct typed_text *text, const struct echo *said, struct typed_command *ret) {
+        for (unsigned b = said->before; b > said->begin && said->before - b <= MAX_CORRECTED; b--)
+                for (unsigned a = b; a-- > said->begin + 1 && b - a <= MAX_CORRECTED;)
+                        if (replaces(text, a, b, said, ret))
+                                return true;
+        return false;
+}
+
+/* "... and another for eleven": the sentence before once more, with something else in it.  What stands
+ * there alone has to be a time of day, since "an hour and twenty" is one time. */
+static bool is_another(const struct typed_text *text, struct echo said, struct typed_command *ret) {
+        unsigned n_before = said.from;
+
+        for (size_t k = 0; k < N(others) && said.from == n_before; k++)
+                said.from += phrase_at(text, said.from, said.to, others[k]);
+        if (said.from == said.to)
+                return false;
+        if (said.from == n_before && !(kinds_in(text, said.from, said.to) & (1u << CONTRAST_DAYTIME)))
+                return false;
+        return fits(text, &said, ret);
 }
 
 /* Several commands, each as the one before ended. */
@@ -89,6 +169,12 @@ are_commands(const struct typed_text *text, unsigned begin, unsigned end, struct
                 ret->n_commands = n_before + 1;
                 if (next < end && are_commands(text, next, end, ret))
                         return true;
+                if (n_before + 1 < TYPED_MAX_COMMANDS && next < end && is_joint(text, cut) &&
+                    is_another(text, (struct echo){ begin, cut, next, end },
+                               &ret->commands[n_before + 1])) {
+                        ret->n_commands = n_before + 2;
+                        return true;
+                }
                 ret->n_commands = n_before;
         }
         return false;
@@ -121,61 +207,16 @@ static enum typed_verdict take_back(const struct typed_text *text, struct typed_
 
 /* ---- corrections ----------------------------------------------------------------------------- */
 
-/* The kinds of contrast that the words from begin to end have, as bits. */
-static unsigned kinds_in(const struct typed_text *text, unsigned begin, unsigned end) {
-        unsigned kinds = 0;
-
-        for (unsigned i = begin; i < end; i++) {
-                const struct wording_word *word = &text->wording->words[i];
-                const char *said = word->n_readings > 0 ? word->readings[0] : word->typed;
-                enum contrast kind = contrast_of(said, strcspn(said, " "), NULL);
-
-                kinds |= kind == CONTRAST_NONE ? 0 : 1u << kind;
-                if (strcmp(word->typed, "m") == 0 && i > 0 && strchr("ap", typed_at(text, i - 1)[0]) &&
-                    strlen(typed_at(text, i - 1)) == 1)
-                        kinds |= 1u << CONTRAST_DAYTIME;
-        }
-        return kinds;
-}
-
-/* The text with the words from..to in the place of what was said from a to b. */
-static bool replaces(const struct typed_text *text,
-                     unsigned a,
-                     unsigned b,
-                     const unsigned said[static 3],
-                     struct typed_command *ret) {
-        unsigned order[WORDING_MAX_WORDS], n = 0;
-        unsigned old = kinds_in(text, a, b), new = kinds_in(text, said[0], said[1]);
-
-        /* Like takes the place of like, and nothing that counts is lost. */
-        if ((old & ~new) != 0 || (old == 0) != (new == 0))
-                return false;
-        for (unsigned i = 0; i < a; i++)
-                order[n++] = i;
-        for (unsigned i = said[0]; i < said[1]; i++)
-                order[n++] = i;
-        /* said[2] is where the marker stands. */
-        for (unsigned i = b; i < said[2]; i++)
-                order[n++] = i;
-        return typed_sentence_in(text, order, n, ret);
-}
-
 /* What stands behind a marker: a sentence of its own, or what takes the place of words before. */
 static bool is_corrected(const struct typed_text *text,
                          unsigned marker,
                          unsigned n_marker,
                          struct typed_command *ret) {
-        const unsigned end = text->wording->n_words;
-        const unsigned said[] = { marker + n_marker, end, marker };
+        const struct echo said = { 0, marker, marker + n_marker, text->wording->n_words };
 
-        if (end - said[0] >= 2 && is_sentence(text, said[0], end, ret))
+        if (said.to - said.from >= 2 && is_sentence(text, said.from, said.to, ret))
                 return true;
-        /* The nearest first, and as few words as can be. */
-        for (unsigned b = marker; b > 0 && marker - b <= MAX_CORRECTED; b--)
-                for (unsigned a = b; a-- > 1 && b - a <= MAX_CORRECTED;)
-                        if (replaces(text, a, b, said, ret))
-                                return true;
-        return false;
+        return fits(text, &said, ret);
 }
 
 static bool correct(const struct typed_text *text, struct typed_result *ret) {

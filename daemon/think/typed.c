@@ -9,9 +9,27 @@
 #include "daemon/think/contrast.h"
 #include "daemon/think/typed-internal.h"
 
-/* So many words of a sentence may be mistyped, those that are long enough. */
-#define MAX_SLIPS    2
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Only words that are long enough can be mistyped ones. */
 #define LEAST_LETTERS 4
+
+/* Longer names are no names. */
+#define MOST_OPEN_WORDS 8
+
+/* Each way to read a text is tried only if those before it lead nowhere. */
+static const struct typed_slack slacks[] = {
+        { 0 },
+        { .n_slips = 1 },
+        { .n_slips = 2 },
+        { .n_idle = 4 },
+        { .n_idle = 4, .n_small = 2 },
+        { .n_slips = 1, .n_idle = 4 },
+        { .n_idle = 4, .n_open = 1 },
+};
+
+/* What a sentence may lack and still says the same. */
+static const char *const small_words[] = { "a", "an", "the", "my", "to", "for", "of", "is", "me", "at", "it" };
 
 /* Steps of one search; no sentence of a context needs a tenth of it. */
 #define MAX_STEPS 50000
@@ -209,7 +227,7 @@ struct search {
         const unsigned *order; /* [n] indices of words */
         unsigned n;
         unsigned n_steps;
-        unsigned n_slips; /* so many are allowed */
+        bool is_exact; /* the first reading counts; else all must be one command */
 
         struct typed_command said;
         struct typed_command *found; /* [1] */
@@ -269,7 +287,7 @@ static void finish(struct search *s, struct grammar_place place) {
         s->has_found = true;
 }
 
-static void walk(struct search *s, unsigned at, struct grammar_place place, unsigned n_slips);
+static void walk(struct search *s, unsigned at, struct grammar_place place, struct typed_slack left);
 
 /* One word more in the place, if it can follow there. */
 static bool follow(struct search *s, struct grammar_place *place, const char *text, size_t size) {
@@ -284,8 +302,11 @@ static bool follow(struct search *s, struct grammar_place *place, const char *te
 }
 
 /* All words of a reading, and then the rest of the text. */
-static void
-read_on(struct search *s, unsigned next, struct grammar_place place, const char *words, unsigned n_slips) {
+static void read_on(struct search *s,
+                    unsigned next,
+                    struct grammar_place place,
+                    const char *words,
+                    struct typed_slack left) {
         unsigned n_before = s->said.n_tokens;
 
         while (*words) {
@@ -296,17 +317,16 @@ read_on(struct search *s, unsigned next, struct grammar_place place, const char 
                 words += n + (words[n] == ' ');
         }
         if (!*words)
-                walk(s, next, place, n_slips);
+                walk(s, next, place, left);
         s->said.n_tokens = n_before;
 }
 
 static bool is_done(struct search *s) {
-        /* Of exact readings the first counts; slips must not lead to two commands. */
-        return s->is_ambiguous || (s->has_found && s->n_slips == 0) || s->n_steps > MAX_STEPS;
+        return s->is_ambiguous || (s->has_found && s->is_exact) || s->n_steps > MAX_STEPS;
 }
 
 /* Words that are written apart or with a hyphen and that the grammar has in one. */
-static void join(struct search *s, unsigned at, struct grammar_place place, unsigned n_slips) {
+static void join(struct search *s, unsigned at, struct grammar_place place, struct typed_slack left) {
         char word[TYPED_MAX_WORD];
         int n;
 
@@ -315,7 +335,7 @@ static void join(struct search *s, unsigned at, struct grammar_place place, unsi
         n = snprintf(word, sizeof(word), "%s%s", s->wording->words[s->order[at]].typed,
                      s->wording->words[s->order[at + 1]].typed);
         if (n > 0 && (size_t) n < sizeof(word))
-                read_on(s, at + 2, place, word, n_slips);
+                read_on(s, at + 2, place, word, left);
 }
 
 /* Whether one is the other but for one letter too many, too few, wrong, or two that changed places. */
@@ -366,18 +386,111 @@ static bool is_slip(const struct typed *t, const struct wording_word *word) {
                contrast_of(word->typed, strlen(word->typed), NULL) == CONTRAST_NONE;
 }
 
-static void correct(struct search *s, unsigned at, struct grammar_place place, unsigned n_slips) {
+static void correct(struct search *s, unsigned at, struct grammar_place place, struct typed_slack left) {
         const struct wording_word *word = &s->wording->words[s->order[at]];
         const struct typed *t = s->typed;
 
-        if (n_slips == 0 || !is_slip(t, word) || !is_safe(t, word->typed))
+        if (left.n_slips-- == 0 || !is_slip(t, word) || !is_safe(t, word->typed))
                 return;
         for (size_t i = 0; i < t->n_words && !is_done(s); i++)
                 if (may_be(word->typed, t->words[i].text))
-                        read_on(s, at + 1, place, t->words[i].text, n_slips - 1);
+                        read_on(s, at + 1, place, t->words[i].text, left);
 }
 
-static void walk(struct search *s, unsigned at, struct grammar_place place, unsigned n_slips) {
+/* How many words from at on these are; 0: they do not stand there. */
+static unsigned phrase_at(const struct search *s, unsigned at, const char *phrase) {
+        unsigned n = 0;
+
+        while (at + n < s->n) {
+                const char *typed = s->wording->words[s->order[at + n]].typed;
+                size_t size = strcspn(phrase, " ");
+
+                if (strlen(typed) != size || memcmp(typed, phrase, size) != 0)
+                        return 0;
+                n++;
+                if (!phrase[size])
+                        return n;
+                phrase += size + 1;
+        }
+        return 0;
+}
+
+/* Words that the grammar does not have, or that mean nothing. */
+static void stand_in(struct search *s, unsigned at, struct grammar_place place, struct typed_slack left) {
+        const char *first = s->wording->words[s->order[at]].typed;
+        size_t n_words, low = 0, high;
+        const struct leeway_words *words = leeway_words(grammar_leeway(s->typed->grammar), &n_words);
+
+        for (high = n_words; low < high;) {
+                size_t middle = low + (high - low) / 2;
+
+                if (strcmp(words[middle].typed, first) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        for (; low < n_words && !is_done(s) && strncmp(words[low].typed, first, strlen(first)) == 0; low++) {
+                struct typed_slack after = left;
+                unsigned n = phrase_at(s, at, words[low].typed);
+
+                if (n == 0 || (!*words[low].said && after.n_idle-- == 0))
+                        continue;
+                read_on(s, at + n, place, words[low].said, after);
+        }
+}
+
+static bool is_small(const struct typed *t, int32_t token) {
+        char word[TYPED_MAX_WORD];
+
+        (void) typed_sentence(t, &token, 1, word, sizeof(word));
+        for (size_t i = 0; i < N(small_words); i++)
+                if (strcmp(word, small_words[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* A word that nobody typed. */
+static void supply(struct search *s, unsigned at, struct grammar_place place, struct typed_slack left) {
+        const struct typed *t = s->typed;
+        size_t n = left.n_small > 0 ? grammar_n_options(t->grammar, &place) : 0;
+        unsigned n_before = s->said.n_tokens;
+
+        left.n_small--;
+        for (size_t i = 0; i < n && !is_done(s); i++) {
+                struct grammar_place after = place;
+                int32_t token = grammar_option(t->grammar, &place, i);
+
+                if (is_small(t, token) && grammar_follow(t->grammar, &after, token) >= 0 &&
+                    add(&s->said, token))
+                        walk(s, at, after, left);
+                s->said.n_tokens = n_before;
+        }
+}
+
+/* Any words, as few as will do, where the grammar has some of many that it does not pass on. */
+static void take_any(struct search *s, unsigned at, struct grammar_place place, struct typed_slack left) {
+        const struct grammar *g = s->typed->grammar;
+        unsigned n_before = s->said.n_tokens;
+        /* What begins with any words could be any sentence. */
+        size_t n = left.n_open > 0 && n_before > 0 ? grammar_n_options(g, &place) : 0, i = 0;
+
+        while (i < n && !leeway_is_open(grammar_leeway(g), grammar_option(g, &place, i)))
+                i++;
+        if (i >= n || !add(&s->said, grammar_option(g, &place, i)) ||
+            grammar_follow(g, &place, grammar_option(g, &place, i)) < 0)
+                return;
+        left.n_open--;
+        for (unsigned k = 0; k < MOST_OPEN_WORDS && at + k < s->n && !is_done(s); k++) {
+                const struct wording_word *word = &s->wording->words[s->order[at + k]];
+
+                if (typed_is_joint(word->typed) || (k > 0 && word->is_break))
+                        break;
+                walk(s, at + k + 1, place, left);
+        }
+        s->said.n_tokens = n_before;
+}
+
+static void walk(struct search *s, unsigned at, struct grammar_place place, struct typed_slack left) {
         const struct wording_word *word;
 
         if (is_done(s))
@@ -389,11 +502,17 @@ static void walk(struct search *s, unsigned at, struct grammar_place place, unsi
         }
         word = &s->wording->words[s->order[at]];
         for (unsigned i = 0; i < word->n_readings && !is_done(s); i++)
-                read_on(s, at + 1, place, word->readings[i], n_slips);
+                read_on(s, at + 1, place, word->readings[i], left);
         if (!is_done(s))
-                join(s, at, place, n_slips);
+                join(s, at, place, left);
         if (!is_done(s))
-                correct(s, at, place, n_slips);
+                stand_in(s, at, place, left);
+        if (!is_done(s))
+                correct(s, at, place, left);
+        if (!is_done(s))
+                supply(s, at, place, left);
+        if (!is_done(s))
+                take_any(s, at, place, left);
 }
 
 bool typed_sentence_in(const struct typed_text *text,
@@ -405,13 +524,13 @@ bool typed_sentence_in(const struct typed_text *text,
                 .wording = text->wording,
                 .order = order,
                 .n = n,
-                .n_slips = text->n_slips,
+                .is_exact = text->slack.n_slips == 0 && text->slack.n_small == 0,
                 .found = ret,
         };
 
         if (n == 0)
                 return false;
-        walk(&s, 0, (struct grammar_place){ 0 }, text->n_slips);
+        walk(&s, 0, (struct grammar_place){ 0 }, text->slack);
         return s.has_found && !s.is_ambiguous;
 }
 
@@ -420,12 +539,14 @@ typed_parse(const struct typed *t, const struct wording *w, struct typed_result 
         enum typed_verdict verdict = TYPED_NOTHING;
 
         ret->n_commands = 0;
-        for (unsigned n_slips = 0; verdict == TYPED_NOTHING && n_slips <= MAX_SLIPS; n_slips++) {
-                const struct typed_text text = { t, w, n_slips };
+        for (size_t i = 0; verdict == TYPED_NOTHING && i < N(slacks); i++) {
+                const struct typed_text text = { t, w, slacks[i] };
 
-                verdict = typed_text_parse(&text, ret);
+                if (slacks[i].n_open == 0 || leeway_has_open(grammar_leeway(t->grammar)))
+                        verdict = typed_text_parse(&text, ret);
         }
-        if (verdict == TYPED_NOTHING && typed_text_has_command(&(struct typed_text){ t, w, 0 }))
+        if (verdict == TYPED_NOTHING &&
+            typed_text_has_command(&(struct typed_text){ t, w, { 0 } }))
                 verdict = TYPED_IN_PART;
         return verdict;
 }

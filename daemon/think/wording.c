@@ -237,6 +237,26 @@ static int add_plain(struct wording *w, const char *typed, bool is_break) {
         return strchr(typed, '\'') ? add_short(w, typed) : add_reading(w, "%s", typed);
 }
 
+/* Digits that only a clock of twenty four hours has, "0630" and "1130": said as one of twelve hours, with
+ * the half of the day that they are of. */
+static int add_half_of_day(struct wording *w, unsigned long hour, unsigned long minute) {
+        const char *half = hour < 12 ? "a m" : "p m";
+        char h[32] = "", m[32] = "";
+        int r = 0;
+
+        if (hour > 12)
+                return 0;
+        if (hour == 0 && minute == 0)
+                r = add_reading(w, "midnight");
+        (void) wording_number(hour % 12 == 0 ? 12 : hour, h, sizeof(h));
+        (void) wording_number(minute, m, sizeof(m));
+        if (r < 0)
+                return r;
+        if (minute == 0)
+                return add_reading(w, "%s %s", h, half);
+        return add_reading(w, "%s %s%s %s", h, minute < 10 ? "oh " : "", m, half);
+}
+
 /* A time of day as it is read from a clock.  Bare digits are the hour alone only if they begin with
  * a nought, so that 1000 is never ten. */
 static int add_clock(struct wording *w, unsigned long hour, unsigned long minute, bool is_bare) {
@@ -273,8 +293,11 @@ static int add_whole(struct wording *w, unsigned long number, size_t n_digits, b
         char text[64];
         int r = 0;
 
-        if (n_digits == 4 && number / 100 < 24 && number % 100 < 60)
-                r = add_clock(w, number / 100, number % 100, /* is_bare= */ number >= 1000);
+        if (n_digits == 4 && number / 100 < 24 && number % 100 < 60) {
+                r = add_half_of_day(w, number / 100, number % 100);
+                if (r >= 0)
+                        r = add_clock(w, number / 100, number % 100, /* is_bare= */ number >= 1000);
+        }
         if (r >= 0 && number == 100)
                 r = add_readings(w, "one hundred|a hundred|hundred");
         else if (r >= 0 && wording_number(number, text, sizeof(text)) >= 0)
@@ -326,12 +349,17 @@ static int add_digits(struct wording *w, const char **at, bool is_break, bool is
                 if (wording_number(number, text, sizeof(text)) < 0)
                         return 0;
                 if (number == 0)
-                        return add_readings(w, "half|half a|half an|a half|zero point five");
+                        return add_readings(w, "half an|half a|zero point five");
                 r = add_reading(w, "%s and a half", text);
                 return r < 0 ? r : add_reading(w, "%s point five", text);
         }
-        if (minute < 60)
-                return number < 24 ? add_clock(w, number, minute, /* is_bare= */ false) : 0;
+        if (minute < 60) {
+                if (n_digits == 2 && begin[0] == '0')
+                        r = add_half_of_day(w, number, minute);
+                if (r < 0 || number >= 24)
+                        return r;
+                return add_clock(w, number, minute, /* is_bare= */ false);
+        }
         return end == begin + n_digits ? add_whole(w, number, n_digits, is_after_unit) : 0;
 }
 
@@ -350,12 +378,19 @@ static bool is_letter(char c) {
         return isalpha((unsigned char) c) || c == '\'' || (unsigned char) c >= 0x80;
 }
 
+/* Signs that nobody says: what has them is not language, and no word of it is to be read as one. */
+static bool is_sayable(const char *chunk) {
+        return !strpbrk(chunk, "<>{}|_=\\^$#@");
+}
+
 /* A chunk without spaces.  What divides words in it divides them here; *is_break goes along. */
 static int add_chunk(struct wording *w, const char *at, bool *is_break) {
         bool is_after_number = false, is_after_unit = false;
         char word[MAX_CHUNK];
         int r = 0;
 
+        if (!is_sayable(at))
+                return add_word(w, at, strlen(at), *is_break);
         if (at[0] == '-' && isdigit((unsigned char) at[1]))
                 r = add_plain(w, "minus", *is_break);
         while (r >= 0 && *at) {
@@ -477,6 +512,13 @@ int wording_read(struct wording *w, const char *text, size_t size) {
                         r = add_chunk(w, chunk, &is_break);
         }
         return r;
+}
+
+bool wording_is_sayable(const struct wording *w) {
+        for (unsigned i = 0; i < w->n_words; i++)
+                if (w->words[i].n_readings == 0)
+                        return false;
+        return true;
 }
 
 int wording_write(const struct wording *w, char *out, size_t out_size) {

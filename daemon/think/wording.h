@@ -15,7 +15,7 @@
 
 struct wording_word {
         const char *typed; /* one word in lower case, as it stood there */
-        const char *readings[WORDING_MAX_READINGS]; /* words with a space between */
+        const char *readings[WORDING_MAX_READINGS]; /* words with a space between; none: nobody can say it */
         unsigned n_readings;
         bool is_break; /* punctuation stood before it */
 };
@@ -30,6 +30,9 @@ struct wording {
 /* 0; -E2BIG when there are more words than a command has, or no room for their readings; then
  * nothing of w means anything. */
 int wording_read(struct wording *w, const char *text, size_t size);
+
+/* Whether every word can be said. */
+bool wording_is_sayable(const struct wording *w);
 
 /* The likeliest readings with spaces between.  Its length, or -ENOBUFS. */
 int wording_write(const struct wording *w, char *out, size_t out_size);

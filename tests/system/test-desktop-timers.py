@@ -74,6 +74,11 @@ def alarms():
         assert say("get_alarm").startswith("Alarms at ")
         assert say("cancel_alarm").startswith("Alarm for ") and say("get_alarm").startswith("Alarm at ")
         assert say("cancel_alarm", which="all") == "Alarm cancelled."
+        assert say("set_alarm", hour=14) and say("set_timer", amount=1, unit="hour")
+        assert say("set_timer", amount=2, unit="hour")
+        assert say("cancel_timer", which="everything") == "Three timers and alarms cancelled." and table(d) == []
+        assert say("set_alarm", hour=14) and say("cancel_timer", which="everything") == "Alarm cancelled."
+        assert say("cancel_timer", which="everything") == "There is no timer."
         assert say("snooze") == "Nothing is ringing."
 
 

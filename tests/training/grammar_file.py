@@ -29,7 +29,7 @@ def _value(value):
 
 def write(path, context):
     vocabulary = vocabularies.build(context)
-    arrays = grammar.build(vocabulary, context)
+    arrays = grammar.build(vocabulary, context) | grammar.leeway(vocabulary, context)
     keys = {
         "gemmad.context": context.source,
         "tokenizer.ggml.model": "gemma4",
@@ -38,7 +38,7 @@ def write(path, context):
         "tokenizer.ggml.merges": [f"{left} {right}" for left, right in vocabulary.merges],
         "tokenizer.ggml.bos_token_id": vocabulary.ids["<bos>"],
         "tokenizer.ggml.eos_token_id": vocabulary.ids["<eos>"],
-        **{grammar.KEY + name: list(arrays[name]) for name in grammar.ARRAYS if arrays[name]},
+        **{grammar.KEY + name: list(arrays[name]) for name in arrays if arrays[name]},
     }
     with open(path, "wb") as out:
         out.write(b"GGUF" + struct.pack("<IQQ", 3, 0, len(keys)))

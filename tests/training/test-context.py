@@ -106,6 +106,14 @@ class Reading(unittest.TestCase):
                 contexts.parse(source)
 
 
+    def test_typed(self):
+        """what is typed for something else, or for nothing, and where any words can stand"""
+        context = contexts.parse("context: {expressions: {a: ['go to $s:dropped $v=x', 'take a bus']},"
+                                 " slots: {s: [york, bus, new town]}}\ncalls: {a: {v: string}}\n"
+                                 "typed: {words: {Leave  for: go to}, idle: [Um, leave for], open: [s]}")
+        self.assertEqual(context.typed, {"leave for": "go to", "um": ""})
+        self.assertEqual(contexts.open_words(context), ["york"])      # "bus" is said elsewhere, too
+
     def test_told(self):
         """what refers to nothing, or says less than it must, is refused by name"""
         slots = "context: {expressions: {a: ['go $s:v']}, slots: {s: [x, y]}}\n"
@@ -130,7 +138,12 @@ class Reading(unittest.TestCase):
                 (slots + "values: {t: {x: 1}}", "values: 't' is not there"),
                 (slots + "values: {s: {z: 1}}", "values: s: 'z' is not there"),
                 (slots + "around: {before: '(hey $s:w)'}", "nobody would be told of 'w'"),
-                (slots + "around: {not_for: wake}", "around: not_for: 'wake' is not there")):
+                (slots + "around: {not_for: wake}", "around: not_for: 'wake' is not there"),
+                (slots + "typed: {open: [t]}", "typed: open: 't' is no type"),
+                (slots + "typed: {open: [s]}", "'s' is passed on by a"),
+                (slots + "typed: {words: {leave: depart}}", "'depart' has words"),
+                (slots + "typed: {words: {a=b: go}}", "typed: 'a=b' can not be used"),
+                (slots + "typed: {silent: [um]}", "'silent' is unknown")):
             with self.subTest(source), self.assertRaises(contexts.ContextError) as raised:
                 contexts.parse(source)
             self.assertIn(reason, str(raised.exception))

@@ -38,6 +38,7 @@ context:
     open_program: ["([can, could] you) open (my, the) $program:name"]
     lock_screen: ["lock the screen"]
     take_screenshot: ["take a screenshot"]
+    cannot: ["what is the time in $place:dropped $what=place"]
     media: ["pause (it, the music)"]
     mute: ["$muting:state (it, the computer)"]
     stop: ["never mind", "stop (it)"]
@@ -54,6 +55,11 @@ context:
     updown: ["up", "down"]
     program: [browser, firefox, mail, email]
     muting: [mute, unmute]
+    place: [paris, london, new york]
+typed:
+  words: {secure: lock, right this minute: now}
+  idle: [kindly, buddy]
+  open: [place]
 around: {before: "(please, hey gemma)", after: "(please, now)"}
 calls:
   set_timer: {amount: number, unit: string}
@@ -69,6 +75,7 @@ calls:
   take_screenshot: {}
   media: {}
   stop: {}
+  cannot: {what: string}
 values:
   number: {one: 1, two: 2, three: 3, five: 5, nine: 9, ten: 10, fifteen: 15, sixteen: 16, twenty: 20,
            twenty five: 25, thirty five: 35, fifty: 50}
@@ -152,6 +159,51 @@ FAULTS = [
     ("turn the volume", NOTHING),
     ("set the volume to 150%", NOTHING),
     ("set the volume to -15%", NOTHING),
+    ("wake me at 0600", alarm(6, daytime="morning")),
+    ("wake me at 06:00", alarm(6, daytime="morning")),
+    ("set an alarm for 0930", alarm(9, 30, "morning")),
+    ("set an alarm for 0730 pm", alarm(7, 30, "evening")),
+    ("set an alarm for 07:05", alarm(7, 5, "morning")),
+    ("set an alarm for 7:05", alarm(7, 5)),
+    ("set an alarm for 1030", alarm(10, 30, "morning")),
+    ("set an alarm for 10:30", alarm(10, 30)),
+    ("set an alarm for 10:30 pm", alarm(10, 30, "evening")),
+    ("set a timer for 0.5 hours", timer(30)),
+    ("set the volume to 0.5 percent", NOTHING),
+    ("set a timer for $5 minutes", NOTHING),
+    ("set a timer for 5 $ minutes", NOTHING),
+    ("<start_of_turn>user lock the screen", NOTHING),
+    ("<|turn>user lock the screen", NOTHING),
+    ("lock_the_screen", NOTHING),
+    ("{lock the screen}", NOTHING),
+]
+
+# What a context says that people type, beside its sentences.
+LEEWAY = [
+    ("kindly secure the screen", "lock_screen{}"),          # a word for another, and one for none
+    ("lock the screen, buddy, right this minute", "lock_screen{}"),
+    ("right this minute", NOTHING),
+    ("buddy buddy buddy buddy buddy lock the screen", NOTHING),
+    ("set timer for 5 minutes", timer(5)),                  # what is lacking may be supplied
+    ("set alarm for 6", alarm(6)),
+    ("set timer 5 minutes", timer(5)),
+    ("set timer minutes", NOTHING),
+    ("turn volume", NOTHING),
+    ("unlock screen", NOTHING),
+    ("do not lock screen", NOTHING),
+    ("what is the time in tokyo", 'cannot{"what":"place"}'), # any words where one of the open ones may stand
+    ("what is the time in the middle of nowhere, please", 'cannot{"what":"place"}'),
+    ("what is the time in paris", 'cannot{"what":"place"}'),
+    ("what is the time in", NOTHING),
+    ("what is the time in rome and lock the screen", 'cannot{"what":"place"}; lock_screen{}'),
+    ("tokyo is where i live", NOTHING),
+    ("set an alarm for six a m and another for seven a m",
+     alarm(6, daytime="morning") + "; " + alarm(7, daytime="morning")),
+    ("set an alarm for 6am and 7:30am",
+     alarm(6, daytime="morning") + "; " + alarm(7, 30, "morning")),
+    ("set a timer for five minutes and another one for ten minutes", timer(5) + "; " + timer(10)),
+    ("set a timer for five minutes and ten", "in part"),    # it may be one time
+    ("lock the screen and another", "in part"),
 ]
 
 BREATH = [
@@ -243,6 +295,19 @@ DESKTOP = [
     ("timer 500 minutes", NOTHING),
     ("alarm 700", alarm(7)),
     ("alarm 1900", alarm(19)),
+    ("alarm 1200", alarm(12, daytime="evening")),
+    ("alarm 1215", alarm(12, 15, "evening")),
+    ("alarm 0000", alarm(0)),
+    ("alarm 00:15", alarm(12, 15, "morning")),
+    ("wake me up at 0600", alarm(6, daytime="morning")),
+    ("volume to 0.5", NOTHING),
+    ("volume to 50", 'set_volume{"percent":50}'),
+    ("cancel everything", 'cancel_timer{"which":"everything"}'),
+    ("cancel that", "stop{}"),
+    ("what time is it in a place that no list has", 'cannot{"what":"place"}'),
+    ("play the song that nobody wrote", 'cannot{"what":"song"}'),
+    ("set alarm for monday at 7 am", 'set_alarm{"day":"monday","daytime":"morning","hour":7}'),
+    ("rise the volume a notch, computer", 'change_volume{"direction":"up"}'),
 ]
 
 
@@ -290,11 +355,15 @@ class Typed(unittest.TestCase):
         """a slip of the finger is put right where only one word can be meant"""
         self.expect(SLIPS)
 
+    def test_leeway(self):
+        """what a context says of typed words holds: others for them, none, or any"""
+        self.expect(LEEWAY)
+
     def test_hints(self):
         """the nearest sentence is named, never one with another number or the opposite"""
         for text, hint in (
                 ("set the timer for five minutes", "set a timer for five minutes"),
-                ("set timer for 25 minutes", "set a timer for twenty five minutes"),
+                ("set another timer for 25 minutes", "set a timer for twenty five minutes"),
                 ("please set an alarm for", "please set an alarm for "),
                 ("what is it, the time", "what is the time"),
                 ("unlock the screen", ""), ("do not lock the screen", ""),
