@@ -39,6 +39,7 @@ struct ctl {
         bool has_max_tokens, has_limit;
         uint64_t max_tokens, limit;
         json_int_t before; /* the number of a turn, or 0 */
+        const char *context, *recorder; /* a file, a command; or NULL */
         bool has_since, all, yes, wants_help;
         uint64_t since_ms; /* ago */
 
@@ -70,6 +71,7 @@ enum ctl_exit ctl_tools(const struct ctl *c);
 enum ctl_exit ctl_do(const struct ctl *c); /* "call", a name that is taken below */
 enum ctl_exit ctl_monitor(const struct ctl *c);
 enum ctl_exit ctl_model(const struct ctl *c);
+enum ctl_exit ctl_record(const struct ctl *c);
 
 /* The one command that brings a larger model, of those that this machine has memory for; "" when there
  * is none. */

@@ -63,6 +63,7 @@ static const struct command {
           ctl_doctor },
         { "model", "model [VERB [NAME]]", "larger models: list, pull, verify, use, remove", "", 3,
           ctl_model },
+        { "record", "record FOLDER", "sentences read aloud, to train a model with", "CW", 1, ctl_record },
         { "completion", "completion bash|zsh|fish", "a script for that shell to complete all this", "", 1,
           print_completion },
         /* clang-format on */
@@ -90,6 +91,8 @@ static const struct option_row {
         { 'S', false, false, "since",      "SPAN", "forget: those of the last 90s, 30m, 2h, 7d" },
         { 'A', false, false, "all",        NULL,   "forget: all turns" },
         { 'y', true,  false, "yes",        NULL,   "forget --all: do not ask" },
+        { 'C', false, false, "context",    "FILE", "record: the sentences, one a line" },
+        { 'W', false, false, "recorder",   "COMMAND", "record: what records, raw at 16 kHz on stdout" },
         { 'j', true,  true,  "json",       NULL,   "one JSON object per line, as it was sent" },
         { 's', true,  true,  "socket",     "PATH", "where the daemon listens" },
         { 'h', true,  true,  "help",       NULL,   "this help; behind a command: what it takes" },
@@ -259,6 +262,12 @@ static int read_option(struct ctl *c, int letter, const char *argument) {
         case 'S':
                 c->has_since = true;
                 return read_since(argument, &c->since_ms);
+        case 'C':
+                c->context = argument;
+                return 0;
+        case 'W':
+                c->recorder = argument;
+                return 0;
         case 'A':
                 c->all = true;
                 return 0;

@@ -82,7 +82,9 @@ static int read_words(struct leeway *l, const struct gguf *file, struct why *why
                 /* First counted, so that what there is of it is freed. */
                 r = split(&l->words[l->n_words++], text);
                 if (r < 0)
-                        return r == -EBADMSG ? bad(why, TYPED_KEY, "has a text without words and a '='") : r;
+                        return r == -EBADMSG
+                                       ? bad(why, TYPED_KEY, "has a text without words and a '='")
+                                       : r;
         }
         if (l->n_words < texts.n)
                 return bad(why, TYPED_KEY, "is not an array of texts");

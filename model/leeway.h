@@ -19,8 +19,8 @@
  * Immutable: any thread. */
 struct leeway;
 
-#define LEEWAY_MAX_WORDS     2048
-#define LEEWAY_MAX_TEXT      64
+#define LEEWAY_MAX_WORDS 2048
+#define LEEWAY_MAX_TEXT  64
 
 struct leeway_words {
         char *typed, *said; /* owned by the leeway; lower case, one space between words */

@@ -4,13 +4,15 @@
 The file format is the one users of Rhino contexts know (expressions and slots), plus
 `calls:`, `values:` and `around:` of our own; see contexts/desktop.yaml.
 
-    python context.py contexts/desktop.yaml        counts, words and a few samples
+    python context.py contexts/desktop.yaml             counts, words and a few samples
+    python context.py contexts/desktop.yaml --say 40    sentences to read aloud: gemmactl record
 """
 import ast
 import operator
 import random
 import re
 import sys
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import yaml
@@ -567,8 +569,27 @@ def spoken(sentence):
     return f"{sentence.text} {between} {spoken(second)}"
 
 
+TRIES = 12                 # draws, of which the one is read whose words were read least
+
+
+def to_read(context, n):
+    """So many sentences, fewer where there are not so many, that together have as many of the words as can be."""
+    rng, sampler, said, texts = random.Random(0), Sampler(context, before=0.15, after=0.05), Counter(), {}
+    for _ in range(4 * n):
+        drawn = [sampler.draw(rng).text for _ in range(TRIES)]
+        text = max(drawn, key=lambda text: sum(1 / (1 + said[word]) for word in text.split()) / (3 + len(text.split())))
+        said.update(text.split())
+        texts[text] = None
+        if len(texts) == n:
+            break
+    return list(texts)
+
+
 def main():
     context = load(sys.argv[1])
+    if sys.argv[2:3] == ["--say"]:
+        print("\n".join(to_read(context, int(sys.argv[3]))))
+        return
     rng, sampler = random.Random(0), Sampler(context)
     print(f"{len(context.expressions)} intents, {count(context)} sentences,"
           f" {len(words(context))} words")

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What a context file says, and what is refused in it."""
+import os
 import random
 import unittest
 
@@ -105,6 +106,14 @@ class Reading(unittest.TestCase):
             with self.subTest(source), self.assertRaises(contexts.ContextError):
                 contexts.parse(source)
 
+
+    def test_to_read(self):
+        """what is to be read aloud has every word of a small context, and no sentence twice"""
+        context = contexts.load(os.path.join(training_test.CONTEXTS, "home.yaml"))
+        texts = contexts.to_read(context, 40)
+        self.assertEqual(len(texts), 40)
+        self.assertEqual(len(set(texts)), 40)
+        self.assertEqual({word for text in texts for word in text.split()}, set(contexts.words(context)))
 
     def test_typed(self):
         """what is typed for something else, or for nothing, and where any words can stand"""

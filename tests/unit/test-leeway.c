@@ -64,7 +64,8 @@ static void has_words_in_order(void) {
 
         expect(read(NULL, 0, typed, 3, &l, NULL) == 0);
         words = leeway_words(l, &n);
-        expect(n == 3 && strcmp(words[0].typed, "a notch") == 0 && strcmp(words[0].said, "a bit") == 0);
+        expect(n == 3 && strcmp(words[0].typed, "a notch") == 0 &&
+               strcmp(words[0].said, "a bit") == 0);
         expect(strcmp(words[1].typed, "buddy") == 0 && strcmp(words[1].said, "") == 0);
         expect(strcmp(words[2].typed, "rise") == 0 && strcmp(words[2].said, "raise") == 0);
         leeway_free(l);
@@ -72,12 +73,15 @@ static void has_words_in_order(void) {
 
 static void refuses_what_is_wrong(void) {
         static const int32_t beyond[] = { N_VOCAB }, negative[] = { -1 };
-        static const char *const wrong[] = { "no sign", "=nothing typed",
-                                             "0123456789012345678901234567890123456789012345678901234567890123=x" };
+        static const char *const wrong[] = {
+                "no sign", "=nothing typed",
+                "0123456789012345678901234567890123456789012345678901234567890123=x"
+        };
         struct why why = {};
         struct leeway *l;
 
-        expect(read(beyond, 1, NULL, 0, &l, &why) == -EBADMSG && strstr(why.text, "gemmad.grammar.open"));
+        expect(read(beyond, 1, NULL, 0, &l, &why) == -EBADMSG &&
+               strstr(why.text, "gemmad.grammar.open"));
         expect(read(negative, 1, NULL, 0, &l, &why) == -EBADMSG);
         for (size_t i = 0; i < 3; i++) {
                 why = (struct why){};
