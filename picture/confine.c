@@ -89,6 +89,7 @@ static int filter(void) {
                 PERMIT(getrandom),
                 PERMIT(rt_sigreturn),
                 PERMIT(rt_sigprocmask),
+                PERMIT(sigaltstack),
                 PERMIT(sched_yield),
                 PERMIT(exit),
                 PERMIT(exit_group),
