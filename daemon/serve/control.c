@@ -177,6 +177,7 @@ static int submit_detached(struct control *c, struct call *call, struct ask *ask
         r = turns_ask(c->turns, ask, &turn);
         if (r < 0) {
                 closep(&ask->audio_fd);
+                pictures_done(&ask->pictures);
                 refuse_turn(c, call, r);
                 return 0;
         }
