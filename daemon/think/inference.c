@@ -72,14 +72,19 @@ static void say_loaded(struct inference *i) {
         event_push_always(&i->events, &event);
 }
 
+static void drop_other(struct load *load) {
+        conversation_done(&load->conversation);
+        load->conversation = (struct conversation){};
+        load->config = config_free(load->config);
+}
+
 /* Nothing is left to do for the old model: the new one takes its place. */
 static void take_other(struct inference *i) {
         struct load *load = &i->load;
         struct event failed = { .kind = EVENT_NOT_LOADED, .why = load->why };
 
         if (load->r < 0) {
-                conversation_done(&load->conversation);
-                load->config = config_free(load->config);
+                drop_other(load);
                 atomic_store_explicit(&load->state, LOAD_TAKEN, memory_order_release);
                 event_push_always(&i->events, &failed);
                 return;
@@ -200,8 +205,7 @@ struct inference *inference_free(struct inference *i) {
                         json_decref(event.loaded.help);
         event_queue_done(&i->events);
         conversation_done(&i->conversation);
-        conversation_done(&i->load.conversation);
-        config_free(i->load.config);
+        drop_other(&i->load);
         config_free(i->own_config);
         free(i);
         return NULL;
@@ -229,8 +233,7 @@ int inference_load(struct inference *i, const struct config *config) {
                 return 0;
 
         atomic_store_explicit(&load->state, LOAD_NONE, memory_order_release);
-        conversation_done(&load->conversation);
-        load->config = config_free(load->config);
+        drop_other(load);
         return r;
 }
 
