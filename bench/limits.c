@@ -13,7 +13,8 @@
 
 #define READ_SIZE     ((size_t) 512 << 20) /* far beyond every cache */
 #define READ_ITEMS    64
-#define MOST_STREAMS  4
+#define SOME_STREAMS  4
+#define MOST_STREAMS  16
 #define AHEAD         2048
 #define N_REPEATS     5
 #define TURNS         2000000u
@@ -57,15 +58,18 @@ static void read_item(void *userdata, unsigned item, unsigned worker) {
         (void) worker;
         if (job->n_streams == 1)
                 read_streams(job, item, 1);
+        else if (job->n_streams == SOME_STREAMS)
+                read_streams(job, item, SOME_STREAMS);
         else
                 read_streams(job, item, MOST_STREAMS);
 }
 
 static double measure_reading(struct pool *pool, const unsigned char *memory) {
+        static const unsigned n_streams[] = { 1, SOME_STREAMS, MOST_STREAMS };
         double best = 0;
 
-        for (unsigned i = 0; i < 2 * N_REPEATS; i++) {
-                struct reading job = { .memory = memory, .n_streams = i % 2 ? MOST_STREAMS : 1 };
+        for (unsigned i = 0; i < 3 * N_REPEATS; i++) {
+                struct reading job = { .memory = memory, .n_streams = n_streams[i % 3] };
                 uint64_t began = clock_now_ns();
                 double rate;
 
