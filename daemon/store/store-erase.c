@@ -227,6 +227,9 @@ int store_erase_begin(struct store *s, struct why *why) {
         struct erasing *e;
         int r;
 
+        r = store_ensure_open(s, why);
+        if (r < 0)
+                return r;
         e = calloc(1, sizeof(*e));
         if (!e)
                 return because(why, -ENOMEM, "out of memory");
@@ -321,10 +324,9 @@ static int change_files(struct store *s, struct why *why) {
                 return store_failed(s, why);
         store_close_database(s);
         r = rename_fresh(s, why);
-        if (store_open_database(s, &second) < 0) {
-                s->is_damaged = true; /* so that the next turn tries it again */
+        /* Who uses it next tries that again. */
+        if (store_open_database(s, &second) < 0)
                 return r < 0 ? r : because(why, -EIO, "%s", second.text);
-        }
         s->session = session;
         return r;
 }

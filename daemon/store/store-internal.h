@@ -92,6 +92,9 @@ int store_end(struct store *s, int r, struct why *why);
 int store_open_database(struct store *s, struct why *why);
 void store_close_database(struct store *s);
 
+/* It has been closed when it could not be opened again (a full disk): tries once more. */
+int store_ensure_open(struct store *s, struct why *why);
+
 /* Brings the tables of an open database up to this version. */
 int store_create_tables(struct store *s, struct why *why);
 

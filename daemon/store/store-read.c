@@ -101,6 +101,8 @@ static int visit_rows(struct store *s,
         sqlite3_stmt *statement = s->prepared[which];
         int r;
 
+        if (!s->db)
+                return because(why, -EIO, "%s: not open", STORE_FILE);
         do
                 r = visit_row(s, statement, visitor, why);
         while (r > 0);

@@ -98,6 +98,7 @@ int store_write_waiting(struct store *s, struct why *why) {
 
         if (!s->waiting)
                 return 0;
+        r = store_ensure_open(s, why);
         while (s->waiting && r >= 0) {
                 r = store_append(s, &s->waiting->record, why);
                 if (r >= 0)
@@ -118,7 +119,9 @@ static int write_in_order(struct store *s, const struct record *turn, struct why
                 if (r < 0)
                         return r;
         }
-        r = store_write_waiting(s, why);
+        r = store_ensure_open(s, why);
+        if (r >= 0)
+                r = store_write_waiting(s, why);
         return r >= 0 ? store_append(s, turn, why) : r;
 }
 

@@ -114,7 +114,8 @@ static const char *const statements[] = {
                 " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"
                 " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens,"
                 " largest_backlog, cut, unanswered, hint, ending, stopped)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                "?, ?)",
         [STATEMENT_APPEND_WORDS] = "INSERT INTO words (rowid, heard, answered)"
                                    " SELECT id, heard, answered FROM turns WHERE id = ?",
         [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
@@ -184,6 +185,8 @@ int store_run(struct store *s, enum statement which, struct why *why) {
         sqlite3_stmt *statement = s->prepared[which];
         int r = 0;
 
+        if (!s->db)
+                return because(why, -EIO, "%s: not open", STORE_FILE);
         if (sqlite3_step(statement) != SQLITE_DONE)
                 r = store_failed(s, why);
         (void) sqlite3_reset(statement);
@@ -342,6 +345,16 @@ static int prepare(struct store *s, struct why *why) {
         return 0;
 }
 
+void store_close_database(struct store *s) {
+        for (unsigned i = 0; i < N_STATEMENTS; i++) {
+                (void) sqlite3_finalize(s->prepared[i]);
+                s->prepared[i] = NULL;
+        }
+        (void) sqlite3_close(s->db);
+        s->db = NULL;
+        s->session = 0;
+}
+
 /* From the name in the directory to statements that can be run. */
 int store_open_database(struct store *s, struct why *why) {
         /* NORMAL loses no commit to a killed process, only to a power cut, and then whole turns
@@ -359,17 +372,15 @@ int store_open_database(struct store *s, struct why *why) {
                 r = store_execute(s, pragmas[i], why);
         if (r >= 0)
                 r = store_create_tables(s, why);
-        return r >= 0 ? prepare(s, why) : r;
+        if (r >= 0)
+                r = prepare(s, why);
+        if (r < 0)
+                store_close_database(s);
+        return r;
 }
 
-void store_close_database(struct store *s) {
-        for (unsigned i = 0; i < N_STATEMENTS; i++) {
-                (void) sqlite3_finalize(s->prepared[i]);
-                s->prepared[i] = NULL;
-        }
-        (void) sqlite3_close(s->db);
-        s->db = NULL;
-        s->session = 0;
+int store_ensure_open(struct store *s, struct why *why) {
+        return s->db ? 0 : store_open_database(s, why);
 }
 
 int store_replace(struct store *s, struct why *why) {
