@@ -29,12 +29,12 @@
 struct capture {
         PaStream *stream; /* owned */
         bool is_initialized;
-        unsigned rate;
+        unsigned rate, n_channels;
         int wake_fd; /* not owned */
         char device[128];
         char source[256]; /* what the sound server calls it; empty: it is none of a server */
 
-        struct spsc ring; /* owned; float */
+        struct spsc ring; /* owned; a float of each channel */
         atomic_uint_least64_t last_ns;
         atomic_uint_least64_t n_overflows;
         atomic_bool has_ended;
@@ -153,6 +153,7 @@ static int define_source(struct capture *c, const char **name, struct why *why) 
                 return because(why, r, "cannot make a device of '%.100s'", source.name);
         (void) snprintf(c->device, sizeof(c->device), "%s", source.label);
         (void) snprintf(c->source, sizeof(c->source), "%s", source.name);
+        c->n_channels = source.n_channels;
         *name = SERVER_DEVICE;
         return 0;
 }
@@ -205,7 +206,7 @@ static int choose_device(PaDeviceIndex *ret, const char *name, struct why *why) 
 static int open_stream(struct capture *c, PaDeviceIndex index, const PaDeviceInfo *info) {
         PaStreamParameters parameters = {
                 .device = index,
-                .channelCount = 1,
+                .channelCount = (int) c->n_channels,
                 .sampleFormat = paFloat32,
                 .suggestedLatency = info->defaultLowInputLatency,
         };
@@ -249,9 +250,18 @@ static int open_device(struct capture *c,
                                info->defaultSampleRate);
         /* What a server calls its own rate is none: it would resample, and so would we, which takes
          * most of the time that waiting for speech costs. */
+        /* Who takes several for one hears nothing of two that are opposite; a server's own device has any
+         * number. */
+        if (!c->source[0])
+                c->n_channels = (unsigned) info->maxInputChannels;
+        if (c->n_channels > CAPTURE_CHANNELS_MAX)
+                c->n_channels = CAPTURE_CHANNELS_MAX;
+        if (c->n_channels == 0 || (is_server(info->name) && !c->source[0]))
+                c->n_channels = 1;
         c->rate = is_server(info->name) ? FRAME_RATE : (unsigned) info->defaultSampleRate;
 
-        r = spsc_init(&c->ring, ((size_t) config->ring_ms * c->rate + 999) / 1000, sizeof(float));
+        r = spsc_init(&c->ring, ((size_t) config->ring_ms * c->rate + 999) / 1000,
+                      c->n_channels * sizeof(float));
         if (r < 0)
                 return because(why, r, "no memory for %u ms of sound", config->ring_ms);
 
@@ -376,6 +386,10 @@ size_t capture_read(struct capture *c, float *samples, size_t n) {
 
 unsigned capture_rate(const struct capture *c) {
         return c->rate;
+}
+
+unsigned capture_channels(const struct capture *c) {
+        return c->n_channels;
 }
 
 const char *capture_device(const struct capture *c) {

@@ -8,7 +8,7 @@
 
 #include "base/why.h"
 
-/* The live microphone: mono float samples at the device's own rate.  PortAudio's thread only copies
+/* The live microphone: float samples at the device's own rate, of one channel or, interleaved, of two.  PortAudio's thread only copies
  * them into a ring and rings a doorbell; everything declared here belongs to one other thread,
  * which reads them.  A full ring refuses the newest samples and counts them. */
 struct capture;
@@ -30,10 +30,12 @@ int capture_open(struct capture **ret, const struct capture_config *config, stru
 /* Does not wait for a stalled device, except as long as its sound server is frozen. */
 struct capture *capture_close(struct capture *c);
 
-/* Up to n samples, oldest first; returns how many there were.  Never waits. */
+/* Up to n samples of each channel, oldest first; returns how many there were.  Never waits. */
 size_t capture_read(struct capture *c, float *samples, size_t n);
 
 unsigned capture_rate(const struct capture *c);
+unsigned capture_channels(const struct capture *c); /* at most CAPTURE_CHANNELS_MAX */
+#define CAPTURE_CHANNELS_MAX 2
 const char *capture_device(const struct capture *c);
 
 /* What the sound server calls it, "" when it is not heard through one. */

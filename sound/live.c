@@ -11,14 +11,15 @@
 #include "audio/follow.h"
 #include "audio/framer.h"
 #include "audio/highpass.h"
+#include "audio/mix.h"
 #include "audio/resample.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/wake.h"
 
 #define RING_MS      1000
-#define READ_SAMPLES 512
-#define READ_FRAMES  WALL_LOW /* so many they can be, of the slowest device there may be */
+#define READ_SAMPLES 1024 /* of each channel; the callback brings 640 at 16 kHz */
+#define READ_FRAMES  WALL_LOW /* room for so many has to be there before */
 #define BEAT_MS      500
 
 DEFINE_CLEANUP(struct capture *, capture_close)
@@ -29,13 +30,16 @@ struct live {
         struct work *work;         /* not owned, nor is what follows */
         struct capture *capture;
         struct resample *resample;
+        struct mix mix;
         struct highpass highpass;
         struct framer framer;
         uint64_t n_lost;      /* capture_lost() when last looked */
         uint64_t captured_ns; /* of the last frame */
         float offset, value;
-        bool has_sounded, is_still;
-        bool any; /* frames were pushed since the bell was rung */
+        bool has_sounded;
+        bool is_read_still, is_still; /* what was read last; all that may be in the next frame */
+        bool is_framed;               /* what was read last has completed a frame */
+        bool any;                     /* frames were pushed since the bell was rung */
 };
 
 /* Followed for about a second. */
@@ -50,8 +54,10 @@ static void note_offset(struct live *l, const float *samples, size_t n) {
 static void note_sound(struct live *l, const float *samples, size_t n) {
         float value = l->has_sounded ? l->value : samples[0];
 
-        for (size_t i = 0; i < n && l->is_still; i++)
-                l->is_still = samples[i] == value;
+        l->is_read_still = true;
+        for (size_t i = 0; i < n && l->is_read_still; i++)
+                l->is_read_still = samples[i] == value;
+        l->is_still &= l->is_read_still;
         note_offset(l, samples, n);
         l->value = samples[n - 1];
         l->has_sounded = true;
@@ -72,7 +78,7 @@ static void hand_on(struct live *l, struct frame *frame) {
                 .is_still = l->is_still,
         };
         l->any |= wall_push(l->work->wall, &out);
-        l->is_still = true;
+        l->is_framed = true;
 }
 
 /* What is no number would stay in the filter for ever. */
@@ -117,17 +123,29 @@ _Static_assert((READ_FRAMES - 1) * FRAME_SAMPLES >=
                        (uint64_t) READ_SAMPLES * FRAME_RATE / RESAMPLE_RATE_MIN,
                "what is read at once may find no room");
 
+/* The sides are compared, as those of a file are; one number that is none would count for ever. */
+static void mix(struct live *l, float *read, float *mixed, size_t n) {
+        clean(read, n * l->mix.n_channels);
+        mix_apply(&l->mix, read, mixed, n);
+}
+
 static void read_samples(struct live *l) {
         uint64_t captured_ns = clock_now_ns() - capture_age(l->capture);
-        float samples[READ_SAMPLES];
+        float read[READ_SAMPLES * CAPTURE_CHANNELS_MAX], mixed[READ_SAMPLES];
+        const float *samples = l->mix.n_channels > 1 ? mixed : read;
         size_t n;
 
         note_losses(l);
         /* What finds no room waits where it is, and is counted there should that be full, too. */
         while (wall_room(l->work->wall) >= READ_FRAMES &&
-               (n = capture_read(l->capture, samples, READ_SAMPLES)) > 0) {
+               (n = capture_read(l->capture, read, READ_SAMPLES)) > 0) {
+                if (l->mix.n_channels > 1)
+                        mix(l, read, mixed, n);
                 note_sound(l, samples, n);
                 feed(l, samples, n, captured_ns);
+                if (l->is_framed)
+                        l->is_still = l->is_read_still;
+                l->is_framed = false;
         }
         if (l->any)
                 wake_ring(l->work->up_fd);
@@ -206,6 +224,7 @@ int live_run(struct work *w, struct why *why) {
 
         l.capture = capture;
         l.resample = resample;
+        mix_init(&l.mix, capture_channels(capture), capture_rate(capture));
         framer_init(&l.framer);
         l.n_lost = capture_lost(capture);
         (void) snprintf(open.open.device, sizeof(open.open.device), "%s", capture_device(capture));

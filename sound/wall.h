@@ -41,7 +41,7 @@
 #define WALL_FRAMES 128
 
 /* Whose room is less than this may wait for more: the bell is rung then when there is. */
-#define WALL_LOW 16
+#define WALL_LOW 32
 
 /* One frame, and what it was before it was made fit. */
 struct wall_frame {

@@ -18,7 +18,8 @@ struct capture {
         int wake_fd;
         bool is_active;
         uint64_t lost, age_ns;
-        float *samples; /* owned */
+        unsigned n_channels;
+        float *samples; /* owned; interleaved */
         size_t head, tail;
 };
 
@@ -31,6 +32,7 @@ static struct {
         unsigned n_opened, n_closed;
         size_t n_given; /* samples; the place in the voice */
         float offset;
+        bool is_opposite;
         uint32_t noise;
         enum follow_state follow;
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
@@ -51,6 +53,7 @@ void fake_mic_reset(void) {
         fake.n_opened = fake.n_closed = 0;
         fake.n_given = 0;
         fake.offset = 0;
+        fake.is_opposite = false;
         fake.noise = 1;
         fake.follow = FOLLOW_SAME;
         unlock();
@@ -82,6 +85,12 @@ void fake_mic_set_lost(uint64_t n) {
         lock();
         if (fake.open)
                 fake.open->lost = n;
+        unlock();
+}
+
+void fake_mic_set_opposite(void) {
+        lock();
+        fake.is_opposite = true;
         unlock();
 }
 
@@ -118,6 +127,8 @@ bool fake_mic_give(enum fake_sound sound, size_t n_frames) {
                         s += voice(fake.n_given);
                 fake.n_given++;
                 fake.open->samples[fake.open->head++ % CAPACITY] = s + fake.offset;
+                if (fake.open->n_channels == 2)
+                        fake.open->samples[fake.open->head++ % CAPACITY] = -s;
         }
         if (is_open)
                 wake_ring(fake.open->wake_fd);
@@ -177,6 +188,7 @@ int capture_open(struct capture **ret, const struct capture_config *config, stru
                 c = calloc(1, sizeof(*c));
                 c->samples = calloc(CAPACITY, sizeof(*c->samples));
                 c->wake_fd = config->wake_fd;
+                c->n_channels = fake.is_opposite ? 2 : 1;
                 c->is_active = true;
                 fake.open = c;
                 fake.n_opened++;
@@ -249,10 +261,15 @@ size_t capture_read(struct capture *c, float *samples, size_t n) {
         size_t i = 0;
 
         lock();
+        n *= c->n_channels;
         while (i < n && c->tail != c->head)
                 samples[i++] = c->samples[c->tail++ % CAPACITY];
         unlock();
-        return i;
+        return i / c->n_channels;
+}
+
+unsigned capture_channels(const struct capture *c) {
+        return c->n_channels;
 }
 
 unsigned capture_rate(const struct capture *c) {

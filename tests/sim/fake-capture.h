@@ -29,6 +29,9 @@ void fake_mic_set_lost(uint64_t n);
 /* What is given from now on is by so much above zero. */
 void fake_mic_set_offset(float offset);
 
+/* When it is opened next it has two channels, one of which is the other upside down. */
+void fake_mic_set_opposite(void);
+
 /* The sound server says that it is gone, or that another one is meant by now. */
 void fake_mic_set_follow(enum follow_state state);
 

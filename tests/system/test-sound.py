@@ -5,9 +5,11 @@ is killed or hangs; that nothing adds up in any of them; and which microphone th
 $SOUND_SERVER chooses the sound server: pulseaudio, unless it is said, or pipewire."""
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -237,11 +239,17 @@ def nothing_adds_up():
         assert last[0] <= before[0] + SLACK_KIB and last[1] == before[1], (before, last)
 
 
+def noise(n, channels):
+    """20 ms of it; of two channels one is the other upside down."""
+    samples = (random.randint(-8000, 8000) for _ in range(n))
+    return b"".join(struct.pack(f"<{channels}h", *[s, -s][:channels]) for s in samples)
+
+
 @contextlib.contextmanager
-def second_microphone():
+def second_microphone(channels=1):
     fifo = os.path.join(sound.folder, "second")
     loaded = sound.pactl("load-module", "module-pipe-source", "source_name=second", f"file={fifo}", "format=s16le",
-                         f"rate={RATE}", "channels=1")
+                         f"rate={RATE}", f"channels={channels}")
     assert loaded.returncode == 0, loaded
     # What nobody writes to gives nothing at all.
     fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
@@ -250,7 +258,7 @@ def second_microphone():
     def give():
         while not stops:
             with contextlib.suppress(BlockingIOError):
-                os.write(fd, os.urandom(2 * RATE // 50))
+                os.write(fd, noise(RATE // 50, channels))
             time.sleep(0.02)
 
     thread = threading.Thread(target=give)
@@ -274,6 +282,18 @@ def default_is_followed():
         wait_until(lambda: status()["microphone"] == "live" and status()["microphone_device"] != first, "the second one")
         assert sound.pactl("set-default-source", "mic").returncode == 0
         wait_until(lambda: status()["microphone"] == "live" and status()["microphone_device"] == first, "the first one again")
+    wait_microphone("closed")
+
+
+def opposite_sides_are_heard():
+    """What a cable that was soldered wrongly makes, whose mean is silence."""
+    with contextlib.closing(daemon.client()) as meter, second_microphone(channels=2):
+        assert sound.pactl("set-default-source", "second").returncode == 0
+        wait_until(lambda: "Default Source: second" in sound.pactl("info").stdout, "the second one")
+        for level in meter.stream(ASSISTANT + "Level"):
+            if level["parameters"]["microphone"] == "live" and level["parameters"]["rms"] > -30:
+                break
+        sound.pactl("set-default-source", "mic")
     wait_microphone("closed")
 
 
@@ -312,6 +332,7 @@ try:
         tap.rule("one that hangs is killed, and the microphone is heard again", hangs_while_it_listens)
         tap.rule("starters that are killed are replaced", starters_killed)
         tap.rule("another default microphone is followed", default_is_followed)
+        tap.rule("two sides that are opposite are heard", opposite_sides_are_heard)
         tap.rule("that it is unplugged is noticed", unplugging_is_noticed)
         if SERVER == "pulseaudio":
             tap.rule("nothing adds up", nothing_adds_up)

@@ -57,7 +57,7 @@ static struct {
         PaError error;
 
         int n_initialized, n_terminated, n_opened, n_closed, n_aborted, n_stopped;
-        int opened_device, is_active;
+        int opened_device, opened_channels, is_active;
         double opened_rate;
         PaStreamCallback *callback;
         PaStreamFinishedCallback *finished;
@@ -117,7 +117,9 @@ PaError Pa_OpenStream(PaStream **stream,
         }
 
         expect(!output && flags == paNoFlag && n > 0);
-        expect(input->channelCount == 1 && input->sampleFormat == paFloat32);
+        expect(input->channelCount <= pa.devices[input->device].maxInputChannels);
+        expect(input->sampleFormat == paFloat32);
+        pa.opened_channels = input->channelCount;
         expect(input->suggestedLatency >= 0.02);
         pa.n_opened++;
         pa.opened_device = input->device;
@@ -207,7 +209,7 @@ static const struct server_source sources[] = {
         { .name = "alsa_input.usb",  .label = "USB Microphone, Mono", .rate = 48000, .n_channels = 1 },
         { .name = "bluez_input.00",  .label = "Headset", .is_default = true, .is_bluetooth = true },
         { .name = "alsa_input.pci",  .label = "Built-in Audio" },
-        { .name = "alsa_input.mono", .label = "Audio" },
+        { .name = "alsa_input.mono", .label = "Audio", .n_channels = 2 },
 };
 /* clang-format on */
 
@@ -303,6 +305,21 @@ static void samples_come_through(void) {
         (void) capture_close(c);
 }
 
+static void both_sides_come_through(void) {
+        float block[2 * 441], out[2 * 500];
+        struct capture *c;
+
+        reset(3);
+        c = open_device_named(NULL, 100, -1);
+        expect(capture_channels(c) == 2);
+        for (unsigned i = 0; i < 2 * 441; i++)
+                block[i] = (float) i / 1000;
+        expect(pa.callback(block, NULL, 441, NULL, 0, pa.userdata) == paContinue);
+        expect(capture_read(c, out, 500) == 441);
+        expect(memcmp(out, block, sizeof(block)) == 0);
+        (void) capture_close(c);
+}
+
 static void full_ring(void) {
         float block[1000], out[3000];
         struct capture *c;
@@ -384,6 +401,8 @@ static void choice(void) {
                 expect(capture_open(&c, &config, &why) == rows[i].r);
                 if (rows[i].r == 0) {
                         expect(pa.opened_device == rows[i].index);
+                        expect(pa.opened_channels == devices[rows[i].index].maxInputChannels);
+                        expect(pa.opened_channels == (int) capture_channels(c));
                         expect(pa.opened_rate <= devices[rows[i].index].defaultSampleRate);
                         (void) capture_close(c);
                 } else {
@@ -433,6 +452,8 @@ static void choice_of_a_server(void) {
                 if (rows[i].r == 0) {
                         expect(pa.opened_device == rows[i].index && capture_rate(c) == 16000);
                         expect(strcmp(capture_device(c), rows[i].device) == 0);
+                        /* As many as the server's microphone has, not as its device could give. */
+                        expect(pa.opened_channels == (strcmp(rows[i].device, "Audio") == 0 ? 2 : 1));
                         (void) capture_close(c);
                 } else {
                         expect(!c && why.text[0]);
@@ -548,6 +569,7 @@ static void quiet_failing(void) {
 int main(void) {
         rule("the callback neither locks nor allocates nor prints", callback_keeps_the_rule);
         rule("samples come through in order, with the doorbell", samples_come_through);
+        rule("of two channels both come through", both_sides_come_through);
         rule("a full ring refuses the newest samples and counts them", full_ring);
         rule("a device that is silent or gone can be told", age_and_end);
         rule("the right device is chosen, never Bluetooth by itself", choice);

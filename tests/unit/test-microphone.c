@@ -383,6 +383,27 @@ static void an_interruption_is_a_gap_without_a_length(void) {
         close_world();
 }
 
+static float loudest_voice(bool is_opposite) {
+        float loudest;
+
+        open_world();
+        if (is_opposite)
+                fake_mic_set_opposite();
+        world.m.is_wanted = true;
+        settle();
+        give(FAKE_VOICE, 50);
+        loudest = world.loudest;
+        close_world();
+        return loudest;
+}
+
+/* Of a cable that was soldered wrongly the mean is silence. */
+static void opposite_sides_are_heard(void) {
+        float mono = loudest_voice(false), opposite = loudest_voice(true);
+
+        expect(mono > 0.1f && opposite > 0.9f * mono && opposite < 1.1f * mono);
+}
+
 /* Of an offset nothing is heard, but it is known. */
 static void an_offset_is_known_and_taken_out(void) {
         open_live();
@@ -419,6 +440,7 @@ int main(void) {
         rule("an interruption is a gap of no known length",
              an_interruption_is_a_gap_without_a_length);
         rule("an offset is known, and taken out", an_offset_is_known_and_taken_out);
+        rule("sides that are opposite are heard", opposite_sides_are_heard);
         rule("after a sleep nothing late is heard", after_a_sleep_nothing_late_is_heard);
         rule("a process that does not end is killed", one_that_does_not_end_is_killed);
         rule("a process that does not begin is not waited for",
