@@ -12,39 +12,43 @@
 /* Read in one go; between two of them the fetcher can be stopped. */
 #define FETCH_SIZE ((size_t) 16 << 20)
 
-/* The whole pages of a file. */
-static bool find_pages(const struct gguf *g, char **ret, size_t *ret_size) {
+/* The whole pages of a part of a file, none of one that is smaller; false beyond the last part. */
+static bool find_pages(const struct gguf *g, size_t part, char **ret, size_t *ret_size) {
         size_t page = (size_t) sysconf(_SC_PAGESIZE), size;
         const void *data;
 
-        gguf_extent(g, &data, &size);
+        if (!gguf_extent(g, part, &data, &size))
+                return false;
         *ret = (char *) (uintptr_t) data;
         *ret_size = size / page * page;
-        return (uintptr_t) data % page == 0 && size >= page;
+        return true;
 }
 
 static void release(const struct gguf *g) {
         char *at;
         size_t size;
 
-        if (g && find_pages(g, &at, &size))
+        for (size_t i = 0; g && find_pages(g, i, &at, &size); i++)
                 (void) madvise(at, size, MADV_DONTNEED);
 }
 
 /* A kernel before 5.14 does not map what it reads: then it is mapped page by page where it is used. */
-static void *fetch(void *userdata) {
-        struct engine *e = userdata;
-        char *at;
-        size_t size;
-
-        if (!find_pages(e->model, &at, &size))
-                return NULL;
+static void fetch_pages(struct engine *e, char *at, size_t size) {
         for (size_t i = 0; i < size && !atomic_load(&e->stops_fetching); i += FETCH_SIZE) {
                 size_t part = size - i < FETCH_SIZE ? size - i : FETCH_SIZE;
 
                 if (madvise(at + i, part, MADV_POPULATE_READ) < 0)
                         (void) madvise(at + i, part, MADV_WILLNEED);
         }
+}
+
+static void *fetch(void *userdata) {
+        struct engine *e = userdata;
+        char *at;
+        size_t size;
+
+        for (size_t i = 0; find_pages(e->model, i, &at, &size); i++)
+                fetch_pages(e, at, size);
         return NULL;
 }
 

@@ -146,9 +146,14 @@ struct gguf *gguf_close(struct gguf *g) {
         return NULL;
 }
 
-void gguf_extent(const struct gguf *g, const void **ret, size_t *ret_size) {
-        *ret = g->data;
-        *ret_size = g->data_size;
+bool gguf_extent(const struct gguf *g, size_t part, const void **ret, size_t *ret_size) {
+        const struct gguf *at = part == 0 ? g : part <= g->n_parts ? g->parts[part - 1] : NULL;
+
+        if (!at)
+                return false;
+        *ret = at->data;
+        *ret_size = at->data_size;
+        return true;
 }
 
 const char *gguf_name(const struct gguf *g) {

@@ -98,9 +98,9 @@ int gguf_open_memory(
         struct gguf **ret, const void *data, size_t size, const char *name, struct why *why);
 struct gguf *gguf_close(struct gguf *g);
 
-/* The mapped file, or the memory.  Pages of it may be given back: they are read again where they are
- * used. */
-void gguf_extent(const struct gguf *g, const void **ret, size_t *ret_size);
+/* Where the file lies in memory, of one in parts this part, counted from 0; false beyond the last.  Pages of
+ * it may be given back: they are read again where they are used. */
+bool gguf_extent(const struct gguf *g, size_t part, const void **ret, size_t *ret_size);
 
 /* The path or name it was opened by, for messages: of a long path the end. */
 const char *gguf_name(const struct gguf *g);
