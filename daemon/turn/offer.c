@@ -2,6 +2,7 @@
 #include "daemon/turn/offer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -144,4 +145,55 @@ const char *offer_check_result(const char *text, const json_t *value, const char
         if (value && (!is_flat(value, OFFER_MAX_DEPTH) || written_size(value) > OFFER_MAX_RESULT))
                 return "result";
         return NULL;
+}
+
+static bool is_listed(const json_t *list, const json_t *value) {
+        const json_t *member;
+        size_t i;
+
+        json_array_foreach(list, i, member) {
+                if (json_equal(member, value))
+                        return true;
+        }
+        return false;
+}
+
+/* "up, down or off" */
+static void write_list(const json_t *list, char *out, size_t out_size) {
+        size_t n = json_array_size(list), used = 0;
+
+        for (size_t i = 0; i < n && used < out_size; i++) {
+                const char *text = json_string_value(json_array_get(list, i));
+                const char *before = i == 0 ? "" : i + 1 == n ? " or " : ", ";
+                int k = snprintf(out + used, out_size - used, "%s%.40s", before, text ? text : "?");
+
+                used += k > 0 ? (size_t) k : 0;
+        }
+}
+
+static int check_listed(const char *name, const json_t *list, const json_t *value, struct why *why) {
+        _cleanup_(freep) char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        char allowed[256] = "";
+
+        if (!json_is_array(list) || json_is_null(value) || is_listed(list, value))
+                return 0;
+        write_list(list, allowed, sizeof(allowed));
+        return because(why, -EINVAL, "'%.40s' can be %s, but not %.60s.", name, allowed,
+                       text ? text : "that");
+}
+
+int offer_check_arguments(const json_t *tool, const json_t *arguments, struct why *why) {
+        const json_t *properties = json_object_get(json_object_get(tool, "parameters"), "properties");
+        const json_t *value;
+        const char *name;
+        int r;
+
+        json_object_foreach((json_t *) arguments, name, value) {
+                const json_t *schema = json_object_get(properties, name);
+
+                r = check_listed(name, json_object_get(schema, "enum"), value, why);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }

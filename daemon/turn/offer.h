@@ -24,6 +24,10 @@
 /* A list of tools as Provide takes it: 0, or -EINVAL and which of them is no tool, and why. */
 int offer_check(const json_t *tools, struct why *why);
 
+/* Whether a call of this tool has only values that the tool lists, where it lists any: 0, or -EINVAL and
+ * a sentence that names the argument, what it was and what it can be. */
+int offer_check_arguments(const json_t *tool, const json_t *arguments, struct why *why);
+
 /* Whether a client may go by this name: not empty, not long, one line. */
 bool offer_is_name(const char *text);
 

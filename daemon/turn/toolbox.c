@@ -124,6 +124,12 @@ static void fail(struct pending *c, const char *what) {
         end(c);
 }
 
+/* Nobody is asked to carry out what can not be meant. */
+static void refuse(struct pending *c, const char *reason) {
+        c->error = strdup(reason);
+        end(c);
+}
+
 static int on_late(sd_event_source *source, uint64_t usec, void *userdata) {
         struct pending *c = userdata;
 
@@ -331,6 +337,7 @@ static int pending_new(struct toolbox *t,
 int toolbox_call(struct toolbox *t, const struct errand *errand, uint64_t *ret) {
         struct pending *c;
         struct provider *p;
+        struct why why = {};
         json_t *tool;
         int r;
 
@@ -344,7 +351,10 @@ int toolbox_call(struct toolbox *t, const struct errand *errand, uint64_t *ret) 
                 return r;
 
         *ret = c->id;
-        p->config.carry_out(c->id, errand, p->config.userdata);
+        if (offer_check_arguments(tool, errand->arguments, &why) < 0)
+                refuse(c, why.text);
+        else
+                p->config.carry_out(c->id, errand, p->config.userdata);
         return 0;
 }
 

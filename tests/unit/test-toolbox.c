@@ -419,6 +419,48 @@ static void what_nobody_does_is_said_in_words(void) {
         expect(is_said("wake", false, "") && is_said("stop", true, ""));
 }
 
+/* What a tool lists is all that it is asked for. */
+static void a_value_that_is_not_listed_is_refused(void) {
+        static const char tools[] =
+                "[{\"name\":\"turn\",\"description\":\"x\",\"parameters\":{\"type\":\"object\",\"properties\":{"
+                "\"direction\":{\"type\":\"string\",\"enum\":[\"left\",\"right\",\"back\"]},"
+                "\"name\":{\"type\":\"string\"}}}}]";
+        static const struct {
+                const char *arguments, *error; /* NULL: it is carried out */
+        } rows[] = {
+                { "{\"direction\":\"left\",\"name\":\"x\"}", NULL },
+                { "{}", NULL },
+                { "{\"direction\":null}", NULL },
+                { "{\"direction\":\"sideways\"}",
+                  "'direction' can be left, right or back, but not \"sideways\"." },
+                { "{\"direction\":\"Left\"}",
+                  "'direction' can be left, right or back, but not \"Left\"." },
+                { "{\"direction\":3}", "'direction' can be left, right or back, but not 3." },
+        };
+        struct provider *p;
+
+        open_box();
+        p = provide_by(carry_out, "car", tools);
+        for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                json_t *arguments = json_loads(rows[i].arguments, 0, NULL);
+                const struct errand errand = {
+                        .name = "turn", .arguments = arguments, .begun = BEGUN_CALL, .done = on_done
+                };
+                unsigned n = seen.n_calls, n_done = seen.n_done;
+                uint64_t id;
+
+                expect(toolbox_call(toolbox, &errand, &id) == 0);
+                turn_loop();
+                expect(seen.n_calls == n + !rows[i].error);
+                expect(seen.n_done == n_done + !!rows[i].error);
+                if (rows[i].error)
+                        expect(strcmp(seen.error, rows[i].error) == 0);
+                json_decref(arguments);
+        }
+        provider_free(p);
+        close_box();
+}
+
 int main(void) {
         log_open(LOG_ERR);
         rule("a call goes to who provides it", a_call_goes_to_who_provides_it);
@@ -438,5 +480,6 @@ int main(void) {
         rule("an offer has limits", an_offer_has_limits);
         rule("a name is one line", a_name_is_one_line);
         rule("what nobody does is said in words", what_nobody_does_is_said_in_words);
+        rule("a value that is not listed is refused", a_value_that_is_not_listed_is_refused);
         return tap_done();
 }
