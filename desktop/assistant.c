@@ -285,6 +285,80 @@ static int on_cancel(sd_bus_message *message, void *userdata, sd_bus_error *erro
                        id == 0 ? NULL : json_pack("{s:I}", "id", (json_int_t) id), &request);
 }
 
+/* What a call is about: the last word of its name. */
+static const char *noun_of(const json_t *group) {
+        const char *name = json_string_value(json_object_get(group, "name"));
+        const char *noun = name ? strrchr(name, '_') : NULL;
+
+        return noun ? noun + 1 : name ? name : "";
+}
+
+static bool is_first_of_its_kind(const json_t *groups, size_t index) {
+        for (size_t i = 0; i < index; i++)
+                if (strcmp(noun_of(json_array_get(groups, i)), noun_of(json_array_get(groups, index))) == 0)
+                        return false;
+        return true;
+}
+
+static int append_sentences(sd_bus_message *reply, const json_t *groups, const char *noun) {
+        const json_t *group, *sentence;
+        size_t i, k;
+        int r;
+
+        json_array_foreach(groups, i, group) {
+                if (strcmp(noun_of(group), noun) != 0)
+                        continue;
+                json_array_foreach(json_object_get(group, "sentences"), k, sentence) {
+                        r = sd_bus_message_append(reply, "s", json_string_value(sentence));
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+/* The calls of one kind together, as gemmactl help shows them. */
+static int append_kind(sd_bus_message *reply, const json_t *groups, size_t first) {
+        const char *noun = noun_of(json_array_get(groups, first));
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'r', "sas");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", noun);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r >= 0)
+                r = append_sentences(reply, groups, noun);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int reply_help(struct request *request, json_t *parameters) {
+        const json_t *groups = json_object_get(parameters, "groups");
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(request->message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(sas)");
+        for (size_t i = 0; r >= 0 && i < json_array_size(groups); i++)
+                if (is_first_of_its_kind(groups, i))
+                        r = append_kind(reply, groups, i);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return sd_bus_reply_method_errno(request->message, r, NULL);
+        return sd_bus_message_send(reply);
+}
+
+static int on_help(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        const struct request request = { .done = reply_help };
+
+        (void) error;
+        return hand_on(userdata, message, "Help", NULL, &request);
+}
+
 static int get_muted(sd_bus *bus,
                      const char *path,
                      const char *interface,
@@ -316,6 +390,8 @@ static const sd_bus_vtable vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("t", turn), SD_BUS_RESULT("b", cancelled),
                                 on_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Help", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sas)", groups), on_help,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("Heard", SD_BUS_ARGS("t", turn, "s", text), 0),
         SD_BUS_SIGNAL_WITH_ARGS("Token", SD_BUS_ARGS("t", turn, "s", text), 0),
         SD_BUS_SIGNAL_WITH_ARGS("Call", SD_BUS_ARGS("t", turn, "s", name, "s", arguments), 0),

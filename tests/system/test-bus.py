@@ -22,6 +22,7 @@ def introspection():
     for piece in ('<method name="Ask">', '<arg type="s" name="text" direction="in"/>',
                   '<arg type="t" name="turn" direction="out"/>', '<method name="Cancel">',
                   '<signal name="Token">', '<signal name="Heard">', '<signal name="Call">',
+                  '<method name="Help">', '<arg type="a(sas)" name="groups" direction="out"/>',
                   '<method name="Listen">', '<method name="Mute">', '<method name="SetMode">',
                   '<signal name="Done">', '<signal name="Transcript">',
                   '<property name="Mode" type="s" access="read">',
@@ -71,6 +72,14 @@ def others():
         assert heard == [turn["heard"]] and bus.get("LastHeard") == turn["heard"], (heard, turn)
         calls = [(data[1], json.loads(data[2])) for member, data in seen if member == "Call"]
         assert calls == [(x["name"], x["arguments"]) for x in turn["calls"]], (calls, turn)
+
+
+def helping():
+    """As gemmactl help shows it."""
+    groups = bus.call("Help")
+    lines = bus.daemon.ctl("help").stdout.splitlines()
+    assert lines == [line for noun, sentences in groups for line in [noun, *("  " + s for s in sentences)]], lines
+    assert any("timer" in s for noun, sentences in groups if noun == "timer" for s in sentences), groups
 
 
 def cancelling():
@@ -248,6 +257,7 @@ with Bus(config="[Socket]\nMaxQueuedTurns=1\n") as bus:
     tap.rule("properties can be read", properties)
     tap.rule("asking: tokens, the end, and changed properties", asking)
     tap.rule("turns of others are told", others)
+    tap.rule("help", helping)
     tap.rule("cancelling", cancelling)
     tap.rule("what can not be asked is refused", refusals)
     tap.rule("muting is told", muting)
