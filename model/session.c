@@ -348,6 +348,14 @@ static float log_softmax_at(const float *x, size_t n, size_t i) {
         return x[i] - max - (float) log(sum);
 }
 
+float session_log_probability_of(struct session *s, int32_t token) {
+        const float *logits = session_logits(s);
+
+        if (!logits || token < 0 || (uint32_t) token >= s->engine->params.n_vocab)
+                return -INFINITY;
+        return log_softmax_at(logits, s->engine->params.n_vocab, (size_t) token);
+}
+
 static void note_runner_up(struct session *s, const float *logits, int32_t chosen) {
         const struct grammar *g = s->engine->grammar;
         size_t n = grammar_n_options(g, &s->place);

@@ -68,6 +68,9 @@ unsigned session_oldest_rewind(const struct session *s);
  * until the next call that changes the session.  NULL when nothing has been appended. */
 const float *session_logits(struct session *s);
 
+/* The natural logarithm of the probability of this token as the next one; -infinity when it can not come. */
+float session_log_probability_of(struct session *s, int32_t token);
+
 /* From the next token on only what the engine's grammar allows is chosen, the likeliest of it,
  * beginning with the start of an answer; without a grammar this does nothing.  false: anything
  * again.  */

@@ -9,6 +9,14 @@
 /* What the user said in the prefix of later turns, when it was not written down in time. */
 #define CONVERSATION_UNHEARD "(spoken)"
 
+/* Should it fail, the question for the transcript does, too. */
+static void measure_end(struct conversation *c) {
+        float probability;
+
+        if (dialogue_measure_end(c->dialogue, &probability) >= 0)
+                end_sense_note(&c->end_sense, probability);
+}
+
 /* The first steps of the question for the transcript.  1: more to do. */
 static int ask_for_transcript(struct conversation *c) {
         int r;
@@ -63,7 +71,8 @@ static void send_transcript(struct conversation *c) {
 
 /* Somebody asks: what takes the model is dropped, what does not is done. */
 void conversation_interrupt_work(struct conversation *c) {
-        if (c->afterwards == AFTERWARDS_ASK || c->afterwards == AFTERWARDS_TRANSCRIBE)
+        if (c->afterwards == AFTERWARDS_MEASURE || c->afterwards == AFTERWARDS_ASK ||
+            c->afterwards == AFTERWARDS_TRANSCRIBE)
                 give_up_transcript(c);
         if (c->afterwards == AFTERWARDS_REMEMBER)
                 remember(c);
@@ -95,6 +104,10 @@ bool conversation_work_ahead(struct conversation *c) {
         conversation_forget_exchanges(c);
         conversation_take_tools(c);
         switch (c->afterwards) {
+        case AFTERWARDS_MEASURE:
+                measure_end(c);
+                c->afterwards = AFTERWARDS_ASK;
+                return true;
         case AFTERWARDS_ASK:
                 r = ask_for_transcript(c);
                 if (r < 0)

@@ -252,6 +252,21 @@ static int answer_ahead(struct conversation *c, const struct sound *pause) {
         return 0;
 }
 
+/* What the model makes of a pause, where it has learnt to tell. */
+static int judge_end(struct conversation *c, const struct sound *pause) {
+        enum ending ending;
+        float probability;
+        int r;
+
+        r = dialogue_foresee_end(c->dialogue, &probability);
+        if (r < 0)
+                return r;
+        ending = end_sense_judge(&c->end_sense, probability);
+        if (ending != ENDING_NONE)
+                sound_judge(c->sounds, pause->turn, pause->pause, ending);
+        return 0;
+}
+
 /* A pause that may be the end: what comes after the end is computed already, unless the pause is
  * over by now.  Whatever is not done when the end comes is done then. */
 static int run_ahead(struct conversation *c, const struct sound *pause) {
@@ -263,6 +278,8 @@ static int run_ahead(struct conversation *c, const struct sound *pause) {
                 return 0;
         c->is_ahead = true;
         r = dialogue_run_ahead(c->dialogue, c->request.thinking);
+        if (r >= 0 && end_sense_counts(&c->end_sense))
+                r = judge_end(c, pause);
         while (r >= 0 && spsc_count(&c->sounds->queue) == 0) {
                 r = conversation_look_up(c);
                 if (r < 0)

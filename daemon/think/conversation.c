@@ -562,6 +562,12 @@ static struct event_drafting drafting(const struct conversation *c) {
         };
 }
 
+/* Who spoke had finished, and it was not the model who said so: nothing was cut, and nobody let go of a
+ * key. */
+static bool was_ended_by_silence(const struct conversation *c) {
+        return (c->ending == ENDING_SILENCE || c->ending == ENDING_UNFINISHED) && !c->is_cut;
+}
+
 static void end_turn(struct conversation *c, int r) {
         struct event event = event_of(c, EVENT_DONE);
 
@@ -587,7 +593,7 @@ static void end_turn(struct conversation *c, int r) {
                         c->afterwards = AFTERWARDS_REMEMBER;
                 if (r == 0 && c->request.origin != ORIGIN_TEXT &&
                     !conversation_is_transcriber(c))
-                        c->afterwards = AFTERWARDS_ASK;
+                        c->afterwards = was_ended_by_silence(c) ? AFTERWARDS_MEASURE : AFTERWARDS_ASK;
         }
 
         event.done.unanswered = r >= 0 ? c->unanswered : UNANSWERED_NOT;

@@ -19,6 +19,7 @@
 #include "daemon/hear/sound.h"
 #include "daemon/think/calls.h"
 #include "daemon/think/dialogue.h"
+#include "daemon/think/end-sense.h"
 #include "daemon/think/event.h"
 #include "daemon/think/reins.h"
 #include "daemon/think/typed.h"
@@ -49,8 +50,9 @@ struct response {
 };
 void response_done(struct response *r);
 
-/* In this order; a request ends the first two early. */
+/* In this order; a request ends the first three early. */
 enum afterwards {
+        AFTERWARDS_MEASURE, /* see whether the model knew that the turn was at its end */
         AFTERWARDS_ASK, /* append the question for the transcript */
         AFTERWARDS_TRANSCRIBE,
         AFTERWARDS_REMEMBER,
@@ -107,6 +109,7 @@ struct conversation {
         bool is_held_back;     /* the model rests on until it is known whether it is called */
         bool is_ahead;         /* the turn is closed although its sound may go on */
         struct heard_answer ahead; /* ... and what a transcriber has answered to it by now */
+        struct end_sense end_sense;
         enum ending ending;    /* how the end of the sound was known */
         bool is_faint;         /* no word was found in the sound */
         bool is_told;          /* that the turn has started */

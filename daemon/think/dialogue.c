@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <math.h>
 #include <string.h>
 
 #include "daemon/common/drafter.h"
@@ -45,6 +46,7 @@ struct dialogue {
         unsigned audio_begin; /* position of that frame */
         unsigned frames_end;  /* position behind the last frame, before dialogue_run_ahead() */
         size_t n_opened;      /* ... and the part of turn that was there by then */
+        size_t n_closed;      /* ... and behind the end of the audio */
         unsigned audio_end;   /* position behind the last audio, 0 when there is none */
 
         struct prompt exchanges[DIALOGUE_MAX_EXCHANGES]; /* oldest first */
@@ -524,7 +526,39 @@ int dialogue_run_ahead(struct dialogue *d, bool thinking) {
         r = dialogue_close_audio(d);
         if (r < 0)
                 return r;
+        d->n_closed = d->turn.n_ids;
         return dialogue_close_user(d, thinking);
+}
+
+static float end_probability(struct dialogue *d) {
+        return expf(session_log_probability_of(d->session,
+                                               tokenizer_special(d->tokenizer)->turn_end));
+}
+
+int dialogue_foresee_end(struct dialogue *d, float *ret) {
+        int r;
+
+        r = session_append_tokens(d->session, d->turn.ids + d->n_fed, d->n_closed - d->n_fed);
+        if (r < 0)
+                return r;
+        d->n_fed = d->n_closed;
+        *ret = end_probability(d);
+        return 0;
+}
+
+int dialogue_measure_end(struct dialogue *d, float *ret) {
+        int r;
+
+        if (d->audio_end == 0)
+                return -ERANGE;
+        r = session_rewind(d->session, d->audio_end - 1);
+        if (r >= 0)
+                r = session_append_tokens(d->session,
+                                          &tokenizer_special(d->tokenizer)->audio_end, 1);
+        if (r < 0)
+                return r;
+        *ret = end_probability(d);
+        return 0;
 }
 
 void dialogue_foresee(struct dialogue *d) {

@@ -102,6 +102,13 @@ int dialogue_close_thought(struct dialogue *d);
  * dialogue_fall_back() is at the last frame again, and more may follow, as if nothing had been. */
 int dialogue_run_ahead(struct dialogue *d, bool thinking);
 void dialogue_foresee(struct dialogue *d);
+
+/* The probability that the user's turn ends with the audio, by the model: after dialogue_run_ahead() and before
+ * dialogue_feed(), of what was heard so far; and after an answer of what was heard, which is at its end then, for
+ * dialogue_reopen_audio() to go on from. */
+int dialogue_foresee_end(struct dialogue *d, float *ret);
+int dialogue_measure_end(struct dialogue *d, float *ret);
+
 int dialogue_fall_back(struct dialogue *d);
 
 /* One step of appending what the functions above have put together.  1: more to do, 0: all is

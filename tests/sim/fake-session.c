@@ -98,8 +98,9 @@ struct session {
         bool is_gated, is_endless, is_ticking, hangs;
 };
 
-static sem_t fake_gate, fake_arrived, fake_heard;
+static sem_t fake_gate, fake_arrived, fake_heard, fake_ends;
 static atomic_bool fake_appends_gated;
+static _Atomic float fake_end;
 static _Atomic(const char *) fake_words;
 static _Atomic(const char *) fake_called;
 static atomic_uint fake_rewound, fake_released, fake_sessions;
@@ -108,6 +109,7 @@ __attribute__((constructor)) static void fake_init(void) {
         (void) sem_init(&fake_gate, 0, 0);
         (void) sem_init(&fake_arrived, 0, 0);
         (void) sem_init(&fake_heard, 0, 0);
+        (void) sem_init(&fake_ends, 0, 0);
 }
 
 static void wait_on(sem_t *s) {
@@ -117,11 +119,12 @@ static void wait_on(sem_t *s) {
 
 void fake_reset(void) {
         while (sem_trywait(&fake_gate) == 0 || sem_trywait(&fake_arrived) == 0 ||
-               sem_trywait(&fake_heard) == 0)
+               sem_trywait(&fake_heard) == 0 || sem_trywait(&fake_ends) == 0)
                 ;
         atomic_store(&fake_appends_gated, false);
         atomic_store(&fake_words, NULL);
         atomic_store(&fake_called, NULL);
+        atomic_store(&fake_end, 0);
         atomic_store(&fake_rewound, 0);
         atomic_store(&fake_released, 0);
         atomic_store(&fake_sessions, 0);
@@ -151,6 +154,14 @@ unsigned fake_n_released(void) {
 
 unsigned fake_n_sessions(void) {
         return atomic_load(&fake_sessions);
+}
+
+void fake_end_with(float probability) {
+        atomic_store(&fake_end, probability);
+}
+
+void fake_wait_end(void) {
+        wait_on(&fake_ends);
 }
 
 void fake_call(const char *call) {
@@ -816,6 +827,12 @@ static void hang(void) {
 void session_constrain(struct session *s, bool constrained) {
         (void) s;
         (void) constrained;
+}
+
+float session_log_probability_of(struct session *s, int32_t token) {
+        keep_pending(s);
+        (void) sem_post(&fake_ends);
+        return token == FAKE_TURN_END ? logf(atomic_load(&fake_end)) : -INFINITY;
 }
 
 float session_log_probability(const struct session *s) {

@@ -42,6 +42,12 @@ unsigned fake_n_rewound(void);
 unsigned fake_n_released(void);
 unsigned fake_n_sessions(void);
 
+/* The probability that the user's turn ends behind what was said; 0 at first. */
+void fake_end_with(float probability);
+
+/* Waits until it was asked for once more. */
+void fake_wait_end(void);
+
 /* What a transcriber, and so the gate, understands of sound that is not silence; the string has to
  * live on.  NULL: the number of frames. */
 void fake_say(const char *words);

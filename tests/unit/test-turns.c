@@ -35,6 +35,7 @@ struct owner {
         enum outcome outcome;
         enum fault fault;
         struct timings timings;
+        enum ending ending;
         bool is_done, is_cut;
 };
 
@@ -95,6 +96,7 @@ static void on_news(const struct news *news, void *userdata) {
         o->fault = news->turn->fault;
         o->timings = news->turn->timings;
         o->is_cut = news->turn->is_cut;
+        o->ending = news->turn->ending;
         (void) snprintf(o->why, sizeof(o->why), "%s", news->turn->why.text);
         (void) snprintf(o->heard, sizeof(o->heard), "%s", text_data(&news->turn->heard));
         (void) snprintf(o->answered, sizeof(o->answered), "%s", text_data(&news->turn->answered));
@@ -1008,6 +1010,13 @@ static void wait_released(unsigned n) {
                         break;
 }
 
+static void turn_loop_until_transcript(void) {
+        while (!world.transcript[0])
+                if (sd_event_run(scene.loop, UINT64_MAX) < 0)
+                        break;
+        world.transcript[0] = '\0';
+}
+
 static void a_model_that_nobody_asks_rests(void) {
         open_loaded("fake:", "[Model]\nIdleAfter=1\n");
         expect(strcmp(answer_to(0, "say one")->answered, "one") == 0);
@@ -1095,6 +1104,52 @@ static void what_was_said_makes_room_for_speech(void) {
         answer_to(0, text);
         expect(ask_sound(3, voice(640 * 299), false) == 0);
         expect(wait_done(3)->timings.n_prompt_positions > 299 + 170);
+        scene_close();
+}
+
+static void be_silent(unsigned owner, unsigned n_frames) {
+        for (unsigned i = 0; i < n_frames && !world.owners[owner].is_done; i++) {
+                while (!world.owners[owner].is_done && !fake_mic_give(FAKE_ROOM, 1))
+                        (void) sd_event_run(scene.loop, 1000);
+                (void) sd_event_run(scene.loop, 1000);
+        }
+}
+
+/* Speech, and half a second of silence. */
+static void speak_and_pause(unsigned owner) {
+        expect(ask_live(owner, false) == 0);
+        speak_live(FAKE_ROOM, 20);
+        speak_live(FAKE_VOICE, 40);
+        be_silent(owner, 14);
+}
+
+static enum ending end_by_more_silence(unsigned owner) {
+        be_silent(owner, 200);
+        (void) wait_done(owner);
+        turn_loop_until_transcript();
+        return world.owners[owner].ending;
+}
+
+/* A model that has been right about ends is asked for the next one. */
+static void a_model_may_know_the_end(void) {
+        open_loaded("fake:", "[Audio]\nLingerSeconds=0\n");
+        fake_end_with(0.95f);
+        for (unsigned i = 0; i < 4; i++) {
+                speak_and_pause(i);
+                expect(end_by_more_silence(i) == ENDING_SILENCE);
+                fake_wait_end();
+        }
+        speak_and_pause(4);
+        fake_wait_end();
+        expect(wait_done(4)->ending == ENDING_WHOLE);
+        turn_loop_until_transcript();
+        fake_end_with(0.01f);
+        speak_and_pause(5);
+        fake_wait_end();
+        expect(end_by_more_silence(5) == ENDING_UNFINISHED);
+        /* It was wrong. */
+        speak_and_pause(6);
+        expect(end_by_more_silence(6) == ENDING_SILENCE);
         scene_close();
 }
 
@@ -1996,6 +2051,7 @@ int main(void) {
         rule("memory that runs short is given back", memory_that_runs_short_is_given_back);
         rule("the phrase wakes the model", the_phrase_wakes_the_model);
         rule("what was said makes room for speech", what_was_said_makes_room_for_speech);
+        rule("a model may know the end", a_model_may_know_the_end);
         rule("failures of the model are told", failures_of_the_model_are_told);
         rule("a text longer than the context is refused",
              a_text_longer_than_the_context_is_refused);
