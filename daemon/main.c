@@ -31,8 +31,9 @@ static const char usage[] =
         "  --socket PATH      listen there\n"
         "  --model FILE       the model, in GGUF; without it the one that is built in\n"
         "  --projector FILE   what makes it hear, when that is a file of its own\n"
+        "  --drafter FILE     what guesses how it goes on, to make it faster\n"
         "  --threads N        threads for the model, 0: one per core\n"
-        "  --check            see whether --model and --projector can be loaded, and end\n"
+        "  --check            see whether --model, --projector and --drafter can be loaded, and end\n"
         "  --show-config      print the configuration in effect and end\n"
         "  -v, --verbose      log more, also what was said\n"
         "  --version          print the version and end\n"
@@ -48,6 +49,7 @@ enum choice {
         CHOICE_SOCKET,
         CHOICE_MODEL,
         CHOICE_PROJECTOR,
+        CHOICE_DRAFTER,
         CHOICE_THREADS,
         CHOICE_CHECK,
         CHOICE_SHOW_CONFIG,
@@ -97,6 +99,9 @@ static bool read_option(struct arguments *a, int choice) {
         case CHOICE_PROJECTOR:
                 add_setting(a, "Model", "Projector");
                 return true;
+        case CHOICE_DRAFTER:
+                add_setting(a, "Model", "Drafter");
+                return true;
         case CHOICE_THREADS:
                 add_setting(a, "Model", "Threads");
                 return true;
@@ -135,6 +140,7 @@ static int read_arguments(struct arguments *a, int argc, char **argv) {
                 { "socket", required_argument, NULL, CHOICE_SOCKET },
                 { "model", required_argument, NULL, CHOICE_MODEL },
                 { "projector", required_argument, NULL, CHOICE_PROJECTOR },
+                { "drafter", required_argument, NULL, CHOICE_DRAFTER },
                 { "threads", required_argument, NULL, CHOICE_THREADS },
                 { "check", no_argument, NULL, CHOICE_CHECK },
                 { "show-config", no_argument, NULL, CHOICE_SHOW_CONFIG },
@@ -283,8 +289,9 @@ static const char *setting_of(const struct arguments *a, const char *key) {
         return NULL;
 }
 
-/* A model as a whole; a projector without one only as the file that it is. */
+/* A model as a whole; a projector or a drafter without one only as the file that it is. */
 static int check_files(const struct arguments *a, struct why *why) {
+        const char *drafter = setting_of(a, "Drafter"), *lone;
         struct engine_config config = {
                 .model_path = setting_of(a, "Path"),
                 .projector_path = setting_of(a, "Projector"),
@@ -294,15 +301,19 @@ static int check_files(const struct arguments *a, struct why *why) {
         struct gguf *file;
         int r;
 
-        if (!config.model_path && config.projector_path) {
-                r = gguf_open(&file, config.projector_path, why);
+        lone = config.projector_path ? config.projector_path : drafter;
+        if (!config.model_path && lone) {
+                r = gguf_open(&file, lone, why);
                 if (r >= 0)
                         (void) gguf_close(file);
                 return r;
         }
         r = engine_open(&engine, &config, why);
-        if (r >= 0)
-                (void) engine_close(engine);
+        if (r < 0)
+                return r;
+        if (drafter)
+                r = engine_add_drafter(engine, drafter, why);
+        (void) engine_close(engine);
         return r;
 }
 

@@ -5,11 +5,12 @@ The models are the random ones of tests/golden."""
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import ASSISTANT, SOURCE, Daemon, Tap  # noqa: E402
+from gemmad_test import ASSISTANT, GEMMAD, SOURCE, Daemon, Tap  # noqa: E402
 
 tap = Tap()
 GOLDEN = os.path.join(SOURCE, "tests/golden")
@@ -79,7 +80,20 @@ def beside():
         assert len(drafter_fields(answers_and_status(config_of("auto", GREEDY, model))[1])) == 4
 
 
+def checked():
+    def check(*arguments):
+        done = subprocess.run([GEMMAD, "--check", *arguments], capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    assert check("--drafter", golden("drafter-b.gguf")) == (0, "")
+    assert check("--model", golden("model-b.gguf"), "--drafter", golden("drafter-b.gguf"))[0] == 0
+    code, said = check("--model", golden("model-b.gguf"), "--drafter", golden("drafter-a.gguf"))
+    assert code == 1 and "drafter-a.gguf: key 'gemma4-assistant.embedding_length_out' is 64" in said, said
+    assert check("--drafter", os.path.join(GOLDEN, "README.md"))[0] == 1
+
+
 tap.rule("the same answers with a drafter and without", same)
 tap.rule("one that does not fit is told, and done without", misfit)
 tap.rule("one beside the model is found", beside)
+tap.rule("one can be checked, with its model and alone", checked)
 tap.done()
