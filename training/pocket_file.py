@@ -27,7 +27,7 @@ LIST, I32 = gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.INT32
 
 # ---- writing -------------------------------------------------------------------------
 
-def _write_shape(out, shape):
+def write_shape(out, shape):
     layers = range(shape.layers)
     out.add_context_length(CONTEXT_LENGTH)
     out.add_embedding_length(shape.width)
@@ -57,7 +57,7 @@ def _write_shape(out, shape):
     out.add_uint32("clip.audio.projection_dim", shape.width)
 
 
-def _write_vocabulary(out, vocabulary):
+def write_vocabulary(out, vocabulary):
     ids = vocabulary.ids
     out.add_tokenizer_model("gemma4")
     out.add_token_list(vocabulary.tokens)
@@ -76,14 +76,19 @@ def _write_vocabulary(out, vocabulary):
     out.add_key_value("tokenizer.ggml.suppress_tokens", [ids[t] for t in SUPPRESSED], LIST, I32)
 
 
-def _tensors(network):
+def rope_factors(shape):
+    """What the frequency of each pair of a global head is divided by."""
+    factors = torch.full((shape.global_head_size // 2,), STILL)
+    factors[:shape.rotating_pairs()] = 1.0
+    return factors
+
+
+def tensors(network):
     """(name in the file, array) in a fixed order; the helpers stay behind."""
     shape = network.shape
     yield "token_embd.weight", network.token_embd.weight
     yield AUDIO, network.audio.weight
-    factors = torch.full((shape.global_head_size // 2,), STILL)
-    factors[:shape.rotating_pairs()] = 1.0
-    yield "rope_freqs.weight", factors
+    yield "rope_freqs.weight", rope_factors(shape)
     yield "output_norm.weight", network.output_norm.weight
     for name, value in network.blk.state_dict(prefix="blk.").items():
         yield (name + ".weight" if name.endswith(SCALE) else name), value
@@ -100,12 +105,12 @@ def write(path, network, vocabulary, source, kind="q8_0", least=None):
     out.add_quantization_version(gguf.GGML_QUANT_VERSION)
     out.add_string("gemmad.answer", "transcript-call")
     out.add_string("gemmad.context", source)
-    _write_shape(out, network.shape)
-    _write_vocabulary(out, vocabulary)
+    write_shape(out, network.shape)
+    write_vocabulary(out, vocabulary)
     grammar.add(out, vocabulary, contexts.parse(source))
     if least is not None:
         out.add_float32(grammar.KEY + "least_log_probability", least)
-    for name, value in _tensors(network):
+    for name, value in tensors(network):
         array = value.detach().to(torch.float32).numpy()
         if array.ndim == 2:
             out.add_tensor(name, gguf.quants.quantize(array, matrix_type), raw_dtype=matrix_type)
