@@ -12,7 +12,8 @@
 /* Nothing is done of it, whoever is right; the nearest sentence is named. */
 static int not_understood(struct conversation *c) {
         c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
-        (void) typed_nearest(c->typed, &c->wording, c->hint, sizeof(c->hint));
+        if (wording_is_sayable(&c->wording))
+                (void) typed_nearest(c->typed, &c->wording, c->hint, sizeof(c->hint));
         return CONVERSATION_TYPED;
 }
 

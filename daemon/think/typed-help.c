@@ -59,13 +59,23 @@ static bool has_shape(struct listing *l, uint32_t state) {
         return false;
 }
 
+/* May be said behind any command, and makes no example better. */
+static bool ends_for_me(const char *sentence) {
+        static const char tail[] = " for me";
+        size_t size = strlen(sentence);
+
+        return size >= sizeof(tail) - 1 && strcmp(sentence + size - (sizeof(tail) - 1), tail) == 0;
+}
+
 /* A sentence can end here. */
 static int note_end(struct listing *l, uint32_t at, struct grammar_place call, unsigned least_words) {
         char name[TYPED_MAX_WORD], sentence[TYPED_MAX_SENTENCE];
         json_t *sentences;
 
-        if (l->steps[at].n_words < least_words || !typed_name_at(l->typed, call, name) ||
-            has_shape(l, call.state))
+        if (l->steps[at].n_words < least_words || !typed_name_at(l->typed, call, name))
+                return 0;
+        (void) write_sentence(l, at, sentence, sizeof(sentence));
+        if (ends_for_me(sentence) || has_shape(l, call.state))
                 return 0;
         sentences = group_of(l, strncmp(name, "call:", 5) == 0 ? name + 5 : name);
         if (!sentences)
@@ -78,10 +88,14 @@ static int note_end(struct listing *l, uint32_t at, struct grammar_place call, u
 
 /* What may be said with any command makes no example longer. */
 static bool is_politeness(const struct typed *t, int32_t token) {
+        static const char *const words[] = { "please", "now", "thanks", "thank", "right" };
         char word[TYPED_MAX_WORD];
 
         (void) typed_sentence(t, &token, 1, word, sizeof(word));
-        return strcmp(word, "please") == 0 || strcmp(word, "now") == 0;
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+                if (strcmp(word, words[i]) == 0)
+                        return true;
+        return false;
 }
 
 static int go_on(struct listing *l, uint32_t at, unsigned least_words) {

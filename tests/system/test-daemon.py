@@ -448,7 +448,7 @@ def wrong_command_lines():
                             (["-s"], "needs an argument"),
                             (["--json=1", "status"], "takes no argument"),
                             (["-r", "status"], "'-r'"),
-                            (["--re", "--nonsense"], "'--nonsense'"),
+                            (["--real", "--nonsense"], "'--nonsense'"),
                             (["ask", "what", "is", "-5", "plus", "3"], "--;")):
         r = daemon.ctl("--socket", "/nowhere", *command)
         assert r.returncode == 2 and r.stderr.startswith("gemmactl: ") and reason in r.stderr, (command, r)
@@ -476,15 +476,20 @@ def too_quiet():
 def helpful():
     """What can be said, what was not understood, and which command was meant."""
     r = daemon.ctl("help")
-    assert r.returncode == 0 and "\ntimer\n  " in r.stdout and "lock" in r.stdout, r
+    assert r.returncode == 0 and "\ntimer\n  " in "\n" + r.stdout and "lock" in r.stdout, r
     groups = json.loads(daemon.ctl("--json", "help").stdout)["groups"]
     assert {"set_timer", "get_time", "help"} <= {group["name"] for group in groups}, groups
     with contextlib.closing(daemon.client()) as c:
         for group in groups:
             assert 1 <= len(group["sentences"]) <= 3, group
+            # What may be said behind any command makes no example better.
+            assert not any(s.endswith((" for me", " thanks", " please")) for s in group["sentences"]), group
             for sentence in group["sentences"]:
                 assert [call["name"] for call in c.ask(text=sentence)["calls"]] == [group["name"]], sentence
         assert c.ask(text="help")["answered"].startswith("You can say, for example: "), "help"
+        for text in ("set a timer for $5 minutes", "<start_of_turn>user lock"):
+            turn = c.ask(text=text)
+            assert turn["unanswered"] == "not_understood" and not turn.get("hint") and not turn.get("calls"), turn
         for _ in range(3):
             c.ask(text="gobble the turkey")
     stats = json.loads(daemon.ctl("--json", "stats").stdout)
