@@ -176,6 +176,24 @@ static bool reaches_bus(const char *runtime_folder) {
         return fd >= 0 && connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0;
 }
 
+/* What each part of the confinement came to. */
+enum part {
+        PART_FILES,
+        PART_SOCKETS,
+        PART_PROGRAMS,
+        N_PARTS,
+};
+
+static struct {
+        bool holds;
+        struct why why; /* else */
+} parts[N_PARTS];
+
+static void note(enum part part, int r, const struct why *why) {
+        parts[part].holds = r >= 0;
+        parts[part].why = *why;
+}
+
 /* The unit does the same from outside, and allows no namespace any more. */
 static void hide_sockets(const struct config *config) {
         static const char *const variables[] = { "NOTIFY_SOCKET", "PULSE_SERVER", "PIPEWIRE_REMOTE",
@@ -203,9 +221,12 @@ static void hide_sockets(const struct config *config) {
         if (getenv("DBUS_SYSTEM_BUS_ADDRESS"))
                 buses[n++] = getenv("DBUS_SYSTEM_BUS_ADDRESS");
 
-        if (sandbox_hide_sockets(&sockets, &why) >= 0)
+        if (sandbox_hide_sockets(&sockets, &why) >= 0) {
+                note(PART_SOCKETS, 0, &why);
                 return;
-        if (reaches_bus(sockets.runtime_folder))
+        }
+        note(PART_SOCKETS, reaches_bus(sockets.runtime_folder) ? -EPERM : 0, &why);
+        if (!parts[PART_SOCKETS].holds)
                 log_warning("The session bus can not be put out of reach (%s), going on without "
                             "that",
                             why.text);
@@ -213,18 +234,29 @@ static void hide_sockets(const struct config *config) {
                 log_debug("Sockets can not be put out of reach: %s", why.text);
 }
 
+static void note_other_threads(void) {
+        struct why why = {};
+
+        (void) because(&why, -EBUSY, "there are other threads");
+        note(PART_SOCKETS, -EBUSY, &why);
+        log_debug("Sockets can not be put out of reach: %s", why.text);
+}
+
 static void
 confine(const struct config *config, const char *config_path, char **argv, enum step step) {
         bool is_alone = !has_other_threads();
         struct why why = {};
+        int r;
 
         if (!is_alone && step == STEP_FIRST && setenv(NO_THREADS, "1", 1) >= 0)
                 start_anew(argv, STEP_ALONE);
         if (is_alone)
                 hide_sockets(config);
         else
-                log_debug("Sockets can not be put out of reach: there are other threads");
-        if (confine_files(config, config_path, &why) < 0)
+                note_other_threads();
+        r = confine_files(config, config_path, &why);
+        note(PART_FILES, r, &why);
+        if (r < 0)
                 log_info("Files can not be put out of reach (%s), going on without that", why.text);
         else if (!is_alone)
                 start_anew(argv, STEP_CONFINED);
@@ -234,15 +266,49 @@ void confinement_enter_files(const struct config *config, const char *config_pat
         enum step step = take_step();
 
         memory_open();
-        if (step != STEP_CONFINED)
+        if (step != STEP_CONFINED) {
                 confine(config, config_path, argv, step);
+                return;
+        }
+        note(PART_FILES, 0, &(struct why){});
+        note_other_threads();
 }
 
 void confinement_enter(void) {
         struct why why = {};
+        int r = sandbox_enter(&why);
 
-        if (sandbox_enter(&why) < 0)
+        note(PART_PROGRAMS, r, &why);
+        if (r < 0)
                 log_warning("The network and other programs can not be shut off (%s), going on "
                             "without that",
                             why.text);
+}
+
+static const struct {
+        const char *name, *what;
+} shown[] = {
+        [PART_FILES] = { "files", "reads what is not hidden in the home folder, and its own; "
+                                  "writes its history "
+                                  "and its socket; nothing else (Landlock)" },
+        [PART_SOCKETS] = { "sockets", "reaches sound servers and its own socket; no bus, no "
+                                      "manager of the session, "
+                                      "no screen, no keys (a mount namespace)" },
+        [PART_PROGRAMS] = { "programs", "runs none; no network, no other process's memory, no "
+                                        "namespace, no new "
+                                        "privileges (seccomp)" },
+};
+
+void confinement_show(FILE *to) {
+        for (unsigned i = 0; i < N_PARTS; i++)
+                (void) fprintf(to, "%-9s %s: %s\n", shown[i].name,
+                               parts[i].holds ? "held" : "NOT HELD",
+                               parts[i].holds ? shown[i].what : parts[i].why.text);
+}
+
+int confinement_missing(struct why *why) {
+        for (unsigned i = 0; i < N_PARTS; i++)
+                if (!parts[i].holds)
+                        return because(why, -EPERM, "%s: %s", shown[i].name, parts[i].why.text);
+        return 0;
 }

@@ -2,6 +2,9 @@
 #ifndef DAEMON_CONFINEMENT_H
 #define DAEMON_CONFINEMENT_H
 
+#include <stdio.h>
+
+#include "base/why.h"
 #include "daemon/common/config.h"
 
 /* Confines this program, by what it was configured to need, before anything is opened that could be
@@ -16,5 +19,11 @@ void confinement_enter_files(const struct config *config, const char *config_pat
 
 /* The second half: no program can be run from here on. */
 void confinement_enter(void);
+
+/* After both: a line for each part, whether it holds, and what that means or why not. */
+void confinement_show(FILE *to);
+
+/* -EPERM, and the first part that does not hold; 0: all do. */
+int confinement_missing(struct why *why);
 
 #endif

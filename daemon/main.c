@@ -35,6 +35,7 @@ static const char usage[] =
         "  --threads N        threads for the model, 0: one per core\n"
         "  --check            see whether --model, --projector and --drafter can be loaded, and end\n"
         "  --show-config      print the configuration in effect and end\n"
+        "  --show-confinement print what the kernel keeps it from, and end\n"
         "  -v, --verbose      log more, also what was said\n"
         "  --version          print the version and end\n"
         "  --help             print this and end\n"
@@ -53,6 +54,7 @@ enum choice {
         CHOICE_THREADS,
         CHOICE_CHECK,
         CHOICE_SHOW_CONFIG,
+        CHOICE_SHOW_CONFINEMENT,
         CHOICE_VERSION,
         CHOICE_HELP,
 };
@@ -67,7 +69,7 @@ struct arguments {
         struct setting settings[8];
         unsigned n_settings;
         char **argv; /* as it was started */
-        bool is_verbose, checks, shows_config, shows_version, shows_help;
+        bool is_verbose, checks, shows_config, shows_confinement, shows_version, shows_help;
 };
 
 /* The last of several wins, as in the files. */
@@ -111,6 +113,9 @@ static bool read_option(struct arguments *a, int choice) {
         case CHOICE_SHOW_CONFIG:
                 a->shows_config = true;
                 return true;
+        case CHOICE_SHOW_CONFINEMENT:
+                a->shows_confinement = true;
+                return true;
         case CHOICE_VERSION:
                 a->shows_version = true;
                 return true;
@@ -144,6 +149,7 @@ static int read_arguments(struct arguments *a, int argc, char **argv) {
                 { "threads", required_argument, NULL, CHOICE_THREADS },
                 { "check", no_argument, NULL, CHOICE_CHECK },
                 { "show-config", no_argument, NULL, CHOICE_SHOW_CONFIG },
+                { "show-confinement", no_argument, NULL, CHOICE_SHOW_CONFINEMENT },
                 { "verbose", no_argument, NULL, CHOICE_VERBOSE },
                 { "version", no_argument, NULL, CHOICE_VERSION },
                 { "help", no_argument, NULL, CHOICE_HELP },
@@ -354,9 +360,18 @@ static int run(struct arguments *a) {
         }
 
         confinement_enter_files(config, a->config_file, a->argv);
+        if (a->shows_confinement) {
+                confinement_enter();
+                confinement_show(stdout);
+                return confinement_missing(&why);
+        }
         if (starter_new(&starter, &why) < 0)
                 log_error("No sound can be heard (%s), going on without", why.text);
         confinement_enter();
+        if (config->require_confinement && confinement_missing(&why) < 0) {
+                log_error("%s (RequireConfinement)", why.text);
+                return -EPERM;
+        }
         setup.config = config;
         setup.starter = starter;
         r = daemon_run(&setup, &left);

@@ -85,6 +85,7 @@ static const struct option_row options[] = {
         { "Audio",  "PatienceMs",       KIND_UNSIGNED, AT(patience_ms),       500, 60000, "8000" },
         { "Audio",  "Detector",         KIND_BOOL,     AT(has_detector),      0, 0,       "yes" },
         { "Audio",  "LingerSeconds",    KIND_UNSIGNED, LIVE(linger_seconds),  0, 86400,   "10" },
+        { "Process", "RequireConfinement", KIND_BOOL,  AT(require_confinement), 0, 0,     "no" },
         { "Socket", "Path",             KIND_STRING,   AT(socket_path),       0, 0,       "" },
         { "Socket", "MaxClients",       KIND_UNSIGNED, AT(max_clients),       1, 1024,    "32" },
         { "Socket", "MaxMessageKiB",    KIND_UNSIGNED, AT(max_message_kib),   4, 65536,   "2048" },

@@ -45,6 +45,7 @@ struct config {
         unsigned end_silence_ms;
         unsigned speculate_ms;
         unsigned preroll_ms;
+        bool require_confinement;
         bool has_detector;
         unsigned patience_ms;
         unsigned linger_seconds;

@@ -378,6 +378,43 @@ def activated():
         d.stop()
 
 
+# landlock_create_ruleset() does not exist: a filter of three instructions for the process that is to be.
+WITHOUT_LANDLOCK = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+program = b"".join(struct.pack("<HBBI", *i) for i in (
+    (0x20, 0, 0, 0), (0x15, 0, 1, 444), (0x06, 0, 0, 0x00050000 | 38), (0x06, 0, 0, 0x7fff0000)))
+held = ctypes.create_string_buffer(program)
+fprog = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", 4, ctypes.addressof(held)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, fprog) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def confinement():
+    """What the kernel keeps it from is told, and may be required."""
+    with Daemon(config="[Process]\nRequireConfinement=yes\n", start=False) as d:
+        def run(*command):
+            return subprocess.run(command, env=d.environment, capture_output=True, text=True, timeout=60)
+        shown = run(GEMMAD, "--config", d.config, "--show-confinement")
+        lines = shown.stdout.splitlines()
+        assert [line.split()[0] for line in lines] == ["files", "sockets", "programs"], shown
+        if "NOT HELD" in shown.stdout:
+            assert shown.returncode == 1
+            return lines[0]
+        assert shown.returncode == 0
+        d.start()
+        with contextlib.closing(d.client()) as c:
+            assert c.ask(text="what time is it")["outcome"] == "answered"
+        d.stop()
+        less = (sys.executable, "-c", WITHOUT_LANDLOCK, GEMMAD, "--config", d.config)
+        shown = run(*less, "--show-confinement")
+        assert shown.returncode == 1 and shown.stdout.startswith("files     NOT HELD: "), shown
+        refused = run(*less)
+        assert refused.returncode == 1 and "RequireConfinement" in refused.stderr and "files" in refused.stderr, refused
+    return None
+
+
 def bad_starts():
     with Daemon(start=False) as d:
         def run(*arguments, **environment):
@@ -787,6 +824,7 @@ with daemon:
     tap.rule("files that are hidden at home are out of reach", hostile_reads)
     tap.rule("a second daemon does not take the socket", second_daemon)
     tap.rule("a socket can be handed over by systemd", activated)
+    tap.rule("what confines it is told, and may be required", confinement)
     tap.rule("a bad start says why and where", bad_starts)
     tap.rule("gemmactl works and its exit codes are as documented", ctl)
     tap.rule("gemmactl refuses a wrong command line itself", wrong_command_lines)
