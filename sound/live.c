@@ -186,7 +186,7 @@ static int listen_to(struct live *l, struct follow *follow, int bell_fd, struct 
                 work_beat(l->work);
                 wake_clear(bell_fd);
                 if (is_full)
-                        wake_clear(l->work->down_fd);
+                        wall_clear_bell(l->work->down_fd);
                 read_samples(l);
                 is_full = wall_room(l->work->wall) < READ_FRAMES;
                 if (!capture_is_active(l->capture))

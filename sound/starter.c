@@ -54,6 +54,8 @@ static int carry_out(int socket_fd, enum wall_request request, int *fds, size_t 
 }
 
 int starter_run(int socket_fd) {
+        /* Who rings when gemmad has gone finds that out otherwise. */
+        (void) signal(SIGPIPE, SIG_IGN);
         /* Nobody asks how they ended. */
         (void) signal(SIGCHLD, SIG_IGN);
         for (;;) {

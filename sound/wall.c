@@ -66,6 +66,23 @@ bool wall_push(struct wall *w, const struct wall_frame *frame) {
         return true;
 }
 
+int wall_make_bell(int *ret_hearer_fd, int *ret_ringer_fd) {
+        int fds[2];
+
+        if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+                return -errno;
+        *ret_hearer_fd = fds[0];
+        *ret_ringer_fd = fds[1];
+        return 0;
+}
+
+/* More than this only somebody rings who wants to be heard again. */
+void wall_clear_bell(int hearer_fd) {
+        char rings[4096];
+
+        (void) !read(hearer_fd, rings, sizeof(rings));
+}
+
 static float sane(float x) {
         if (!isfinite(x))
                 return 0;

@@ -74,6 +74,11 @@ unsigned wall_room(const struct wall *w);
  * all respects, 0: there is none, -EBADMSG: no worker of ours counts like that. */
 int wall_pop(struct wall *w, uint32_t *tail, struct wall_frame *ret);
 
+/* A bell across the wall.  Each side has an end of its own: a descriptor that both share one side could
+ * make wait, and the other would.  Rung by wake_ring(), which never waits, nor does this.  0 or -errno. */
+int wall_make_bell(int *ret_hearer_fd, int *ret_ringer_fd);
+void wall_clear_bell(int hearer_fd);
+
 /* What a worker is to do. */
 enum wall_kind {
         WALL_MICROPHONE,
@@ -125,7 +130,7 @@ bool wall_check(struct wall_message *message);
 
 /* A request to the starter, with the descriptors it needs. */
 enum wall_request {
-        WALL_START_WORKER,  /* socket, wall, bell of gemmad's, bell of the worker's */
+        WALL_START_WORKER,  /* socket, wall, its ends of the bells: of gemmad's, of its own */
         WALL_START_STARTER, /* socket: another one like it, for when this one is no more */
 };
 #define WALL_MAX_FDS 4

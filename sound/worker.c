@@ -50,7 +50,7 @@ static bool push(struct work *w, const struct wall_frame *frame) {
         };
 
         while (!work_is_over(w)) {
-                wake_clear(w->down_fd);
+                wall_clear_bell(w->down_fd);
                 if (wall_push(w->wall, frame)) {
                         wake_ring(w->up_fd);
                         return true;

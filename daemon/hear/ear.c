@@ -17,6 +17,7 @@ struct ear {
         struct wall *wall;       /* owned, and so are the descriptors */
         int socket_fd;
         int up_fd, down_fd; /* bells: rung by the worker, and for it */
+        int its_up_fd, its_down_fd; /* its ends, of which a copy stays, so that none hangs up here */
         int process_fd;     /* -1 before it is known */
         uint32_t tail;      /* frames taken, ever */
         bool is_here, is_ending, was_killed;
@@ -25,9 +26,10 @@ struct ear {
 };
 
 static int make_bells(struct ear *e) {
-        e->up_fd = wake_open();
-        e->down_fd = wake_open();
-        return e->up_fd < 0 ? e->up_fd : e->down_fd < 0 ? e->down_fd : 0;
+        int r;
+
+        r = wall_make_bell(&e->up_fd, &e->its_up_fd);
+        return r < 0 ? r : wall_make_bell(&e->its_down_fd, &e->down_fd);
 }
 
 /* All that a worker needs, of which what is its own goes away again here. */
@@ -48,7 +50,8 @@ static int start(struct ear *e, const struct wall_task *task, int file_fd, struc
         r = wall_send(e->socket_fd, task, sizeof(*task), &file_fd, file_fd >= 0);
         if (r < 0)
                 return because(why, r, "a process for the sound: %s", strerror(-r));
-        return starter_start(e->starter, (int[]){ other, wall_fd, e->up_fd, e->down_fd }, why);
+        return starter_start(e->starter, (int[]){ other, wall_fd, e->its_up_fd, e->its_down_fd },
+                             why);
 }
 
 int ear_start(struct ear **ret,
@@ -66,7 +69,8 @@ int ear_start(struct ear **ret,
         if (!e)
                 return because(why, -ENOMEM, "out of memory");
         e->starter = starter;
-        e->socket_fd = e->up_fd = e->down_fd = e->process_fd = -1;
+        e->socket_fd = e->process_fd = -1;
+        e->up_fd = e->down_fd = e->its_up_fd = e->its_down_fd = -1;
         e->life_ns = now_ns;
         r = start(e, task, file_fd, why);
         if (r < 0)
@@ -94,6 +98,8 @@ struct ear *ear_free(struct ear *e) {
         closep(&e->socket_fd);
         closep(&e->up_fd);
         closep(&e->down_fd);
+        closep(&e->its_up_fd);
+        closep(&e->its_down_fd);
         closep(&e->process_fd);
         free(e);
         return NULL;
@@ -106,7 +112,7 @@ void ear_end(struct ear *e, uint64_t now_ns) {
 }
 
 void ear_clear(struct ear *e) {
-        wake_clear(e->up_fd);
+        wall_clear_bell(e->up_fd);
 }
 
 int ear_take(struct ear *e, struct wall_frame *ret) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -48,6 +49,7 @@ void fake_starter_wait(void) {
 int starter_new(struct starter **ret, struct why *why) {
         struct starter *s = calloc(1, sizeof(*s));
 
+        (void) signal(SIGPIPE, SIG_IGN); /* as in gemmad-sound */
         (void) why;
         (void) pthread_mutex_init(&s->lock, NULL);
         (void) pthread_cond_init(&s->changed, NULL);
@@ -107,6 +109,8 @@ int starter_start(struct starter *s, const int fds[static WALL_MAX_FDS], struct 
                 .down_fd = copy(fds[3]),
                 .self_fd = -1,
         };
+        /* What a worker does to its end makes nobody wait at the other one. */
+        (void) fcntl(job->worker.up_fd, F_SETFL, 0);
         /* Its own, and so only to be shut down while it runs. */
         atomic_store(&last_fd, job->worker.socket_fd);
         (void) pthread_mutex_lock(&s->lock);

@@ -3,7 +3,9 @@
 #include "sound/wall.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/wake.h"
 #include "tests/tap.h"
 
 static struct wall *wall;
@@ -163,12 +166,38 @@ static void descriptors_that_nobody_asked_for_are_closed(void) {
         (void) close(pair[0]);
 }
 
+/* A bell of which both sides had the same descriptor would wait at one side when the other says so. */
+static void a_bell_makes_nobody_wait(void) {
+        int hearer, ringer;
+        struct pollfd bell = { .events = POLLIN };
+
+        expect(wall_make_bell(&hearer, &ringer) == 0);
+        bell.fd = hearer;
+        expect(fcntl(ringer, F_SETFL, 0) == 0 && (fcntl(hearer, F_GETFL) & O_NONBLOCK));
+        wall_clear_bell(hearer);
+        expect(poll(&bell, 1, 0) == 0);
+        for (unsigned i = 0; i < 100; i++)
+                wake_ring(ringer);
+        expect(poll(&bell, 1, 0) == 1);
+        wall_clear_bell(hearer);
+        expect(poll(&bell, 1, 0) == 0);
+
+        expect(fcntl(ringer, F_SETFL, O_NONBLOCK) == 0 && fcntl(hearer, F_SETFL, 0) == 0);
+        /* Nobody hears it any more, and it is full. */
+        for (unsigned i = 0; i < 100000; i++)
+                wake_ring(ringer);
+        expect(poll(&bell, 1, 0) == 1);
+        (void) close(hearer);
+        (void) close(ringer);
+}
+
 int main(void) {
         rule("frames come through in order, and leave nothing behind", frames_come_through_in_order);
         rule("the memory keeps its size", a_wall_keeps_its_size);
         rule("whatever is written, what is read is sound", nonsense_becomes_sound);
         rule("a count that can not be is refused", a_count_that_is_none_is_refused);
         rule("messages are brought within bounds", messages_are_brought_within_bounds);
+        rule("a bell makes nobody wait", a_bell_makes_nobody_wait);
         rule("descriptors that nobody asked for are closed",
              descriptors_that_nobody_asked_for_are_closed);
         return tap_done();
