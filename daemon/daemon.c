@@ -300,7 +300,8 @@ static int reload(struct daemon *d, struct why *why) {
                 log_notice("The configuration was read again, %u options changed%s",
                            changes.n_taken,
                            changes.is_other_model ? ", another model is being loaded" : "");
-        if (!changes.is_other_model && !d->loading)
+        /* What is on its way, or is to follow, may not be wanted any more. */
+        if (!changes.is_other_model && !d->loading && !d->wanted)
                 return 0;
         r = load_other(d, fresh, why);
         if (r < 0)

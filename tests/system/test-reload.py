@@ -179,6 +179,23 @@ def many_models():
         wait_until(lambda: model_of(d) == "golden-a", "the last one")
 
 
+def before_ready():
+    """What was asked for while the first model is still being read, and taken back, is not loaded."""
+    with Daemon(start=False) as d, contextlib.ExitStack() as stack:
+        d.process = subprocess.Popen([GEMMAD, *d.arguments], stderr=d.log, stdin=subprocess.DEVNULL,
+                                     env={**d.environment, "NOTIFY_SOCKET": d.notify.path})
+        wait_until(lambda: os.path.exists(d.path), "the socket")
+        first, second = (stack.enter_context(contextlib.closing(d.client())) for _ in range(2))
+        use(d, OTHER)
+        first.send(ASSISTANT + "Reload")
+        wait_until(lambda: "another model is being loaded" in d.said(), "the first reload")
+        use(d, "")
+        assert second.call(ASSISTANT + "Reload")["parameters"] == {"model": "gemmad pocket"}
+        assert first.receive()["parameters"]["model"] in ("gemmad pocket", "golden-a")
+        assert model_of(d) == "gemmad pocket"
+        d.notify.wait_for("READY=1")
+
+
 def ended():
     """The daemon ends while a model is being loaded."""
     for _ in range(3):
@@ -198,5 +215,6 @@ tap.rule("another model takes the place of the one that answers", another_model)
 tap.rule("a model that can not be loaded leaves the old one answering", bad_model)
 tap.rule("the turn that runs is the old model's", model_during_turn)
 tap.rule("of many models the last counts", many_models)
+tap.rule("what was taken back before the daemon was ready is not loaded", before_ready)
 tap.rule("the daemon ends while a model is being loaded", ended)
 tap.done()
