@@ -316,6 +316,9 @@ static int decode(struct work *w, struct picture *ret, struct why *why) {
         n = await_report(w, &report);
         if (n == -ETIME)
                 return too_slow(why);
+        /* It has said all that counts, and may be one that does not end by itself. */
+        if (n != 0)
+                (void) kill(w->pid, SIGKILL);
         r = end_decoder(w);
         if (r < 0)
                 return because(why, r, "%s", strerror(-r));

@@ -317,7 +317,31 @@ static void confined(void) {
 #endif
 }
 
+#define ENDLESS "ENDLESS"
+
+/* A decoder that has been led astray: it says something, and never ends. */
+static void be_endless(int argc, char **argv) {
+        static const char nothing[4096];
+        char magic[sizeof(ENDLESS)] = "";
+
+        if (argc != 2 || argv[1][0] != '-' || pread(0, magic, sizeof(ENDLESS) - 1, 0) <= 0 ||
+            strcmp(magic, ENDLESS) != 0)
+                return;
+        if (write(1, nothing, sizeof(nothing)) > 0)
+                for (;;)
+                        (void) pause();
+        _exit(1);
+}
+
+/* In vain it would be waited for without an end: that ends the test by SIGALRM. */
+static void endless(void) {
+        (void) alarm(120);
+        expect(refused(ENDLESS, strlen(ENDLESS), "0 x 0 pixels") == -EBADMSG);
+        (void) alarm(0);
+}
+
 int main(int argc, char **argv) {
+        be_endless(argc, argv);
         picture_main(argc, argv);
         rule("pictures of every kind have the reference's pixels", kinds);
         rule("pixels come in a memory that nobody can change", sealed);
@@ -325,5 +349,6 @@ int main(int argc, char **argv) {
         rule("what is none, moves, is damaged or too large is refused in one line", refusals);
         rule("a small file that takes very long is given up", bomb);
         rule("a decoder can compute and nothing else", confined);
+        rule("a decoder that says something and never ends is ended", endless);
         return tap_done();
 }
