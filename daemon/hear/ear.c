@@ -128,7 +128,8 @@ int ear_take(struct ear *e, struct wall_frame *ret) {
 }
 
 int ear_hear(struct ear *e, struct wall_message *ret) {
-        int process_fd = -1, n;
+        _cleanup_(closep) int process_fd = -1;
+        int n;
         size_t n_fds = 1;
 
         n = wall_receive(e->socket_fd, ret, sizeof(*ret), &process_fd, &n_fds);
@@ -142,7 +143,6 @@ int ear_hear(struct ear *e, struct wall_message *ret) {
                 e->process_fd = TAKE_FD(process_fd);
                 return ear_hear(e, ret);
         }
-        closep(&process_fd);
         return n == sizeof(*ret) && e->is_here && ret->word != WALL_HERE && wall_check(ret)
                        ? 1
                        : -EBADMSG;
@@ -157,12 +157,12 @@ static bool is_dead(const struct ear *e) {
 /* Of a process that is known its end is; of any other one, that it has let go of the socket. */
 bool ear_has_ended(struct ear *e, uint64_t now_ns) {
         struct wall_message last;
-        int r;
+        int r = 1;
 
         ear_clear(e);
-        do
+        /* One that goes on talking does not put off its own end. */
+        for (unsigned n = 0; r == 1 && n < EAR_MAX_HEARD; n++)
                 r = ear_hear(e, &last);
-        while (r == 1);
         if (e->process_fd >= 0 ? is_dead(e) : r < 0)
                 return true;
         if (!e->was_killed && now_ns - e->life_ns > EAR_END_NS)

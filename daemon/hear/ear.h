@@ -41,6 +41,10 @@ void ear_end(struct ear *e, uint64_t now_ns);
 /* Whether it has, so that nothing is open any more; it is killed if that takes too long. */
 bool ear_has_ended(struct ear *e, uint64_t now_ns);
 
+/* How many messages may be heard before it has to be asked whether it hangs or has ended: one that talks
+ * without end is not listened to without end. */
+#define EAR_MAX_HEARD 16
+
 /* Comes first, before anything is taken or heard: what comes after that rings again. */
 void ear_clear(struct ear *e);
 

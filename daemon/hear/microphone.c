@@ -125,22 +125,26 @@ static void hand_on(struct microphone *m, struct frame *frame) {
         m->on_frame(frame, m->userdata);
 }
 
-/* 0, or -EBADMSG when what came was none. */
+/* 0, or -EBADMSG when what came was none.  Behind so many frames there are only such as were given
+ * meanwhile, with the bell, and which may wait. */
 static int take_frames(struct microphone *m, uint64_t now_ns) {
         struct wall_frame f;
-        int r;
+        int r = 0;
 
-        while ((r = ear_take(m->ear, &f)) == 1) {
+        for (unsigned n = 0; n < WALL_FRAMES && (r = ear_take(m->ear, &f)) == 1; n++) {
                 note_sound(m, &f, now_ns);
                 hand_on(m, &f.frame);
         }
-        return r;
+        return r < 0 ? r : 0;
 }
 
 /* False: the ear is gone. */
 static bool take_message(struct microphone *m, const struct wall_message *message, uint64_t now_ns) {
         switch (message->word) {
         case WALL_OPEN:
+                /* Once: it is a beginning, and whoever begins is waited for. */
+                if (m->is_open)
+                        break;
                 on_open(m, message, now_ns);
                 return true;
         case WALL_OTHER:
@@ -150,19 +154,20 @@ static bool take_message(struct microphone *m, const struct wall_message *messag
                 lose(m, now_ns, message->why.text);
                 return false;
         default:
-                lose_to_crash(m, now_ns, "the sound process made no sense");
-                return false;
+                break;
         }
+        lose_to_crash(m, now_ns, "the sound process made no sense");
+        return false;
 }
 
 static bool take_messages(struct microphone *m, uint64_t now_ns) {
         struct wall_message message;
-        int r;
+        int r = 1;
 
-        while ((r = ear_hear(m->ear, &message)) == 1)
+        for (unsigned n = 0; n < EAR_MAX_HEARD && (r = ear_hear(m->ear, &message)) == 1; n++)
                 if (!take_message(m, &message, now_ns))
                         return false;
-        if (r == 0)
+        if (r >= 0)
                 return true;
         lose_to_crash(m, now_ns,
                       r == -EPIPE ? "the sound process ended" : "the sound process made no sense");

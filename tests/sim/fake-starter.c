@@ -37,6 +37,10 @@ void fake_starter_stall(int stalled) {
         stalled_fd = -1;
 }
 
+int fake_starter_stalled(void) {
+        return stalled_fd;
+}
+
 void fake_starter_crash(void) {
         (void) shutdown(atomic_load(&last_fd), SHUT_RDWR);
 }

@@ -18,4 +18,7 @@ void fake_starter_wait(void);
 /* Workers come that do nothing at all. */
 void fake_starter_stall(int is_stalled);
 
+/* The socket of such a worker, to do anything in its place. */
+int fake_starter_stalled(void);
+
 #endif

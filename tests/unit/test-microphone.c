@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -306,6 +308,73 @@ static void one_that_does_not_begin_is_not_waited_for(void) {
         close_world();
 }
 
+/* What is opened is a worker that does as the test likes; its socket. */
+static int open_hostile(void) {
+        const struct wall_message here = { .word = WALL_HERE }, open = { .word = WALL_OPEN };
+
+        open_world();
+        fake_starter_stall(1);
+        world.m.is_wanted = true;
+        step(0);
+        expect(wall_send(fake_starter_stalled(), &here, sizeof(here), NULL, 0) == 0);
+        expect(wall_send(fake_starter_stalled(), &open, sizeof(open), NULL, 0) == 0);
+        step(0);
+        expect(world.m.is_open);
+        return fake_starter_stalled();
+}
+
+static void *talk(void *userdata) {
+        const struct wall_message other = { .word = WALL_OTHER };
+        int fd = *(int *) userdata;
+
+        while (wall_send(fd, &other, sizeof(other), NULL, 0) != -EPIPE)
+                continue;
+        return NULL;
+}
+
+static void one_that_talks_without_end_is_killed(void) {
+        int fd = open_hostile();
+        pthread_t id;
+
+        expect(pthread_create(&id, NULL, talk, &fd) == 0);
+        for (unsigned i = 0; i < 100; i++)
+                step(1);
+        expect(world.m.is_open);
+        world.m.is_wanted = false;
+        step(0);
+        expect(world.m.state == MICROPHONE_CLOSED && microphone_has_device(&world.m));
+        step(600);
+        (void) pthread_join(id, NULL);
+        for (unsigned i = 0; i < 100 && microphone_has_device(&world.m); i++)
+                step(1);
+        expect(!microphone_has_device(&world.m));
+        close_world();
+}
+
+static void what_makes_no_sense_ends_it_and_leaves_nothing(void) {
+        const struct wall_message open = { .word = WALL_OPEN };
+        int fd = open_hostile(), given[2];
+        char byte;
+
+        /* It is open already. */
+        expect(wall_send(fd, &open, sizeof(open), NULL, 0) == 0);
+        step(0);
+        expect(world.m.state == MICROPHONE_LOST && strstr(world.m.why.text, "no sense"));
+        close_world();
+
+        /* Nothing, and a descriptor with it. */
+        fd = open_hostile();
+        expect(pipe2(given, O_CLOEXEC | O_NONBLOCK) == 0);
+        expect(wall_send(fd, "", 0, &given[1], 1) == 0);
+        (void) close(given[1]);
+        expect(read(given[0], &byte, 1) < 0 && errno == EAGAIN);
+        step(0);
+        expect(world.m.state == MICROPHONE_LOST);
+        expect(read(given[0], &byte, 1) == 0);
+        (void) close(given[0]);
+        close_world();
+}
+
 static void a_crash_is_told_and_cured(void) {
         open_live();
         fake_starter_crash();
@@ -445,6 +514,9 @@ int main(void) {
         rule("a process that does not end is killed", one_that_does_not_end_is_killed);
         rule("a process that does not begin is not waited for",
              one_that_does_not_begin_is_not_waited_for);
+        rule("a process that talks without end is killed", one_that_talks_without_end_is_killed);
+        rule("what makes no sense ends it, and leaves nothing",
+             what_makes_no_sense_ends_it_and_leaves_nothing);
         rule("a crash is told, and cured", a_crash_is_told_and_cured);
         rule("an end in the middle closes it", an_end_in_the_middle_closes_it);
         rule("another microphone that is meant is followed", another_choice_is_followed);
