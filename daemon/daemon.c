@@ -275,7 +275,8 @@ static int open_upkeep(struct daemon *d) {
         return d->store ? upkeep_new(&d->upkeep, &config) : 0;
 }
 
-/* 1: another model is on its way; 0: all is done; -errno: nothing has changed. */
+/* 1: another model is on its way; 0: all is done; -errno: the files can not be read, and nothing has changed,
+ * or there is not even a try at the model, and all else is done. */
 static int reload(struct daemon *d, struct why *why) {
         _cleanup_(config_freep) struct config *fresh = NULL;
         unsigned keep_days = d->config->keep_days;

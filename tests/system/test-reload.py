@@ -149,6 +149,11 @@ def bad_model():
             assert len(said) == 2 and reason in said[1] and "old one" in said[1], said
             assert model_of(d) == "gemmad pocket"
             assert c.ask(audio_path=speech(TIME))["outcome"] == "answered"
+        # What else has changed counts all the same.
+        use(d, broken, "[Audio]\nMaxSeconds=1\n")
+        assert c.call(ASSISTANT + "Reload")["error"] == ASSISTANT + "NotReloaded"
+        turn = c.ask(audio_path=write_wav(os.path.join(d.folder, "x.wav"), 3))
+        assert turn["cut"] and turn["model"] == "gemmad pocket", turn
         shutil.copy(OTHER, broken)
         use(d, broken)
         assert c.call(ASSISTANT + "Reload")["parameters"] == {"model": "golden-a"}
