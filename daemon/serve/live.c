@@ -48,12 +48,17 @@ void live_set_muted(struct live *l, bool is_muted) {
         pipeline_set_muted(l->pipeline, is_muted);
 }
 
+static void use_mode(struct live *l, enum mode mode) {
+        turns_set_mode(l->turns, mode);
+        live_on_reload(l);
+}
+
 int live_set_mode(struct live *l, enum mode mode) {
         if (l->is_loaded && !l->can_hear && mode != MODE_PUSH)
                 return -EOPNOTSUPP;
         l->is_mode_set = true;
-        turns_set_mode(l->turns, mode);
-        live_on_reload(l);
+        l->mode = mode;
+        use_mode(l, mode);
         return 0;
 }
 
@@ -65,14 +70,14 @@ void live_on_reload(struct live *l) {
 }
 
 void live_set_loaded(struct live *l, bool hears, enum mode mode) {
-        if (l->is_mode_set)
-                mode = turns_mode(l->turns);
+        if (!l->is_mode_set)
+                l->mode = mode;
         l->is_loaded = true;
         l->can_hear = hears;
-        if (!hears && mode != MODE_PUSH)
+        if (!hears && l->mode != MODE_PUSH)
                 log_warning("Mode=%s, but the model can not hear, going on without listening",
-                            mode_name(mode));
-        (void) live_set_mode(l, hears ? mode : MODE_PUSH);
+                            mode_name(l->mode));
+        use_mode(l, hears ? l->mode : MODE_PUSH);
 }
 
 static json_t *reply_level(const struct live *l, const struct pipeline_level *level) {

@@ -21,6 +21,7 @@ struct live {
         struct pipeline_microphone microphone; /* as last told */
         bool is_muted, is_asleep;
         bool is_mode_set;          /* by a call, which counts more than the configuration */
+        enum mode mode;            /* that is wanted; a model that does not hear has none but MODE_PUSH */
         bool is_loaded, can_hear;  /* the model is there, and hears */
         struct listeners meters;   /* calls of Level */
         struct listeners listings; /* calls of Devices */

@@ -134,6 +134,27 @@ def another_model():
         assert c.call(ASSISTANT + "Help")["parameters"]["groups"]
 
 
+def mode():
+    """A model that does not hear is not listened for; the next one that hears is, as it was wanted."""
+    wake = "[Audio]\nMode=wake\n"
+    deaf = os.path.join(SOURCE, "tests/golden/model-b.gguf")  # its projector is in another file
+    with Daemon(wake) as d, contextlib.closing(d.client()) as c:
+        def use_and_look(path):
+            use(d, path, wake)
+            assert "parameters" in c.call(ASSISTANT + "Reload")
+            status = c.call(ASSISTANT + "Status")["parameters"]
+            return status["hears"], status["mode"]
+
+        assert use_and_look(deaf) == (False, "push")
+        assert use_and_look("") == (True, "wake")
+        c.call(ASSISTANT + "SetMode", {"mode": "open"})
+        assert use_and_look(deaf) == (False, "push")
+        assert use_and_look("") == (True, "open")
+    with Daemon(f"[Model]\nPath={deaf}\n" + wake) as d, contextlib.closing(d.client()) as c:
+        assert c.call(ASSISTANT + "Status")["parameters"]["mode"] == "push"
+        assert use_and_look("") == (True, "wake")
+
+
 def bad_model():
     """The old one goes on, one line says why, and a mended file is taken the next time."""
     with Daemon() as d, contextlib.closing(d.client()) as c:
@@ -217,6 +238,7 @@ tap.rule("a turn goes on", busy)
 tap.rule("the command line goes before the file", command_line)
 tap.rule("it ends with its terminal", terminal)
 tap.rule("another model takes the place of the one that answers", another_model)
+tap.rule("the mode is as it was wanted when the model hears again", mode)
 tap.rule("a model that can not be loaded leaves the old one answering", bad_model)
 tap.rule("the turn that runs is the old model's", model_during_turn)
 tap.rule("of many models the last counts", many_models)
