@@ -38,6 +38,7 @@ struct erasing {
         sqlite3_int64 session; /* the one at hand, which stays in any case */
         sqlite3_int64 last_id; /* of the turns that the thread copies */
         bool is_stale; /* main thread: something that has been copied is not true any more */
+        bool is_void;  /* ... the file that it reads is not the history any more */
 
         pthread_mutex_t mutex;
         sqlite3 *db;       /* of the thread, for who wants to interrupt it; under the mutex */
@@ -357,7 +358,13 @@ int store_erase_end(struct store *s, struct why *why) {
 
         while (!thread_join(&e->thread, clock_now_ns() + ERASE_STOP_NS))
                 continue;
-        r = erase_end(s, e, why);
+        if (!e->is_void)
+                r = erase_end(s, e, why);
+        else if (s->owes)
+                r = 1;
+        else
+                r = because(why, -EBADMSG,
+                            "the history was damaged, and has been begun anew without it");
         if (r == 0) {
                 keep_counts(s, e);
                 s->owes = false;
@@ -385,16 +392,32 @@ int store_settle(struct store *s, struct why *why) {
         return r;
 }
 
-void store_erase_cancel(struct store *s) {
-        struct erasing *e = TAKE_PTR(s->erasing);
-
-        if (!e)
-                return;
+static void interrupt(struct erasing *e) {
         (void) pthread_mutex_lock(&e->mutex);
         e->is_cancelled = true;
         if (e->db)
                 sqlite3_interrupt(e->db);
         (void) pthread_mutex_unlock(&e->mutex);
+}
+
+void store_erase_void(struct store *s) {
+        struct erasing *e = s->erasing;
+        struct pollfd ended = { .events = POLLIN };
+
+        if (!e)
+                return;
+        e->is_void = true;
+        interrupt(e);
+        ended.fd = e->thread.ended_fd;
+        (void) poll(&ended, 1, (int) (ERASE_STOP_NS / 1000000));
+}
+
+void store_erase_cancel(struct store *s) {
+        struct erasing *e = TAKE_PTR(s->erasing);
+
+        if (!e)
+                return;
+        interrupt(e);
         /* A disk that does not answer holds nobody up; what the thread has is then left to it. */
         if (!thread_join(&e->thread, clock_now_ns() + ERASE_STOP_NS))
                 return;

@@ -106,7 +106,11 @@ int store_read_duties(struct store *s, struct why *why);
 void store_erase_again(struct store *s);
 void store_changed_turn(struct store *s, uint64_t id);
 
-/* Ends the erasing that runs, if one does, without a result. */
+/* The erasing that runs, if one does, is of a file that is put aside: it ends soon, and whoever waits for
+ * that finds it without a result. */
+void store_erase_void(struct store *s);
+
+/* Ends the erasing that runs, if one does, without a result; nobody may wait for it any more. */
 void store_erase_cancel(struct store *s);
 
 /* Deletes what an erasing that was cut short has left. */

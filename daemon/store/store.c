@@ -388,7 +388,7 @@ int store_replace(struct store *s, struct why *why) {
         char aside[64];
         int r;
 
-        store_erase_cancel(s);
+        store_erase_void(s);
         store_close_database(s);
         r = store_put_aside(s->directory_fd, aside, sizeof(aside), why);
         if (r < 0)

@@ -113,7 +113,8 @@ int store_erase_fd(const struct store *s);
 
 /* Waits for the thread and puts the fresh file in place: nothing that was forgotten is in a file of
  * the directory when this returns 0.  1: what was copied has changed meanwhile, begin again.  After
- * an error (a full disk; another program reads: -EBUSY) it is still owed, and the old file goes on. */
+ * an error (a full disk; another program reads: -EBUSY) it is still owed, and the old file goes on; but
+ * for a history that was damaged and replaced meanwhile, which owes nothing. */
 int store_erase_end(struct store *s, struct why *why);
 
 /* How many turns a forgetting took, once the erasing has ended; until the next one has. */

@@ -72,7 +72,9 @@ static int on_erased(sd_event_source *source, int fd, uint32_t events, void *use
         (void) events;
         u->erasing = sd_event_source_disable_unref(u->erasing);
         r = store_erase_end(u->config.store, &why);
-        if (r < 0) {
+        if (r < 0 && !store_owes(u->config.store)) {
+                tell_all(u, r, &why);
+        } else if (r < 0) {
                 erase_failed(u, r, &why);
         } else if (r > 0) {
                 begin_erasing(u);

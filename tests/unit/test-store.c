@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <poll.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -890,6 +891,37 @@ static void what_a_damaged_store_still_holds_is_carried_over(void) {
         store_close(s);
 }
 
+/* Whoever waits for the end of the erasing gets to it. */
+static void a_store_that_is_replaced_ends_its_erasing(void) {
+        struct store_span span = { .first_id = 1, .last_id = 1, .began_to_us = INT64_MAX };
+        struct record record = { .id = 2000, .heard = "after", .heard_size = 5, .answered = "" };
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct pollfd ended = { .events = POLLIN };
+        struct seen seen = {};
+        struct why why = {};
+        uint64_t ticket;
+
+        new_directory();
+        s = begun();
+        fill_with(s, 400);
+        store_close(s);
+        damage(40 * 4096, 20 * 4096);
+        s = begun();
+        record.timings = timings_none();
+        expect(store_forget(s, &span, &ticket, &why) == 0 && ticket > 0);
+        expect(store_erase_begin(s, &why) == 0);
+        expect(store_history(s, 0, 1000, &(struct store_visitor){ see, &seen }, &why) == -EBADMSG);
+        expect(store_keep(s, &record, &why) == 0);
+        ended.fd = store_erase_fd(s);
+        expect(poll(&ended, 1, 60000) == 1);
+        expect(store_erase_end(s, &why) == -EBADMSG && strstr(why.text, "damaged"));
+        /* Nothing is left of what was to be forgotten. */
+        expect(!store_owes(s) && n_damaged() == 0);
+        expect(found(s, "after", &seen) == 1);
+        span.first_id = span.last_id = 2000;
+        expect(forget(s, span) == 1 && found(s, "after", &seen) == 0);
+}
+
 static void a_store_in_no_directory_is_refused(void) {
         struct store *s;
         struct why why = {};
@@ -983,6 +1015,8 @@ int main(void) {
         rule("a file that is no database is put aside", a_file_that_is_no_database_is_put_aside);
         rule("what a damaged store still holds is carried over",
              what_a_damaged_store_still_holds_is_carried_over);
+        rule("a store that is replaced ends its erasing",
+             a_store_that_is_replaced_ends_its_erasing);
         rule("what can not be written waits, and is written later", what_can_not_be_written_waits);
         rule("what is open to others is closed", what_is_open_to_others_is_closed);
         rule("what waits can be forgotten", what_waits_can_be_forgotten);
