@@ -2,10 +2,12 @@
 #define NCURSES_WIDECHAR 1
 #include <curses.h>
 #include <locale.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "base/cleanup.h"
 #include "ipc/ctl-monitor.h"
@@ -80,6 +82,41 @@ void view_take_event(struct view *v, json_t *event) {
         }
 }
 
+/* At the cursor, as much of it as the row has room for: what does not fit would cover the rows below.
+ * The last column stays empty, for behind it the cursor would be in the next row. */
+static void put_clipped(const char *text) {
+        int room = COLS - 1 - getcurx(stdscr);
+        mbstate_t state = {};
+
+        while (*text && room > 0) {
+                wchar_t c = L'?';
+                size_t size = mbrtowc(&c, text, strlen(text), &state);
+                bool is_letter = size <= MB_CUR_MAX && wcwidth(c) >= 0;
+                int width = is_letter ? wcwidth(c) : 1;
+
+                if (width > room)
+                        return;
+                if (!is_letter) {
+                        size = 1;
+                        state = (mbstate_t){};
+                }
+                (void) addnstr(is_letter ? text : "?", (int) size);
+                room -= width;
+                text += size;
+        }
+}
+
+static void putf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void putf(const char *format, ...) {
+        char text[128];
+        va_list args;
+
+        va_start(args, format);
+        (void) vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        put_clipped(text);
+}
+
 /* Text from elsewhere at the cursor, up to the end of the row, with nothing in it that could drive the
  * terminal. */
 static void put_text(const char *text) {
@@ -95,7 +132,7 @@ static void put_text(const char *text) {
                 if (*c == '\n' || *c == '\t')
                         *c = ' ';
         if (safe)
-                (void) addnstr(safe, COLS * 4);
+                put_clipped(safe);
 }
 
 static void put_styled(attr_t style, const char *text) {
@@ -113,24 +150,24 @@ static void draw_status(const struct view *v) {
         put_styled(A_BOLD | COLOR_PAIR(COLOUR_NAME), state);
         if (!v->status)
                 return;
-        (void) printw("   mode ");
+        putf("   mode ");
         put_text(field_string(v->status, "mode"));
-        (void) printw("   microphone ");
+        putf("   microphone ");
         put_text(field_string(v->status, "microphone"));
         if (json_is_true(json_object_get(v->status, "muted")))
                 put_styled(COLOR_PAIR(COLOUR_BAD), " (muted)");
         (void) move(1, 0);
         put_text(field_string(v->status, "model"));
         if (json_object_get(v->status, "memory"))
-                (void) printw("   %.0f MiB", field_number(v->status, "memory") / (1 << 20));
-        (void) printw("   %d turns   %d waiting", (int) field_int(v->status, "turns"),
-                      (int) field_int(v->status, "queued"));
+                putf("   %.0f MiB", field_number(v->status, "memory") / (1 << 20));
+        putf("   %d turns   %d waiting", (int) field_int(v->status, "turns"),
+             (int) field_int(v->status, "queued"));
         error = field_string(v->status, "microphone_error");
         if (!error[0])
                 error = field_string(v->status, "history_error");
         if (!error[0])
                 return;
-        (void) printw("   ");
+        putf("   ");
         put_styled(COLOR_PAIR(COLOUR_BAD), error);
 }
 
@@ -156,7 +193,7 @@ static void draw_level(const struct view *v) {
                 (void) addch(i < column(rms, width)      ? ACS_BLOCK
                              : i == column(noise, width) ? ':'
                                                          : ' ');
-        (void) printw(" %6.1f dB  ", rms);
+        putf(" %6.1f dB  ", rms);
         if (json_is_true(json_object_get(v->level, "speaking")))
                 put_styled(A_BOLD | COLOR_PAIR(COLOUR_GOOD), "speech");
         else
@@ -185,13 +222,15 @@ static int draw_timeline(const struct view *v, int row) {
         int width = COLS - 40;
 
         for (size_t i = 0; i < n && row < LINES - 3; i++, row++) {
-                (void) mvprintw(row, 2, "%-22s%9.1f ms ", steps[i].label,
-                                steps[i].to - steps[i].from);
+                (void) move(row, 2);
+                putf("%-22s%9.1f ms ", steps[i].label, steps[i].to - steps[i].from);
                 if (width > 4)
                         draw_bar(steps[i].from, steps[i].to, total, width);
         }
-        if (n > 0 && speed > 0)
-                (void) mvprintw(row++, 2, "%.1f tokens a second", speed);
+        if (n > 0 && speed > 0) {
+                (void) move(row++, 2);
+                putf("%.1f tokens a second", speed);
+        }
         return row + (n > 0);
 }
 
@@ -199,9 +238,10 @@ static void draw_turn(json_t *turn, int row) {
         const char *outcome = field_string(turn, "outcome");
         bool is_well = strcmp(outcome, "answered") == 0;
 
-        (void) mvprintw(row, 0, "#%-5d ", (int) field_int(turn, "id"));
+        (void) move(row, 0);
+        putf("#%-5d ", (int) field_int(turn, "id"));
         put_styled(A_BOLD, field_string(turn, "heard"));
-        (void) printw("  ");
+        putf("  ");
         if (!is_well)
                 put_styled(COLOR_PAIR(COLOUR_BAD), outcome);
         else if (turn_has_answer(turn))
@@ -212,7 +252,7 @@ static void draw_turn(json_t *turn, int row) {
 
 static void draw_turns(const struct view *v, int row) {
         if (v->live && row < LINES - 1) {
-                (void) mvprintw(row++, 0, "       ");
+                (void) move(row++, 7);
                 put_styled(COLOR_PAIR(COLOUR_NAME), v->live);
         }
         for (unsigned i = 0; row < LINES - 1; i++, row++) {

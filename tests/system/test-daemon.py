@@ -583,6 +583,34 @@ def coloured():
     assert "\033[" not in said and " ago" not in said, said
 
 
+def narrow():
+    """What a row of the screen has no room for does not cover the rows below it."""
+    pid, master = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 40, 0, 0))
+        os.environ.update({**daemon.environment, "TERM": "xterm"})
+        os.execv(GEMMACTL, ["gemmactl", "monitor"])
+    said = b""
+
+    def shows(word):
+        nonlocal said
+        while select.select([master], [], [], 0)[0]:
+            said += os.read(master, 65536)
+        return word in said
+    wait_until(lambda: shows(b"gemmad ") and shows(b" MiB"), "the status")
+    with contextlib.closing(daemon.client()) as c:
+        answer = c.ask(text="help")["answered"].encode()
+    wait_until(lambda: shows(answer[:20]), "the turn")
+    os.write(master, b"q")
+    with contextlib.suppress(OSError):
+        while data := os.read(master, 65536):
+            said += data
+    os.close(master)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
+    # Wrapped, these would begin in the second row and go on within it.
+    assert answer[30:50] not in said and b"for it)" not in said, said
+
+
 def monitored():
     """One screen: what it does, what was said, where the time went; q ends it and gives the terminal back."""
     pid, master = pty.fork()
@@ -833,6 +861,7 @@ with daemon:
     tap.rule("ask without a text is a prompt", prompt)
     tap.rule("a terminal has colours and times ago", coloured)
     tap.rule("monitor shows what happens", monitored)
+    tap.rule("monitor keeps what it tells within its rows", narrow)
     tap.rule("trace draws a turn", drawn)
     tap.rule("an answer that was limited is told as such", limited)
     tap.rule("gemmactl watch and status -f say what happened", shown_text)
