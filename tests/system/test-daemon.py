@@ -737,12 +737,20 @@ def unreachable():
         assert r.returncode == 3 and "died" in r.stdout, r
 
 
+def takes_interrupts(process):
+    """It reads Ctrl-C itself by now: until the question is sent, that just ends it."""
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as f:
+        blocked = next(line for line in f if line.startswith("SigBlk:")).split()[1]
+    return int(blocked, 16) >> signal.SIGINT - 1 & 1
+
+
 def interrupted():
     p = subprocess.Popen(["gemmactl", "ask", "--realtime", "--audio", speech(SLOW)], env=daemon.environment,
                          executable=os.path.join(os.path.dirname(GEMMAD), "gemmactl"), stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, text=True)
     with contextlib.closing(daemon.client()) as c:
         wait_until(lambda: c.call(ASSISTANT + "Status")["parameters"]["state"] == "listening", "listening")
+        wait_until(lambda: takes_interrupts(p), "gemmactl to wait for Ctrl-C")
         p.send_signal(signal.SIGINT)
         p.communicate(timeout=60)
         wait_until(lambda: c.call(ASSISTANT + "Status")["parameters"]["state"] == "idle", "idle")
