@@ -32,6 +32,11 @@ static bool is_blank(const char *line) {
         return line[strspn(line, " \t")] == '\0';
 }
 
+/* What ends most other prompts ends this one. "stop" is for what rings. */
+static bool is_end(const char *line) {
+        return strcmp(line, "exit") == 0 || strcmp(line, "quit") == 0;
+}
+
 enum ctl_exit ctl_prompt(const struct ctl *c) {
         enum ctl_exit e = CTL_EXIT_OK;
 
@@ -40,13 +45,13 @@ enum ctl_exit ctl_prompt(const struct ctl *c) {
         using_history();
         stifle_history(PROMPT_LINES);
         if (c->to_terminal)
-                (void) puts("Type what you want. \"help\" tells what can be said; Ctrl-D ends.");
+                (void) puts("Type what you want. \"help\" tells what can be said; exit or Ctrl-D ends.");
 
         /* Without a daemon there is nobody to ask again. */
         while (e != CTL_EXIT_UNREACHABLE) {
                 _cleanup_(freep) char *line = readline("> ");
 
-                if (!line)
+                if (!line || is_end(line))
                         break;
                 if (is_blank(line))
                         continue;

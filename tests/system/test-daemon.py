@@ -568,6 +568,9 @@ def prompt():
     with contextlib.closing(daemon.client()) as c:
         turns = c.call(ASSISTANT + "History", {"limit": 3})["parameters"]["turns"]
         assert [t["heard"] for t in turns] == ["mute", "and the weather on the moon", "what time is it"], turns
+        for end in (b"exit\n", b"quit\n"):
+            assert "call: " not in on_a_terminal(["ask"], [end])
+        assert c.call(ASSISTANT + "History", {"limit": 3})["parameters"]["turns"] == turns, "an end is no question"
 
 
 def coloured():
