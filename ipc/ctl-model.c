@@ -481,6 +481,14 @@ static enum ctl_exit unknown_model(const char *name) {
         return CTL_EXIT_USAGE;
 }
 
+/* The list names models that are still to be fetched. */
+static enum ctl_exit not_here(const char *name) {
+        if (!catalogue_find(name))
+                return unknown_model(name);
+        print_error("%s is not here; gemmactl model pull %s fetches it", name, name);
+        return CTL_EXIT_USAGE;
+}
+
 static enum ctl_exit model_pull(const struct ctl *c, const char *name) {
         const struct catalogue_model *m = catalogue_find(name);
 
@@ -585,7 +593,7 @@ static enum ctl_exit model_verify(const struct ctl *c, const char *name) {
         json_t *is;
 
         if (!manifest)
-                return unknown_model(name);
+                return not_here(name);
         json_object_foreach(json_object_get(manifest, "files"), file, is) if (e == CTL_EXIT_OK) e =
                 verify_file(c, name, file, is);
         return e;
@@ -743,7 +751,7 @@ find_files(const struct ctl *c, char model[static PATH_MAX], char projector[stat
                 return e;
         manifest = read_manifest(name);
         if (!manifest)
-                return unknown_model(name);
+                return not_here(name);
         if (path_of(manifest, "model", model) < 0 || path_of(manifest, "projector", projector) < 0)
                 return CTL_EXIT_FAILED;
         return CTL_EXIT_OK;
@@ -782,7 +790,7 @@ static enum ctl_exit model_remove(const struct ctl *c, const char *name) {
 
         (void) c;
         if (!manifest)
-                return unknown_model(name);
+                return not_here(name);
         if (config_path(path) && g_key_file_load_from_file(config, path, 0, NULL))
                 used = g_key_file_get_string(config, "Model", "Path", NULL);
         if (path_of(manifest, "model", model) == 0 && used && strcmp(used, model) == 0) {

@@ -334,6 +334,9 @@ def refused():
         for wrong in (["pull"], ["list", "x"], ["eat", "x"], ["verify", "nonesuch"], ["use", "nonesuch"],
                       ["remove", "../models"]):
             assert home.ctl(*wrong).returncode == 2, wrong
+        for verb in ("verify", "remove"):  # what the list shows is no unknown model
+            done = home.ctl(verb, "gemma-4-12b-q4_0")
+            assert done.returncode == 2 and "is not here; gemmactl model pull" in done.stderr, done
 
 
 def token():
