@@ -34,12 +34,12 @@ static const struct command {
         enum ctl_exit (*run)(const struct ctl *c);
 } commands[] = {
         /* clang-format off */
-        { "ask", "ask [TEXT...]", "ask by text, by sound, or line by line without a text",
+        { "ask", "ask [TEXT...]", "ask by text or sound; without either, line by line",
           "airtm", INT_MAX, ctl_ask },
         { "listen", "listen", "ask by speaking into the microphone", "HPR", 0, ctl_listen },
         { "status", "status", "what the daemon does and has", "f", 0, ctl_status },
         { "watch", "watch", "everything that happens, as it does", "", 0, ctl_watch },
-        { "monitor", "monitor", "all of that on one screen, with the level and the times", "", 0,
+        { "monitor", "monitor", "what happens, on one screen, with level and times", "", 0,
           ctl_monitor },
         { "history", "history", "past turns, newest first", "nb", 0, ctl_history },
         { "search", "search WORD...", "past turns in which all of these were said", "n", INT_MAX,
@@ -47,24 +47,24 @@ static const struct command {
         { "show", "show ID", "one past turn", "", 1, ctl_show },
         { "stats", "stats", "how fast, how often, and what was not understood", "", 0, ctl_stats },
         { "forget", "forget [last|ID]", "delete past turns for good", "SAy", 1, ctl_forget },
-        { "cancel", "cancel [ID]", "end the running turn, or this one", "", 1, ctl_cancel },
-        { "trace", "trace [ID]", "where the time of the last turn went, or of this one",
+        { "cancel", "cancel [ID]", "end the running turn, or turn ID", "", 1, ctl_cancel },
+        { "trace", "trace [ID]", "where the time of the last turn went, or of turn ID",
           "V", 1, ctl_trace },
         { "help", "help", "what can be said", "", 0, ctl_help },
         { "tools", "tools", "what can be called, and who carries it out", "", 0, ctl_tools },
-        { "call", "call NAME [KEY=VALUE...]", "have one of them carried out", "", INT_MAX, ctl_do },
+        { "call", "call NAME [KEY=VALUE...]", "have a tool carried out", "", INT_MAX, ctl_do },
         { "mute", "mute", "close the microphone and keep it closed", "", 0, ctl_mute },
         { "unmute", "unmute", "let the microphone be opened again", "", 0, ctl_unmute },
-        { "mode", "mode [push|open|wake]", "what the microphone waits for, or from now on", "", 1,
+        { "mode", "mode [push|open|wake]", "tell what the microphone waits for, or change it", "", 1,
           ctl_mode },
         { "devices", "devices", "which microphones there are", "", 0, ctl_devices },
         { "meter", "meter", "how loud it is at the microphone", "", 0, ctl_meter },
-        { "doctor", "doctor", "what keeps the assistant from hearing, and what helps", "", 0,
+        { "doctor", "doctor", "what keeps it from hearing, and what helps", "", 0,
           ctl_doctor },
         { "model", "model [VERB [NAME]]", "larger models: list, pull, verify, use, remove", "", 3,
           ctl_model },
         { "record", "record FOLDER", "sentences read aloud, to train a model with", "CW", 1, ctl_record },
-        { "completion", "completion bash|zsh|fish", "a script for that shell to complete all this", "", 1,
+        { "completion", "completion bash|zsh|fish", "a script that completes all this in that shell", "", 1,
           print_completion },
         /* clang-format on */
 };
@@ -77,7 +77,7 @@ static const struct option_row {
 } option_rows[] = {
         /* clang-format off */
         { 'a', true,  false, "audio",      "FILE", "ask: the sound in this file, or on stdin (-)" },
-        { 'i', true,  false, "image",      "FILE", "ask: the picture in this file, or on stdin (-); up to 4 times" },
+        { 'i', true,  false, "image",      "FILE", "ask: a picture, or on stdin (-); up to 4 times" },
         { 'r', false, false, "realtime",   NULL,   "ask: take the sound in at its own speed" },
         { 't', false, false, "thinking",   NULL,   "ask: let the model think before it answers" },
         { 'm', false, false, "max-tokens", "N",    "ask: end the answer after N tokens" },
@@ -126,7 +126,7 @@ static void print_option(const struct option_row *o, const char *help) {
 
         (void) snprintf(text, sizeof(text), "%s--%s%s%s", o->is_short ? letter : "    ", o->name,
                         o->argument ? " " : "", o->argument ? o->argument : "");
-        (void) printf("  %-22s %s\n", text, help);
+        (void) printf("  %-24s %s\n", text, help);
 }
 
 static void print_help(void) {
@@ -134,7 +134,7 @@ static void print_help(void) {
                     "Talks to gemmad, the voice assistant of this session.\n"
                     "\nCommands:");
         for (size_t i = 0; i < N(commands); i++)
-                (void) printf("  %-22s %s\n", commands[i].usage, commands[i].help);
+                (void) printf("  %-24s %s\n", commands[i].usage, commands[i].help);
         (void) puts("\nOptions:");
         for (size_t i = 0; i < N(option_rows); i++)
                 print_option(&option_rows[i], option_rows[i].help);
@@ -150,7 +150,9 @@ static void print_command_help(const struct command *command) {
                 const char *colon = o->is_for_all ? NULL : strstr(o->help, ": ");
 
                 if (o->is_for_all || strchr(command->options, o->letter))
-                        print_option(o, colon ? colon + 2 : o->help);
+                        print_option(o, o->letter == 'h' ? "this help"
+                                        : colon          ? colon + 2
+                                                         : o->help);
         }
 }
 

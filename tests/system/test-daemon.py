@@ -536,6 +536,10 @@ def helpful():
     assert phrase["count"] == max(p["count"] for p in stats["not_understood"]), stats
     r = daemon.ctl("stats")
     assert r.returncode == 0 and "gobble the turkey" in r.stdout and "typed" in r.stdout, r
+    r = daemon.ctl("--help")
+    assert max(len(line) for line in r.stdout.splitlines()) < 80, r.stdout
+    columns = [line[26] for line in r.stdout.splitlines() if line.startswith("  ")]
+    assert columns and set(columns) == {" "}, r.stdout  # what it says begins behind the longest name
     r = daemon.ctl("forget", "--help")
     assert r.returncode == 0 and "--since" in r.stdout and "--audio" not in r.stdout, r
     assert "did you mean 'history'" in daemon.ctl("hisotry").stderr
