@@ -164,16 +164,54 @@ static const char *path_in(const char *variable) {
         return value && *value == '/' ? value : NULL;
 }
 
-/* Whether the session bus can be called from here. */
-static bool reaches_bus(const char *runtime_folder) {
+/* Whether somebody answers there. */
+static bool can_call(const char *path) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_(closep) int fd = -1;
 
-        if (!runtime_folder || snprintf(address.sun_path, sizeof(address.sun_path), "%s/bus",
-                                        runtime_folder) >= (int) sizeof(address.sun_path))
+        if (strlen(path) >= sizeof(address.sun_path))
                 return false;
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        return fd >= 0 && connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0;
+        (void) strcpy(address.sun_path, path);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        return fd >= 0 && (connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0 ||
+                           errno == EAGAIN);
+}
+
+static bool can_call_bus(const char *addresses) {
+        static const char key[] = "unix:path=";
+        const char *at = addresses;
+        char path[PATH_MAX];
+
+        while ((at = strstr(at, key))) {
+                int size = (int) strcspn(at += strlen(key), ",;");
+
+                if (snprintf(path, sizeof(path), "%.*s", size, at) < (int) sizeof(path) &&
+                    can_call(path))
+                        return true;
+        }
+        return false;
+}
+
+/* Whether anybody who could do more than this process can be called from here. */
+static bool reaches_others(const struct sandbox_sockets *s) {
+        static const char *const of_session[] = { "bus", "systemd/private", "wayland-0",
+                                                  "wayland-1" };
+        static const char *const of_machine[] = { "/run/dbus/system_bus_socket", "/run/docker.sock",
+                                                  "/tmp/.X11-unix/X0", "/tmp/.X11-unix/X1" };
+        char path[PATH_MAX];
+
+        for (size_t i = 0; s->buses[i]; i++)
+                if (can_call_bus(s->buses[i]))
+                        return true;
+        for (size_t i = 0; s->runtime_folder && i < sizeof(of_session) / sizeof(of_session[0]); i++)
+                if (snprintf(path, sizeof(path), "%s/%s", s->runtime_folder, of_session[i]) <
+                            (int) sizeof(path) &&
+                    can_call(path))
+                        return true;
+        for (size_t i = 0; i < sizeof(of_machine) / sizeof(of_machine[0]); i++)
+                if (can_call(of_machine[i]))
+                        return true;
+        return false;
 }
 
 /* What each part of the confinement came to. */
@@ -225,10 +263,10 @@ static void hide_sockets(const struct config *config) {
                 note(PART_SOCKETS, 0, &why);
                 return;
         }
-        note(PART_SOCKETS, reaches_bus(sockets.runtime_folder) ? -EPERM : 0, &why);
+        note(PART_SOCKETS, reaches_others(&sockets) ? -EPERM : 0, &why);
         if (!parts[PART_SOCKETS].holds)
-                log_warning("The session bus can not be put out of reach (%s), going on without "
-                            "that",
+                log_warning("The sockets of the session can not be put out of reach (%s), going "
+                            "on without that",
                             why.text);
         else
                 log_debug("Sockets can not be put out of reach: %s", why.text);

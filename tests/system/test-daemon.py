@@ -391,6 +391,26 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+# unshare() is forbidden, as in many a container.
+WITHOUT_NAMESPACES = WITHOUT_LANDLOCK.replace("444", {"x86_64": "272", "aarch64": "97"}.get(os.uname().machine, "444")) \
+    .replace("0x00050000 | 38", "0x00050000 | 1")
+
+
+def bus_within_reach():
+    """A bus that can not be put out of reach is not said to be, wherever it is."""
+    if os.uname().machine not in ("x86_64", "aarch64"):
+        return "not known for this processor"
+    with Daemon(start=False) as d, socket.socket(socket.AF_UNIX) as bus:
+        path = os.path.join(os.path.dirname(d.config), "some-bus")
+        bus.bind(path)
+        bus.listen()
+        shown = subprocess.run((sys.executable, "-c", WITHOUT_NAMESPACES, GEMMAD, "--config", d.config,
+                                "--show-confinement"), capture_output=True, text=True, timeout=60,
+                               env={**d.environment, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={path},guid=1"})
+        assert shown.returncode == 1 and "\nsockets   NOT HELD: " in shown.stdout, shown
+    return None
+
+
 def confinement():
     """What the kernel keeps it from is told, and may be required."""
     with Daemon(config="[Process]\nRequireConfinement=yes\n", start=False) as d:
@@ -868,6 +888,7 @@ with daemon:
     tap.rule("a second daemon does not take the socket", second_daemon)
     tap.rule("a socket can be handed over by systemd", activated)
     tap.rule("what confines it is told, and may be required", confinement)
+    tap.rule("a bus that stays within reach is told, wherever it is", bus_within_reach)
     tap.rule("a bad start says why and where", bad_starts)
     tap.rule("gemmactl works and its exit codes are as documented", ctl)
     tap.rule("gemmactl refuses a wrong command line itself", wrong_command_lines)
