@@ -11,7 +11,7 @@
  *   - have no network: only Unix sockets can be made, for clients, the sound server and D-Bus; all
  *     others fail with EAFNOSUPPORT;
  *   - run no program, look into no other process, make no namespace, mount nothing: EPERM;
- *   - gain no privileges.
+ *   - gain no privileges, and make no system call that none of its parts is known to need: ENOSYS.
  * Can not be taken back.  Which Unix sockets can be connected to it does not see: for that there is
  * sandbox_hide_sockets().
  *
@@ -23,7 +23,7 @@ int sandbox_enter(struct why *why);
 struct sandbox_sockets {
         const char *runtime_folder; /* of the session, where its sockets are; NULL: none */
         const char *const *buses;   /* addresses of D-Bus */
-        const char *const *needed;  /* paths in the runtime folder, besides those of sound servers */
+        const char *const *needed; /* paths in the runtime folder, besides those of sound servers */
 };
 
 /* From here on the process sees no socket of the session but those of sound servers and what is
