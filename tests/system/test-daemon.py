@@ -579,6 +579,8 @@ def on_a_terminal(arguments, lines=(), **environment):
         while select.select([master], [], [], PATIENCE)[0] and (data := os.read(master, 65536)):
             said += data
             if lines and said.endswith(b"> "):
+                # Ctrl-D is the end of the input only where a terminal takes no lines.
+                wait_until(lambda: not termios.tcgetattr(master)[3] & termios.ICANON, "the prompt reads keys")
                 os.write(master, lines.pop(0))
     os.close(master)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
