@@ -19,6 +19,15 @@
 int conversation_type(struct conversation *c);
 int conversation_take_for(struct conversation *c);
 
+/* The answer is a question, if that command lacks something or there is another one: what is asked next
+ * may answer it.  Before a turn, what was asked too long ago is forgotten; behind it (is_over: it went well)
+ * the question that it answered, or not, is, and its own takes its place. */
+void conversation_note_question(struct conversation *c,
+                                const struct typed_command *command,
+                                const struct typed_command *other);
+void conversation_take_question(struct conversation *c);
+void conversation_keep_question(struct conversation *c, bool is_over);
+
 /* Tells what an answer says, all of whose tokens are there. */
 int conversation_say(struct conversation *c, const int32_t *tokens, unsigned n_tokens);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/wipe.h"
 #include "daemon/think/contrast.h"
 #include "daemon/think/conversation-internal.h"
 
@@ -20,6 +21,9 @@ static int not_understood(struct conversation *c) {
 static int obey(struct conversation *c, const struct typed_result *result) {
         unsigned n_left = c->request.max_tokens;
         int r = 0;
+
+        if (result->n_commands == 1)
+                conversation_note_question(c, &result->commands[0], NULL);
 
         c->has_heard = true;
         c->timings.prefilled = c->timings.first_token =
@@ -38,7 +42,33 @@ static int obey(struct conversation *c, const struct typed_result *result) {
         return r < 0 ? r : CONVERSATION_TYPED;
 }
 
+void conversation_note_question(struct conversation *c,
+                                const struct typed_command *command,
+                                const struct typed_command *other) {
+        if (!other && !typed_asks(c->typed, command))
+                return;
+        c->asking = (struct typed_asked){ .command = *command };
+        if (other)
+                c->asking.other = *other;
+}
+
+void conversation_take_question(struct conversation *c) {
+        if (c->request.asked_ns >= c->answer_until_ns)
+                wipe(&c->asked, sizeof(c->asked));
+}
+
+/* What nobody is to know of is no answer, and no reason to forget the question. */
+void conversation_keep_question(struct conversation *c, bool is_over) {
+        if (!c->is_ignored) {
+                c->asked = is_over ? c->asking : (struct typed_asked){ 0 };
+                c->answer_until_ns = clock_now_ns() +
+                                     (uint64_t) c->config->follow_up_seconds * 1000000000;
+        }
+        wipe(&c->asking, sizeof(c->asking));
+}
+
 int conversation_type(struct conversation *c) {
+        enum typed_verdict verdict;
         struct typed_result result;
         int r;
 
@@ -52,7 +82,11 @@ int conversation_type(struct conversation *c) {
                 c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
                 return CONVERSATION_TYPED;
         }
-        switch (typed_parse(c->typed, &c->wording, &result)) {
+        result.n_commands = 1;
+        verdict = typed_answer(c->typed, &c->asked, &c->wording, &result.commands[0]);
+        if (verdict == TYPED_NOTHING)
+                verdict = typed_parse(c->typed, &c->wording, &result);
+        switch (verdict) {
         case TYPED_COMMANDS:
                 return obey(c, &result);
         case TYPED_TAKEN_BACK:

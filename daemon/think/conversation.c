@@ -475,7 +475,9 @@ int conversation_say(struct conversation *c, const int32_t *tokens, unsigned n_t
 }
 
 /* Two calls are as likely as each other: whoever called is asked which, and all others are not heard. */
-static int ask_back(struct conversation *c, const struct ballot *ballot) {
+static int ask_back(struct conversation *c,
+                    const struct ballot *ballot,
+                    const struct typed_command *command) {
         char sentence[TYPED_MAX_SENTENCE], question[2 * TYPED_MAX_SENTENCE];
         size_t size = typed_sentence(c->typed, ballot->tokens, ballot->n_tokens, sentence,
                                      sizeof(sentence));
@@ -492,14 +494,51 @@ static int ask_back(struct conversation *c, const struct ballot *ballot) {
         }
         size = typed_question(c->typed, ballot->tokens, ballot->n_tokens, &ballot->rival, question,
                               sizeof(question));
+        conversation_note_question(c, command, &ballot->rival);
         r = conversation_announce(c);
         if (r >= 0)
                 r = conversation_emit_text(c, EVENT_HEARD, text_data(&c->heard), c->heard.size, true);
         return r < 0 ? r : conversation_emit_text(c, EVENT_TOKEN, question, size, false);
 }
 
+/* The words of a ballot, without its call. */
+static unsigned n_words_of(const struct conversation *c, const struct ballot *ballot) {
+        const int32_t call_begin =
+                tokenizer_special(engine_tokenizer(dialogue_engine(c->dialogue)))->call_begin;
+        unsigned n = 0;
+
+        while (n < ballot->n_tokens && ballot->tokens[n] != call_begin)
+                n++;
+        return n;
+}
+
+/* What was said is heard, and what it makes of the question before is done.  False: it is no answer. */
+static bool answers(struct conversation *c, const struct ballot *ballot, int *ret) {
+        char sentence[TYPED_MAX_SENTENCE];
+        size_t size = typed_sentence(c->typed, ballot->tokens, ballot->n_tokens, sentence,
+                                     sizeof(sentence));
+        struct typed_command command;
+        enum typed_verdict verdict;
+
+        if (wording_read(&c->wording, sentence, size) < 0)
+                return false;
+        verdict = typed_answer(c->typed, &c->asked, &c->wording, &command);
+        if (verdict != TYPED_COMMANDS && verdict != TYPED_TAKEN_BACK)
+                return false;
+        *ret = text_append(&c->heard, sentence, size, sizeof(sentence));
+        if (*ret >= 0)
+                *ret = verdict == TYPED_TAKEN_BACK
+                               ? conversation_say(c, NULL, 0)
+                               : conversation_say(c, command.tokens + command.call,
+                                                  command.n_tokens - command.call);
+        if (*ret >= 0)
+                *ret = end_heard(c, false);
+        return true;
+}
+
 /* Of a command nothing is told before it is certain: so the model may hear it several times. */
 static int speak_voted(struct conversation *c) {
+        struct typed_command command;
         struct ballot ballot;
         int r;
 
@@ -511,8 +550,16 @@ static int speak_voted(struct conversation *c) {
         if (ballot.n_tokens > 0)
                 c->timings.first_token = conversation_since_request(c, clock_now_ns());
 
-        if (ballot.rival.n_tokens > 0 && is_sure(c))
-                return ask_back(c, &ballot);
+        if (c->typed && is_sure(c)) {
+                /* Of two numbers in an answer none is to be guessed either. */
+                if (ballot.rival.n_tokens == 0 && answers(c, &ballot, &r))
+                        return r;
+                if (typed_command_of(c->typed, ballot.tokens, n_words_of(c, &ballot), &command)) {
+                        if (ballot.rival.n_tokens > 0)
+                                return ask_back(c, &ballot, &command);
+                        conversation_note_question(c, &command, NULL);
+                }
+        }
         r = conversation_say(c, ballot.tokens, ballot.n_tokens);
         return r < 0 ? r : end_heard(c, false);
 }
@@ -573,6 +620,7 @@ static void end_turn(struct conversation *c, int r) {
 
         /* This turn was none of the past when that was to be forgotten. */
         (void) conversation_forget_past(c);
+        conversation_keep_question(c, r >= 0);
         dialogue_restore(c->dialogue);
         /* What the television says is of no use to anybody. */
         if (!c->is_ignored)
@@ -640,6 +688,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         conversation_take_tools(c);
         drop_responses(c);
         c->request = *request;
+        conversation_take_question(c);
         c->timings = timings_none();
         c->outcome = OUTCOME_ANSWERED;
         c->fault = FAULT_NONE;

@@ -125,6 +125,10 @@ struct conversation {
         enum unanswered unanswered;
         char hint[EVENT_HINT_SIZE];
 
+        struct typed_asked asked;  /* what the answer before was a question about, if it was one */
+        struct typed_asked asking; /* ... and what this one is */
+        uint64_t answer_until_ns;  /* who asks by then may answer it */
+
         enum afterwards afterwards;
         struct text heard, answered; /* of the last turn, for the prefix */
         unsigned forgotten;          /* command_forgotten() when last looked */

@@ -60,6 +60,14 @@ bool typed_sentence_in(const struct typed_text *text,
                        unsigned n,
                        struct typed_command *ret);
 
+/* What two sentences have in common at their beginnings and their ends, in whole words; 0 and 0 where
+ * it takes the whole of both to tell them apart. */
+void typed_apart(
+        const char *a, size_t a_size, const char *b, size_t b_size, size_t *ret_head, size_t *ret_tail);
+
+/* Whether a text is nothing but that something is not wanted. */
+bool typed_text_withdraws(const struct typed_text *text);
+
 /* Whether a command is a call of that name. */
 bool typed_calls(const struct typed *t, const struct typed_command *command, const char *name);
 

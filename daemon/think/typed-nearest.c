@@ -212,6 +212,17 @@ static size_t common_tail(const char *a, size_t a_size, const char *b, size_t b_
         return tail;
 }
 
+void typed_apart(
+        const char *a, size_t a_size, const char *b, size_t b_size, size_t *ret_head, size_t *ret_tail) {
+        size_t head = common_head(a, b);
+        size_t tail = common_tail(a + head, a_size - head, b + head, b_size - head);
+        /* Where one only says more, it takes the whole of both to see what. */
+        bool is_apart = head + tail < a_size && head + tail < b_size;
+
+        *ret_head = is_apart ? head : 0;
+        *ret_tail = is_apart ? tail : 0;
+}
+
 size_t typed_question(const struct typed *t,
                       const int32_t *tokens,
                       unsigned n_tokens,
@@ -221,12 +232,10 @@ size_t typed_question(const struct typed *t,
         char a[TYPED_MAX_SENTENCE], b[TYPED_MAX_SENTENCE];
         size_t n = typed_sentence(t, tokens, n_tokens, a, sizeof(a));
         size_t m = typed_sentence(t, other->tokens, other->n_tokens, b, sizeof(b));
-        size_t head = common_head(a, b), tail = common_tail(a + head, n - head, b + head, m - head);
+        size_t head, tail;
         int size;
 
-        /* Where one only says more, it takes the whole of both to see what. */
-        if (head + tail >= n || head + tail >= m)
-                head = tail = 0;
+        typed_apart(a, n, b, m, &head, &tail);
         size = snprintf(out, out_size, "%.*s or %.*s?", (int) (n - head - tail), a + head,
                         (int) (m - head - tail), b + head);
         if (size < 0 || (size_t) size >= out_size)

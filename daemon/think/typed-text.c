@@ -191,6 +191,19 @@ static unsigned withdrawal_at(const struct typed_text *text) {
         return 0;
 }
 
+bool typed_text_withdraws(const struct typed_text *text) {
+        static const char *const refusals[] = { "no thanks", "no thank you", "neither" };
+        const unsigned end = text->wording->n_words;
+
+        for (size_t k = 0; k < N(withdrawals); k++)
+                if (phrase_at(text, 0, end, withdrawals[k]) == end)
+                        return true;
+        for (size_t k = 0; k < N(refusals); k++)
+                if (phrase_at(text, 0, end, refusals[k]) == end)
+                        return true;
+        return false;
+}
+
 /* The grammar may have a command for having said nothing. */
 static enum typed_verdict take_back(const struct typed_text *text, struct typed_result *ret) {
         unsigned at = withdrawal_at(text), end = text->wording->n_words;

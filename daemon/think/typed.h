@@ -70,6 +70,22 @@ size_t typed_question(const struct typed *t,
                       char *out,
                       size_t out_size);
 
+/* What a question was about: a command that lacks something, or two that were heard alike. */
+struct typed_asked {
+        struct typed_command command; /* no tokens: nothing was asked */
+        struct typed_command other;   /* no tokens: the command lacks something */
+};
+
+/* Whether a command is the call for what it lacks: "set a timer". */
+bool typed_asks(const struct typed *t, const struct typed_command *command);
+
+/* What a text is as the answer to that: TYPED_COMMANDS, and *ret is the command that it makes of the
+ * question's; TYPED_TAKEN_BACK: "no", it is not wanted any more; TYPED_NOTHING: no answer. */
+enum typed_verdict typed_answer(const struct typed *t,
+                                const struct typed_asked *asked,
+                                const struct wording *w,
+                                struct typed_command *ret);
+
 /* Whether two commands are the same call, whatever their words. */
 bool typed_is_same_call(const struct typed_command *a, const struct typed_command *b);
 

@@ -392,6 +392,39 @@ class Typed(unittest.TestCase):
                 ("mute it/pause it", "Mute or pause?")]
         self.assertEqual(self.read([text for text, _ in rows], "apart"), [question for _, question in rows])
 
+    def test_answers(self):
+        """a bare answer is one of the two that were asked about, or what the command lacked; all else is none"""
+        alike = "set a timer for fifteen minutes/set a timer for fifty minutes/"
+        near = "set a timer for five minutes/set a timer for twenty five minutes/"
+        rows = [(alike + said, timer(15)) for said in (
+            "fifteen", "15", "Fifteen, please", "fifteen minutes", "for fifteen minutes", "the first", "the first one")]
+        rows += [(alike + said, timer(50)) for said in ("fifty", "50 minutes", "I said fifty", "the second", "second")]
+        rows += [(alike + said, "taken back") for said in ("no", "Never mind.", "neither", "forget it")]
+        rows += [(alike + said, NOTHING) for said in (
+            "sixteen", "five", "minutes", "fifteen or fifty", "timer", "fifty hours", "the third", "not fifty", "yes", "55")]
+        rows += [(near + "five minutes", timer(5)), (near + "five", timer(5)), (near + "twenty five", timer(25)),
+                 (near + "twenty", NOTHING),
+                 ("turn the volume up/turn the volume down/down", 'change_volume{"direction":"down"}'),
+                 ("set an alarm for seven/set an alarm for seven thirty/seven thirty", alarm(7, 30)),
+                 ("set an alarm for seven/set an alarm for seven thirty/seven", alarm(7))]
+        self.assertEqual(list(zip((row for row, _ in rows), self.read([row for row, _ in rows], "answers"))), rows)
+
+    def test_completed(self):
+        """what a command of the shipped context lacked is taken from the answer, and nothing else is"""
+        model = os.path.join(self.folder.name, "desktop.gguf")
+        grammar_file.write(model, contexts.load(os.path.join(training_test.CONTEXTS, "desktop.yaml")))
+        rows = [("set a timer/five minutes", timer(5)), ("set a timer/for five minutes", timer(5)),
+                ("set a timer/90 seconds", timer(90, "second")), ("set a timer/5m", timer(5)),
+                ("please set a timer for me/ten minutes please", timer(10)), ("set a timer/half an hour", timer(30)),
+                ("set an alarm/at 7:45", alarm(7, 45)), ("set an alarm/seven p m", alarm(7, daytime="evening")),
+                ("set the volume/fifty percent", 'set_volume{"percent":50}'),
+                ("set the volume/to 40", 'set_volume{"percent":40}'),
+                ("set the brightness/30%", 'set_brightness{"percent":30}'),
+                ("set a timer/no", "taken back"), ("set a timer/never mind", "taken back"),
+                ("set a timer/five", NOTHING), ("set a timer/lock the screen", NOTHING), ("set a timer/yes", NOTHING),
+                ("set a timer/please", NOTHING), ("set a timer/a hundred and five bananas", NOTHING)]
+        self.assertEqual(list(zip((row for row, _ in rows), self.read([row for row, _ in rows], "answers", model=model))), rows)
+
     def test_long(self):
         """a text that is longer than any command is none, whatever it is made of"""
         rows = ["lock the screen and " * 30, "and " * 48, "no " * 48, "5 " * 40, "a" * 3000, "é" * 40, "7:" * 20]

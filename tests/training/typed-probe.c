@@ -4,6 +4,7 @@
  *
  *     typed-probe FILE        one line each: the calls in JSON, or a word, and the nearest sentence
  *     typed-probe FILE apart  ... of two sentences with a / between: what tells them apart
+ *     typed-probe FILE answers ... of two or three texts with / between, the last one an answer: the call
  *     typed-probe FILE ends   ... "whole" or "open", whether the sentence could become another command
  */
 #include <stdio.h>
@@ -79,6 +80,41 @@ static void tell_apart(const struct typed *typed, const char *line) {
         puts(question);
 }
 
+/* The first texts are what a question was about. */
+static void tell_answer(const struct typed *typed, const struct tokenizer *tokenizer, char *line) {
+        struct typed_asked asked = { 0 };
+        struct typed_result result;
+        struct typed_command command;
+        struct wording wording;
+        char *said = strrchr(line, '/'), *other = strchr(line, '/');
+
+        if (!said || !parse(typed, line, (size_t) (other - line), &result))
+                abort();
+        asked.command = result.commands[0];
+        if (other != said) {
+                if (!parse(typed, other + 1, (size_t) (said - other - 1), &result))
+                        abort();
+                asked.other = result.commands[0];
+        } else if (!typed_asks(typed, &asked.command)) {
+                abort();
+        }
+        if (wording_read(&wording, said + 1, strlen(said + 1)) < 0)
+                abort();
+        switch (typed_answer(typed, &asked, &wording, &command)) {
+        case TYPED_COMMANDS:
+                print_call(tokenizer, &command);
+                (void) putchar('\n');
+                break;
+        case TYPED_TAKEN_BACK:
+                puts("taken back");
+                break;
+        case TYPED_NOTHING:
+        case TYPED_IN_PART:
+                puts("nothing");
+                break;
+        }
+}
+
 static void answer(const struct typed *typed, const struct tokenizer *tokenizer, const char *line) {
         static const char *const words[] = {
                 [TYPED_NOTHING] = "nothing",
@@ -126,6 +162,8 @@ int main(int argc, char **argv) {
         while (fgets(line, sizeof(line), stdin))
                 if (argc > 2 && strcmp(argv[2], "apart") == 0)
                         tell_apart(typed, line);
+                else if (argc > 2 && strcmp(argv[2], "answers") == 0)
+                        tell_answer(typed, tokenizer, line);
                 else if (argc > 2)
                         tell_end(typed, line);
                 else
