@@ -28,7 +28,9 @@ static int cut(struct conversation *c, const struct pixels *pixels, struct patch
         r = dialogue_image_format(c->dialogue, &side, &most);
         if (r < 0)
                 return r;
-        rgb = mmap(NULL, size, PROT_READ, MAP_SHARED, pixels->fd, 0);
+        /* A shared mapping might be written to as far as kernels before 6.7 know, which sealed memory does not
+         * allow. */
+        rgb = mmap(NULL, size, PROT_READ, MAP_PRIVATE, pixels->fd, 0);
         if (rgb == MAP_FAILED)
                 return conversation_fail(c, FAULT_IMAGE, -errno, "the picture can not be mapped");
         image = (struct image){ rgb, pixels->width, pixels->height };

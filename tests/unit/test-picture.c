@@ -46,7 +46,7 @@ static size_t load(const char *name, uint8_t *ret) {
 }
 
 static const uint8_t *map(const struct picture *p) {
-        void *at = mmap(NULL, (size_t) p->width * p->height * 3, PROT_READ, MAP_SHARED, p->fd, 0);
+        void *at = mmap(NULL, (size_t) p->width * p->height * 3, PROT_READ, MAP_PRIVATE, p->fd, 0);
 
         expect(at != MAP_FAILED);
         return at;

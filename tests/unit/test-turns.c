@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -834,6 +838,41 @@ static void pictures_come_behind_the_sound(void) {
         expect(wait_done(1)->outcome == OUTCOME_ANSWERED);
         expect(strcmp(world.owners[1].answered, world.owners[0].answered) == 0);
         expect(world.owners[1].timings.n_prompt_positions >= without + 6);
+        scene_close();
+}
+
+/* From here on it is as before Linux 6.7, where sealed memory that was opened for writing, as all of it is, can not
+ * be mapped as shared, not even to be read.  There is no way back. */
+static void refuse_shared_reading(void) {
+#if defined(__x86_64__) || defined(__aarch64__)
+        struct sock_filter instructions[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 5),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROT_READ, 0, 3),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
+                BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_SHARED, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = {
+                .len = sizeof(instructions) / sizeof(instructions[0]),
+                .filter = instructions,
+        };
+
+        (void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        (void) syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+#endif
+}
+
+static void old_kernels_can_show_pictures(void) {
+        struct pictures pictures = { 0 };
+
+        refuse_shared_reading();
+        open_loaded("fake:sees", "");
+        (void) paint(&pictures, 255);
+        expect(strstr(answer_with_pictures(0, "context", pictures)->answered,
+                      "[image][patch][patch][patch][patch][/image]context[end]"));
         scene_close();
 }
 
@@ -2088,6 +2127,8 @@ int main(void) {
         rule("what ran is written down, also when stopped", what_ran_is_written_down);
         rule("a thread is not waited for longer than allowed",
              a_thread_is_not_waited_for_longer_than_allowed);
+        /* The last, as it leaves something behind. */
+        rule("pictures need no shared mapping", old_kernels_can_show_pictures);
 
         (void) snprintf(command, sizeof(command), "rm -rf '%s'", directory);
         (void) !system(command);
