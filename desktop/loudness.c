@@ -232,6 +232,10 @@ on_stream(pa_context *context, const pa_sink_input_info *i, int is_last, void *u
         lend(loan, &i->volume, &lower, name_of(i));
 }
 
+static void list_streams(pa_context *context, struct loudness *l) {
+        done(pa_context_get_sink_input_info_list(context, on_stream, l));
+}
+
 static void
 on_lent_stream(pa_context *context, const pa_sink_input_info *i, int is_last, void *userdata) {
         struct loudness *l = userdata;
@@ -242,6 +246,9 @@ on_lent_stream(pa_context *context, const pa_sink_input_info *i, int is_last, vo
                 l->n_streams = l->n_set = 0;
                 write_down(l);
                 look_settled(l);
+                /* Wanted again meanwhile: now the server has been told what they were before. */
+                if (l->is_ducked)
+                        list_streams(context, l);
                 return;
         }
         loan = find_stream(l, i->index);
@@ -341,9 +348,10 @@ static void on_duck(pa_context *context, const char *missing, void *userdata) {
                 /* With the server its streams have gone. */
                 l->n_streams = l->n_set = 0;
                 look_settled(l);
-        } else if (l->is_ducked) {
-                done(pa_context_get_sink_input_info_list(context, on_stream, l));
+        } else if (l->is_ducked && l->n_streams == 0) {
+                list_streams(context, l);
         } else {
+                /* Also those that are on their way back: as they are now they are nobody's choice. */
                 put_streams_back(context, l);
         }
 }

@@ -110,6 +110,17 @@ def ducks():
         d.gemmad.status("thinking")
         wait_until(lambda: player.volumes() == [100], "as it was")
 
+        # The next one speaks while the volumes are on their way back.
+        d.gemmad.status("listening")
+        wait_until(lambda: player.is_lower_by("-12.0"), "lower")
+        for _ in range(5):
+            d.gemmad.status("idle")
+            d.gemmad.status("listening")
+            assert d.gemmad.say("get_volume")
+            wait_until(lambda: player.is_lower_by("-12.0"), "lower by that, and no more")
+        d.gemmad.status("idle")
+        wait_until(lambda: player.volumes() == [100], "as it was")
+
         d.gemmad.status("listening")
         wait_until(lambda: player.is_lower_by("-12.0"), "lower")
         d.kill()
