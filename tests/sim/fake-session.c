@@ -11,10 +11,13 @@
 #include <unistd.h>
 
 #include "model/engine.h"
+#include "model/gguf.h"
+#include "model/grammar.h"
 #include "model/prompt.h"
 #include "model/sampler.h"
 #include "model/session.h"
 #include "model/tokenizer.h"
+#include "tests/unit/gguf-builder.h"
 
 /* Tokens are bytes; the rest is named here. */
 enum {
@@ -39,13 +42,30 @@ enum {
         FAKE_TOOL_END,
         FAKE_QUOTE,
         FAKE_THINK,
+        FAKE_SET, /* from here on the words and calls of "commands" */
+        FAKE_A,
+        FAKE_TIMER,
+        FAKE_FOR,
+        FAKE_FIFTEEN,
+        FAKE_FIFTY,
+        FAKE_MINUTES,
+        FAKE_CALL_15,
+        FAKE_CALL_50,
+        FAKE_NO,
+        FAKE_BARE_FIFTY,
+        FAKE_CALL_OTHER,
         FAKE_N_TOKENS,
 };
+
+#define SPACE "\xe2\x96\x81" /* as vocabularies write it */
 
 static const char *const fake_names[] = {
         "[bos]",   "[turn]",     "[end]",       "[audio]",  "[frame]",   "[quiet]",    "[/audio]",
         "[image]", "[patch]",    "[dark]",      "[/image]", "[thought]", "[/thought]", "[call]",
         "[/call]", "[response]", "[/response]", "[tool]",   "[/tool]",   "<|\"|>",     "[think]",
+        "set", SPACE "a", SPACE "timer", SPACE "for", SPACE "fifteen", SPACE "fifty", SPACE "minutes",
+        "call:set_timer{amount:15}", "call:set_timer{amount:50}",
+        "no", "fifty", "call:other{}",
 };
 
 static const struct special_tokens fake_special = {
@@ -76,7 +96,17 @@ struct engine {
         char path[256];
         struct special_tokens special;
         bool has_drafter;
+        struct grammar *grammar; /* owned; NULL: none */
 };
+
+/* "set a timer for fifteen minutes", or fifty, and their calls; "no" and "fifty", which are another. */
+static const uint32_t fake_first[] = { 0, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18 };
+static const int32_t fake_tokens[] = {
+        FAKE_SET, FAKE_NO, FAKE_BARE_FIFTY, FAKE_A, FAKE_TIMER, FAKE_FOR, FAKE_FIFTEEN, FAKE_FIFTY, FAKE_MINUTES, FAKE_MINUTES,
+        FAKE_CALL_BEGIN, FAKE_CALL_BEGIN, FAKE_CALL_15, FAKE_CALL_50, FAKE_CALL_END, FAKE_RESPONSE,
+        FAKE_CALL_BEGIN, FAKE_CALL_OTHER,
+};
+static const uint32_t fake_targets[] = { 1, 13, 13, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12, 0, 14, 11 };
 
 struct sampler {
         float temperature;
@@ -185,6 +215,27 @@ static bool is_kind(const struct engine *e, const char *word) {
         return strstr(e->path, word) != NULL;
 }
 
+static int read_grammar(struct engine *e, struct why *why) {
+        struct gguf_builder b = { 0 };
+        struct gguf *g;
+        size_t size;
+        void *file;
+        int r;
+
+        builder_add_u32s(&b, "gemmad.grammar.first", fake_first, sizeof(fake_first) / sizeof(fake_first[0]));
+        builder_add_i32s(&b, "gemmad.grammar.tokens", fake_tokens, sizeof(fake_tokens) / sizeof(fake_tokens[0]));
+        builder_add_u32s(&b, "gemmad.grammar.targets", fake_targets,
+                         sizeof(fake_targets) / sizeof(fake_targets[0]));
+        file = builder_finish(&b, &size);
+        r = gguf_open_memory(&g, file, size, "grammar", why);
+        if (r >= 0) {
+                r = grammar_read(&e->grammar, g, FAKE_N_TOKENS, why);
+                gguf_close(g);
+        }
+        free(file);
+        return r;
+}
+
 int engine_open(struct engine **ret, const struct engine_config *config, struct why *why) {
         struct engine *e = calloc(1, sizeof(*e));
 
@@ -203,6 +254,14 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
                 e->special.response_end = FAKE_RESPONSE_END;
                 e->special.tool_begin = FAKE_TOOL_BEGIN;
                 e->special.tool_end = FAKE_TOOL_END;
+        }
+        if (is_kind(e, "commands")) {
+                int r = read_grammar(e, why);
+
+                if (r < 0) {
+                        free(e);
+                        return r;
+                }
         }
         *ret = e;
         return 0;
@@ -223,6 +282,8 @@ bool session_drafting(const struct session *s, struct session_drafting *ret) {
 }
 
 struct engine *engine_close(struct engine *e) {
+        if (e)
+                grammar_free(e->grammar);
         free(e);
         return NULL;
 }
@@ -258,8 +319,7 @@ bool engine_answers_with_transcript(const struct engine *e) {
 }
 
 const struct grammar *engine_grammar(const struct engine *e) {
-        (void) e;
-        return NULL;
+        return e->grammar;
 }
 
 void engine_recommend(const struct engine *e, struct sampler_config *config) {
@@ -301,18 +361,24 @@ struct gguf_string tokenizer_piece(const struct tokenizer *t, int32_t id) {
 
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id) {
         (void) t;
-        return id >= FAKE_BOS;
+        return id >= FAKE_BOS && id < FAKE_SET;
 }
 
 size_t tokenizer_longest_piece(const struct tokenizer *t) {
         (void) t;
-        return 16;
+        return 32;
 }
 
 int text_stream_push(
         struct text_stream *s, const struct tokenizer *t, int32_t id, char *out, size_t out_size) {
         (void) s;
-        (void) t;
+        if (id >= FAKE_SET) {
+                struct gguf_string piece = tokenizer_piece(t, id);
+                size_t n = strncmp(piece.text, SPACE, sizeof(SPACE) - 1) == 0 ? sizeof(SPACE) - 1 : 0;
+                int size = snprintf(out, out_size, "%s%s", n > 0 ? " " : "", piece.text + n);
+
+                return size < 0 || (size_t) size >= out_size ? -ENOBUFS : size;
+        }
         if (id > 255)
                 return 0;
         if (out_size < 2)
@@ -679,6 +745,20 @@ static unsigned last_user_turn(const struct session *s, char *text, size_t size,
         return n_frames;
 }
 
+static void script_command(struct session *s, const char *words) {
+        bool is_bare = !strstr(words, "minutes"), is_fifty = strstr(words, "fifty");
+
+        if (is_bare)
+                script_token(s, is_fifty ? FAKE_BARE_FIFTY : FAKE_NO);
+        for (int32_t id = FAKE_SET; !is_bare && id <= FAKE_MINUTES; id++)
+                if (id != (is_fifty ? FAKE_FIFTEEN : FAKE_FIFTY))
+                        script_token(s, id);
+        script_token(s, FAKE_CALL_BEGIN);
+        script_token(s, is_bare ? FAKE_CALL_OTHER : is_fifty ? FAKE_CALL_50 : FAKE_CALL_15);
+        script_token(s, FAKE_CALL_END);
+        script_token(s, FAKE_RESPONSE);
+}
+
 static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool asked) {
         const char *words = atomic_load(&fake_words);
         const char *call = atomic_load(&fake_called);
@@ -692,6 +772,10 @@ static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool 
         }
         if (quiet) {
                 script_token(s, FAKE_TURN_END);
+                return;
+        }
+        if (s->engine->grammar) {
+                script_command(s, words ? words : "fifteen minutes");
                 return;
         }
         script_text(s, words ? words : answer);
@@ -840,7 +924,10 @@ float session_log_probability(const struct session *s) {
 }
 
 float session_runner_up(const struct session *s, int32_t *ret) {
-        (void) s;
+        if (s->pending == FAKE_FIFTEEN) {
+                *ret = FAKE_FIFTY;
+                return -0.1f;
+        }
         *ret = 0;
         return -INFINITY;
 }

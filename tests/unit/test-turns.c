@@ -555,6 +555,53 @@ static void what_the_model_doubts_is_heard_as_nothing(void) {
         scene_close();
 }
 
+static struct owner *hear(unsigned owner) {
+        expect(ask_sound(owner, wav(640 * 2, 8000), false) == 0);
+        return wait_done(owner);
+}
+
+/* Neither is guessed, and what is said to the question decides. */
+static void two_that_were_heard_alike_are_asked_about(void) {
+        static const char fifteen[] = "[{\"name\":\"set_timer\",\"arguments\":{\"amount\":15}}]";
+        static const char fifty[] = "[{\"name\":\"set_timer\",\"arguments\":{\"amount\":50}}]";
+        struct owner *o;
+
+        open_loaded("fake:commands transcript", "[Audio]\nFollowUpSeconds=600\n");
+        o = hear(0);
+        expect(strcmp(o->answered, "Fifteen or fifty?") == 0 && strcmp(o->calls, "[]") == 0);
+        expect(strcmp(o->heard, "set a timer for fifteen minutes") == 0);
+        expect(strcmp(answer_to(1, "fifty")->calls, fifty) == 0);
+        /* Once; then it is what it is in that grammar. */
+        expect(strstr(answer_to(2, "fifty")->calls, "other"));
+        (void) hear(3);
+        expect(strcmp(answer_to(4, "the first")->calls, fifteen) == 0);
+        (void) hear(5);
+        expect(strcmp(answer_to(6, "no")->calls, "[]") == 0);
+        expect(strstr(answer_to(7, "fifty")->calls, "other"));
+        scene_close();
+}
+
+/* By voice, with as much as the model's grammar lets it hear. */
+static void what_is_said_answers_a_question(void) {
+        static const char fifty[] = "[{\"name\":\"set_timer\",\"arguments\":{\"amount\":50}}]";
+        static const char *const rows[][2] = {
+                { "set a timer for fifty minutes", fifty }, { "fifty", fifty }, { "no", "[]" },
+        };
+        struct owner *o;
+
+        open_loaded("fake:commands transcript", "[Audio]\nFollowUpSeconds=600\n");
+        for (unsigned i = 0; i < 3; i++) {
+                fake_say(NULL);
+                expect(strcmp(hear(2 * i)->answered, "Fifteen or fifty?") == 0);
+                fake_say(rows[i][0]);
+                o = hear(2 * i + 1);
+                expect(strcmp(o->calls, rows[i][1]) == 0 && strcmp(o->heard, rows[i][0]) == 0);
+        }
+        /* Nothing was asked. */
+        expect(strstr(hear(6)->calls, "other"));
+        scene_close();
+}
+
 static void calls_of_others_are_told(void) {
         struct owner *o;
 
@@ -2123,6 +2170,9 @@ int main(void) {
         rule("recent exchanges are in the context", recent_exchanges_are_in_the_context);
         rule("what the model doubts is heard as nothing",
              what_the_model_doubts_is_heard_as_nothing);
+        rule("two that were heard alike are asked about",
+             two_that_were_heard_alike_are_asked_about);
+        rule("what is said answers a question", what_is_said_answers_a_question);
         rule("a transcriber has no history", a_transcriber_has_no_history);
         rule("what ran is written down, also when stopped", what_ran_is_written_down);
         rule("a thread is not waited for longer than allowed",
