@@ -8,6 +8,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdbool.h>
@@ -71,7 +72,7 @@ static const int device_calls[] = {
         /* Plugins and configuration are looked for and read, as far as Landlock allows. */
         CALL(openat), CALL(newfstatat), CALL(statx), CALL(statfs), CALL(fstatfs), CALL(faccessat),
         CALL(faccessat2), CALL(readlinkat), CALL(getdents64), CALL(getcwd), CALL(readv), CALL(writev),
-        CALL(pwrite64), CALL(fcntl), CALL(dup), CALL(dup3), CALL(ioctl), CALL(umask), CALL(flock),
+        CALL(pwrite64), CALL(dup), CALL(dup3), CALL(umask), CALL(flock),
         CALL(close_range), CALL(fadvise64),
         /* Loops of the libraries, and their talk with the server. */
         CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_pwait), CALL(eventfd2), CALL(pipe2),
@@ -185,6 +186,26 @@ static void allow_prctl(struct program *p, const unsigned *options, size_t n) {
         END(p, REFUSE(EPERM));
 }
 
+/* All but these values of the second argument. */
+static void allow_others(struct program *p, int number, const unsigned *values, size_t n) {
+        only_for(p, (unsigned) number, (unsigned char) (2 * n + 2));
+        LOAD(p, args[1]);
+        for (size_t i = 0; i < n; i++) {
+                only_for(p, values[i], 1);
+                END(p, REFUSE(EPERM));
+        }
+        END(p, ALLOW);
+}
+
+/* Who owns a descriptor is sent the signal that was chosen for it: that is kill() by another name. */
+static void allow_control(struct program *p) {
+        static const unsigned fcntls[] = { F_SETOWN, F_SETOWN_EX, F_SETSIG };
+        static const unsigned ioctls[] = { FIOSETOWN, SIOCSPGRP };
+
+        allow_others(p, SYS_fcntl, fcntls, sizeof(fcntls) / sizeof(fcntls[0]));
+        allow_others(p, SYS_ioctl, ioctls, sizeof(ioctls) / sizeof(ioctls[0]));
+}
+
 /* What all have: each part of it is left by the same instructions. */
 static void begin(struct program *p, bool is_starter) {
         LOAD(p, arch);
@@ -215,6 +236,7 @@ static void add_device(struct program *p, bool may_copy) {
                                             PR_SET_TIMERSLACK, SET_VMA };
 
         ALLOW_LIST(p, device_calls);
+        allow_control(p);
         allow_equal(p, SYS_socket, ARG(0), AF_UNIX, EAFNOSUPPORT);
         allow_memory(p, true);
         allow_prctl(p, options, sizeof(options) / sizeof(options[0]));

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -184,6 +185,23 @@ static int file_worker(void) {
         return 0;
 }
 
+/* A descriptor can have a process that is sent a signal, any one, when something comes. */
+static int signals_nobody(void) {
+        const struct f_owner_ex owner = { .type = F_OWNER_PID, .pid = getppid() };
+        int pair[2], pid = getppid();
+
+        ALLOW(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+        DENY(fcntl(pair[0], F_SETOWN, pid), EPERM);
+        DENY(fcntl(pair[0], F_SETOWN_EX, &owner), EPERM);
+        DENY(fcntl(pair[0], F_SETSIG, SIGKILL), EPERM);
+        DENY(ioctl(pair[0], FIOSETOWN, &pid), EPERM);
+        DENY(ioctl(pair[0], SIOCSPGRP, &pid), EPERM);
+        /* What the libraries do is none of that. */
+        ALLOW(fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
+        ALLOW(ioctl(pair[0], FIONREAD, &pid) == 0);
+        return 0;
+}
+
 static int device_worker(void) {
         struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
@@ -209,7 +227,7 @@ static int device_worker(void) {
         DENY(socket(AF_NETLINK, SOCK_RAW, 0), EAFNOSUPPORT);
         DENY(fork(), EPERM);
         ALLOW(starts_thread());
-        return 0;
+        return signals_nobody();
 }
 
 /* Kernels of before 6.12 do not keep these from it. */
