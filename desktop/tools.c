@@ -142,7 +142,7 @@ static const struct tool tools[] = {
           .example = "what day is it",
           .description = "Gets the current local date and the day of the week.",
           .parameters = "{\"day\":{\"type\":\"string\",\"enum\":[\"yesterday\",\"tomorrow\"]}}" },
-        { .name = "repeat", .run = talk_repeat, .group = "the rest", .example = "say that again",
+        { .name = "repeat", .run = talk_repeat, .group = "the rest", .example = "say the answer again",
           .description = "Says the last answer again.", .parameters = "{}" },
         { .name = "stop", .run = talk_stop, .group = "the rest", .example = "stop",
           .description = "Stops what rings or speaks.", .parameters = "{}" },

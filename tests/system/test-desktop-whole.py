@@ -124,7 +124,19 @@ def told():
         assert events[kinds.index("result")]["text"] == "Timer set, one hour."
 
 
+def helpful():
+    """What help says can be said is understood."""
+    with Both() as b, contextlib.closing(b.daemon.client()) as client:
+        groups = b.ask(text="help").removeprefix("You can say, ").removesuffix(".").split("; ")
+        assert len(groups) > 4 and all(group.startswith("for ") for group in groups), groups
+        b.desktop.kill()  # it would carry them out
+        for sentence in ", ".join(group.split(": ", 1)[1] for group in groups).split(", "):
+            turn = client.ask(text=sentence)
+            assert len(turn["calls"]) == 1 and turn["calls"][0]["name"] not in ("ask", "cannot"), turn
+
+
 tap.rule("typed requests are carried out", typed)
+tap.rule("help tells what is understood", helpful)
 tap.rule("calls by hand", by_hand)
 tap.rule("the user's own tools", own_tools)
 tap.rule("either is killed", killed)
