@@ -438,7 +438,7 @@ void alarm_get(struct desktop *d, struct call *call) {
         }
         if (*text)
                 call_say(call, json_pack("{s:o}", "alarms", results), "%s %s.",
-                         count(d, true) == 1 ? "Alarm at" : "Alarms at", text);
+                         count(d, true) == 1 ? "Alarm set for" : "Alarms set for", text);
         else
                 call_say(call, json_pack("{s:o}", "alarms", results), "There is no alarm.");
 }

@@ -63,7 +63,7 @@ def alarms():
         assert say("set_alarm", hour=7, daytime="morning", day="tomorrow") == "Alarm set for tomorrow, 7:00."
         sentence = say("set_alarm", hour=11, minute=45, daytime="evening")
         assert sentence in ("Alarm set for 23:45.", "Alarm set for tomorrow, 23:45."), sentence
-        assert say("get_alarm").startswith("Alarms at ") and "tomorrow, 7:00" in say("get_alarm")
+        assert say("get_alarm").startswith("Alarms set for ") and "tomorrow, 7:00" in say("get_alarm")
         assert len(d.gemmad.call("get_alarm")["result"]["alarms"]) == 2
         assert d.gemmad.refusal("set_alarm") == "For what time?"
         assert d.gemmad.refusal("set_alarm", hour=25) and d.gemmad.refusal("set_alarm", hour=7, day="someday")
@@ -71,8 +71,8 @@ def alarms():
         # They are there after a restart.
         d.kill()
         d.start()
-        assert say("get_alarm").startswith("Alarms at ")
-        assert say("cancel_alarm").startswith("Alarm for ") and say("get_alarm").startswith("Alarm at ")
+        assert say("get_alarm").startswith("Alarms set for ")
+        assert say("cancel_alarm").startswith("Alarm for ") and say("get_alarm").startswith("Alarm set for ")
         assert say("cancel_alarm", which="all") == "Alarm cancelled."
         assert say("set_alarm", hour=14) and say("set_timer", amount=1, unit="hour")
         assert say("set_timer", amount=2, unit="hour")
