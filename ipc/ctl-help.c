@@ -38,6 +38,13 @@ static void show_kind(const struct ctl *c, json_t *groups, size_t first) {
         }
 }
 
+/* What is asked back or can not be done: sentences that are understood, but nothing to try. */
+static bool is_worth_saying(json_t *group) {
+        const char *name = field_string(group, "name");
+
+        return strcmp(name, "ask") != 0 && strcmp(name, "cannot") != 0;
+}
+
 enum ctl_exit ctl_help(const struct ctl *c) {
         struct varlink_reply reply;
         json_t *groups;
@@ -52,7 +59,8 @@ enum ctl_exit ctl_help(const struct ctl *c) {
         else if (json_array_size(groups) == 0)
                 (void) puts("Say or type what you like: this model answers freely.");
         for (size_t i = 0; !c->as_json && i < json_array_size(groups); i++)
-                show_kind(c, groups, i);
+                if (is_worth_saying(json_array_get(groups, i)))
+                        show_kind(c, groups, i);
         varlink_reply_done(&reply);
         return CTL_EXIT_OK;
 }

@@ -534,6 +534,8 @@ def helpful():
     """What can be said, what was not understood, and which command was meant."""
     r = daemon.ctl("help")
     assert r.returncode == 0 and "\ntimer\n  " in "\n" + r.stdout and "lock" in r.stdout, r
+    # What is only asked back or refused is not offered.
+    assert not {"ask", "cannot"} & set(r.stdout.splitlines()), r
     groups = json.loads(daemon.ctl("--json", "help").stdout)["groups"]
     assert {"set_timer", "get_time", "help"} <= {group["name"] for group in groups}, groups
     with contextlib.closing(daemon.client()) as c:
