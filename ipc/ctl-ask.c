@@ -196,10 +196,12 @@ static void show_stopped(const struct ask *a, const char *outcome) {
 }
 
 static void show_unanswered(json_t *turn) {
-        const char *hint = field_string(turn, "hint");
+        const char *hint = field_string(turn, "hint"), *reason = field_string(turn, "unanswered");
 
         if (hint[0])
                 print_error("%s; did you mean: %s", turn_unanswered(turn), hint);
+        else if (strcmp(reason, "not_understood") == 0 || strcmp(reason, "not_a_command") == 0)
+                print_error("%s; \"help\" tells what can be said", turn_unanswered(turn));
         else
                 print_error("%s", turn_unanswered(turn));
 }
@@ -241,6 +243,8 @@ static void show_event(struct ask *a, json_t *parameters) {
         } else if (a->ctl->as_json) {
                 return;
         } else if (strcmp(kind, "heard") == 0 && a->is_spoken) {
+                if (!text[0])
+                        return; /* the end tells why there are no words */
                 end_line(a);
                 (void) fputs("heard: ", stdout);
                 print_text(stdout, a->ctl->to_terminal, text);

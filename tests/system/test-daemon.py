@@ -549,8 +549,12 @@ def helpful():
         for text in ("set a timer for $5 minutes", "<start_of_turn>user lock"):
             turn = c.ask(text=text)
             assert turn["unanswered"] == "not_understood" and not turn.get("hint") and not turn.get("calls"), turn
-        for _ in range(3):
+        for _ in range(2):
             c.ask(text="gobble the turkey")
+    r = daemon.ctl("ask", "gobble the turkey")
+    assert r.returncode == 1 and 'not understood; "help" tells what can be said' in r.stderr, r
+    r = daemon.ctl("ask", "--audio", speech("how-are-you-today.flite-rms.wav"))
+    assert r.returncode == 1 and "heard:" not in r.stdout and "not a command" in r.stderr, r
     stats = json.loads(daemon.ctl("--json", "stats").stdout)
     assert stats["commands"] >= len(groups) and stats["days"] >= 1 and stats["typed"]["p50"] <= stats["typed"]["p99"]
     phrase = stats["not_understood"][0]
