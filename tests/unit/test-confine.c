@@ -189,6 +189,7 @@ static int file_worker(void) {
 static int signals_nobody(void) {
         const struct f_owner_ex owner = { .type = F_OWNER_PID, .pid = getppid() };
         int pair[2], pid = getppid();
+        struct rlimit limit;
 
         ALLOW(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
         DENY(fcntl(pair[0], F_SETOWN, pid), EPERM);
@@ -196,6 +197,9 @@ static int signals_nobody(void) {
         DENY(fcntl(pair[0], F_SETSIG, SIGKILL), EPERM);
         DENY(ioctl(pair[0], FIOSETOWN, &pid), EPERM);
         DENY(ioctl(pair[0], SIOCSPGRP, &pid), EPERM);
+        /* Nor a limit that ends it. */
+        DENY(prlimit(pid, RLIMIT_CORE, NULL, &limit), EPERM);
+        ALLOW(prlimit(0, RLIMIT_CORE, NULL, &limit) == 0);
         /* What the libraries do is none of that. */
         ALLOW(fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
         ALLOW(ioctl(pair[0], FIONREAD, &pid) == 0);
