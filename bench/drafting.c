@@ -14,7 +14,6 @@
 #include "model/session.h"
 #include "model/speculate.h"
 
-DEFINE_CLEANUP(struct session *, session_free)
 DEFINE_CLEANUP(struct sampler *, sampler_free)
 DEFINE_CLEANUP(FILE *, fclose)
 

@@ -366,7 +366,7 @@ static double memory_size(void) {
 const char *ctl_model_advice(char *buffer, size_t size) {
         const struct catalogue_model *m = catalogue_for(memory_size());
 
-        (void) snprintf(buffer, size, m ? "gemmactl model use %s" : "", m ? m->name : "");
+        (void) snprintf(buffer, size, "%s%s", m ? "gemmactl model use " : "", m ? m->name : "");
         return buffer;
 }
 

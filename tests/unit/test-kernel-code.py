@@ -34,10 +34,13 @@ def tiles(library):
 
 def unrolled(library):
     """A tile is one loop over blocks with all of its products in it, for every type."""
+    why = instrumented(library)
+    if why:
+        return why
     try:
         found = tiles(library)
-    except kernel_code.Unreadable as why:
-        return str(why)
+    except kernel_code.Unreadable as why_not:
+        return str(why_not)
     assert len(found) >= TYPES, f"{len(found)} loops of {kernel_code.TILE} products, {TYPES} wanted"
 
 
