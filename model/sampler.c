@@ -152,7 +152,7 @@ static size_t cut_top_p(const struct sampler *s, size_t n) {
  * "Statistical theory of extreme values", 1954.)  As each token has noise of its own, logits that are
  * nearly the same nearly always give the same token: so a drafter can guess what will be drawn. */
 static int32_t choose(const struct sampler *s, const float *logits, uint64_t draw) {
-        double highest = -INFINITY;
+        double highest = -HUGE_VAL;
         size_t n, best = 0;
 
         if (!s->candidates)

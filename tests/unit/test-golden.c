@@ -16,9 +16,6 @@
 #define N_GREEDY 64
 
 DEFINE_CLEANUP(struct gguf *, gguf_close)
-DEFINE_CLEANUP(struct engine *, engine_close)
-DEFINE_CLEANUP(struct session *, session_free)
-DEFINE_CLEANUP(struct sampler *, sampler_free)
 DEFINE_CLEANUP(struct tokenizer *, tokenizer_free)
 
 static char *golden_path(const char *name) {
@@ -90,7 +87,7 @@ static struct subject open_subject(const char *model, const char *projector) {
                                         .projector_path = projector_path,
                                         .n_threads = 2 };
         struct session_config sc = { .max_positions = 200, .f32_cache = true };
-        struct subject t = { NULL };
+        struct subject t = {};
         struct why why = { "" };
 
         if (engine_open(&t.engine, &config, &why) < 0 ||

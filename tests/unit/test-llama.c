@@ -53,7 +53,7 @@ static double cosine(const float *a, const float *b, uint32_t n) {
         double ab = 0, aa = 0, bb = 0;
 
         for (uint32_t i = 0; i < n; i++) {
-                double x = a[i], y = b[i];
+                double x = (double) a[i], y = (double) b[i];
 
                 if (isinf(x))
                         continue;
@@ -78,7 +78,7 @@ static double spread(const float *values, uint32_t n) {
         double sum = 0, squares = 0;
 
         for (uint32_t i = 0; i < n; i++) {
-                double x = values[i];
+                double x = (double) values[i];
 
                 sum += x;
                 squares += x * x;
