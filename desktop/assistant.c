@@ -317,6 +317,13 @@ static int append_sentences(sd_bus_message *reply, const json_t *groups, const c
         return 0;
 }
 
+/* What is asked back or can not be done: sentences that are understood, but nothing to try. */
+static bool is_worth_saying(const json_t *group) {
+        const char *name = json_string_value(json_object_get(group, "name"));
+
+        return name && strcmp(name, "ask") != 0 && strcmp(name, "cannot") != 0;
+}
+
 /* The calls of one kind together, as gemmactl help shows them. */
 static int append_kind(sd_bus_message *reply, const json_t *groups, size_t first) {
         const char *noun = noun_of(json_array_get(groups, first));
@@ -343,7 +350,7 @@ static int reply_help(struct request *request, json_t *parameters) {
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "(sas)");
         for (size_t i = 0; r >= 0 && i < json_array_size(groups); i++)
-                if (is_first_of_its_kind(groups, i))
+                if (is_worth_saying(json_array_get(groups, i)) && is_first_of_its_kind(groups, i))
                         r = append_kind(reply, groups, i);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);

@@ -25,8 +25,8 @@ def example(beginning):
 def requests():
     """Each is one command; none is asked for again or missed."""
     with open(os.path.join(SOURCE, "man/gemmactl.1")) as f:
-        section = re.search(r"^\.Sh REQUESTS\n(.*?)^\.Sh ", f.read(), re.M | re.S).group(1)
-    said = [line[4:].rstrip(" ,") for line in section.split("\n") if line.startswith(".Dq ") and line != ".Dq and ."]
+        section = re.search(r"^\.Sh REQUESTS\n(.*?)^\.El", f.read(), re.M | re.S).group(1)
+    said = [line[4:].rstrip(" ,") for line in section.split("\n") if line.startswith(".Dq ")]
     assert len(said) > 30, said
     with contextlib.closing(daemon.client()) as client:
         missed = [s for s in said if len(client.ask(text=s)["calls"]) != 1]
