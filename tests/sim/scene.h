@@ -26,6 +26,7 @@ static struct scene {
         struct turns *turns;
         sd_event *loop;
         sd_event_source *events;
+        json_t *help; /* owned, as the daemon's control owns it; NULL: none */
         bool is_loaded, load_failed;
         char reason[512]; /* of not being loaded */
 } scene;
@@ -41,6 +42,8 @@ static int scene_on_events(sd_event_source *source, int fd, uint32_t revents, vo
                 if (event.kind == EVENT_LOADED) {
                         scene.is_loaded = true;
                         turns_set_loaded(scene.turns, &event);
+                        json_decref(scene.help);
+                        scene.help = event.loaded.help;
                 } else if (event.kind == EVENT_LOAD_FAILED) {
                         scene.load_failed = true;
                         (void) snprintf(scene.reason, sizeof(scene.reason), "%s", event.why.text);
@@ -124,6 +127,8 @@ static void scene_close(void) {
         expect(inference_join(scene.inference, until));
         sd_event_source_disable_unref(scene.events);
         turns_free(scene.turns);
+        json_decref(scene.help);
+        scene.help = NULL;
         toolbox_free(scene.toolbox);
         inference_free(scene.inference);
         pipeline_free(scene.pipeline);
