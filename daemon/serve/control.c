@@ -408,15 +408,15 @@ static json_t *status_of(struct control *c) {
 /* The whole reply from what status_of() gave. */
 static json_t *complete_status(const struct control *c, json_t *status) {
         json_t *reply = json_copy(status);
+        uint64_t memory = memory_resident();
         double uptime = clock_ms(clock_now_ns() - c->began_ns) / 1000;
 
         if (!reply)
                 return NULL;
         (void) json_object_set_new(reply, "positions",
                                    json_integer((json_int_t) turns_position(c->turns)));
-        if (memory_resident() > 0)
-                (void) json_object_set_new(reply, "memory",
-                                           json_integer((json_int_t) memory_resident()));
+        if (memory > 0)
+                (void) json_object_set_new(reply, "memory", json_integer((json_int_t) memory));
         (void) json_object_set_new(reply, "uptime", json_real(uptime));
         return reply;
 }
