@@ -100,31 +100,10 @@ static char *read_stdin(void) {
         return TAKE_PTR(text);
 }
 
-/* All arguments with spaces between; NULL when out of memory. */
-static char *join_arguments(const struct ctl *c) {
-        size_t size = 1;
-        char *text, *at;
-
-        for (int i = 0; i < c->n_arguments; i++)
-                size += strlen(c->arguments[i]) + 1;
-        text = malloc(size);
-        if (!text)
-                return NULL;
-
-        at = text;
-        *at = 0;
-        for (int i = 0; i < c->n_arguments; i++) {
-                if (i > 0)
-                        *at++ = ' ';
-                at = stpcpy(at, c->arguments[i]);
-        }
-        return text;
-}
-
 static enum ctl_exit add_text(const struct ctl *c, json_t *parameters) {
         _cleanup_(freep) char *text = NULL;
 
-        text = c->n_arguments > 0 ? join_arguments(c) : read_stdin();
+        text = c->n_arguments > 0 ? ctl_join_arguments(c) : read_stdin();
         if (!text)
                 return CTL_EXIT_BAD_INPUT;
         if (!text[0]) {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -59,6 +60,26 @@ json_int_t ctl_turn_number(const char *text) {
                 return (json_int_t) id;
         print_error("'%s' is not the number of a turn", text);
         return 0;
+}
+
+char *ctl_join_arguments(const struct ctl *c) {
+        size_t size = 1;
+        char *text, *at;
+
+        for (int i = 0; i < c->n_arguments; i++)
+                size += strlen(c->arguments[i]) + 1;
+        text = malloc(size);
+        if (!text)
+                return NULL;
+
+        at = text;
+        *at = 0;
+        for (int i = 0; i < c->n_arguments; i++) {
+                if (i > 0)
+                        *at++ = ' ';
+                at = stpcpy(at, c->arguments[i]);
+        }
+        return text;
 }
 
 enum ctl_exit ctl_connect(const struct ctl *c, struct client **ret) {

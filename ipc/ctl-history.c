@@ -101,26 +101,6 @@ enum ctl_exit ctl_history(const struct ctl *c) {
         return CTL_EXIT_OK;
 }
 
-/* The arguments with spaces between them; the caller frees it. */
-static char *join_arguments(const struct ctl *c) {
-        size_t size = 1;
-        char *text, *end;
-
-        for (int i = 0; i < c->n_arguments; i++)
-                size += strlen(c->arguments[i]) + 1;
-        text = end = malloc(size);
-        if (!text)
-                return NULL;
-
-        *end = '\0';
-        for (int i = 0; i < c->n_arguments; i++) {
-                if (i > 0)
-                        end = stpcpy(end, " ");
-                end = stpcpy(end, c->arguments[i]);
-        }
-        return text;
-}
-
 static unsigned count_words(const char *text) {
         static const char space[] = " \t\r\n\v\f";
         unsigned n = 0;
@@ -146,7 +126,7 @@ static bool can_be_sought(const char *words) {
 }
 
 enum ctl_exit ctl_search(const struct ctl *c) {
-        _cleanup_(freep) char *words = join_arguments(c);
+        _cleanup_(freep) char *words = ctl_join_arguments(c);
         json_t *parameters, *string;
         struct varlink_reply reply;
         enum ctl_exit e;

@@ -82,6 +82,9 @@ const char *ctl_model_advice(char *buffer, size_t size);
 /* The number of a turn, or 0, which is none. */
 json_int_t ctl_turn_number(const char *text);
 
+/* All arguments with spaces between, which the caller frees; NULL: out of memory. */
+char *ctl_join_arguments(const struct ctl *c);
+
 enum ctl_exit ctl_connect(const struct ctl *c, struct client **ret);
 
 /* Reports why a client function failed. */
