@@ -57,6 +57,88 @@ static inline void store_spread_half(unsigned char *p, float f) {
                 p[2 * i + 1] = (unsigned char) ((p[2 * i + 1] & 15) | (half >> (4 * i) & 15) << 4);
 }
 
+/* The scales of one block, for quants that are any bits. */
+static inline void random_scales(struct random *r, unsigned char *p, enum gguf_type type, float d) {
+        switch (type) {
+        case GGUF_F32:
+                d = random_normal(r) / 16;
+                memcpy(p, &d, sizeof(d));
+                break;
+        case GGUF_F16:
+                store_half(p, random_normal(r) / 16);
+                break;
+        case GGUF_BF16: {
+                uint16_t high = (uint16_t) (float_to_bits(random_normal(r) / 16) >> 16);
+
+                memcpy(p, &high, sizeof(high));
+                break;
+        }
+        case GGUF_Q4_0:
+                store_half(p, d / 4.6f);
+                break;
+        case GGUF_Q4_1:
+                store_half(p, d / 4.6f);
+                store_half(p + 2, -d / 4.6f * 7.5f);
+                break;
+        case GGUF_Q5_0:
+                store_half(p, d / 9.2f);
+                break;
+        case GGUF_Q5_1:
+                store_half(p, d / 9.2f);
+                store_half(p + 2, -d / 9.2f * 15.5f);
+                break;
+        case GGUF_Q8_0:
+                store_half(p, d / 73);
+                break;
+        case GGUF_Q2_K:
+                store_half(p + Q2_K_D, d / 1.1f / 8);
+                store_half(p + Q2_K_D + 2, d / 1.1f / 8 * 1.5f);
+                break;
+        case GGUF_Q3_K:
+                store_half(p + Q3_K_D, d / 2.3f / 18);
+                break;
+        case GGUF_Q4_K:
+                store_half(p, d / 4.6f / 32);
+                store_half(p + 2, d / 4.6f / 32 * 7.5f);
+                break;
+        case GGUF_Q5_K:
+                store_half(p, d / 9.2f / 32);
+                store_half(p + 2, d / 9.2f / 32 * 15.5f);
+                break;
+        case GGUF_Q6_K:
+                store_half(p + Q6_K_D, d / 18.5f / 74);
+                break;
+        case GGUF_IQ4_NL:
+                store_half(p, d / 70);
+                break;
+        case GGUF_IQ4_XS:
+                store_half(p, d / 70 / 18);
+                break;
+        case GGUF_IQ2_XXS:
+        case GGUF_IQ2_XS:
+        case GGUF_IQ2_S:
+                store_half(p, d / 20 / 2);
+                break;
+        case GGUF_IQ3_XXS:
+                store_half(p, d / 30 / 4);
+                break;
+        case GGUF_IQ3_S:
+                store_half(p, d / 8 / 16);
+                break;
+        case GGUF_IQ1_S:
+                store_half(p, d / 0.8f / 8);
+                break;
+        case GGUF_IQ1_M:
+                store_spread_half(p + IQ1_M_SCALES, d / 0.8f / 8);
+                break;
+        case GGUF_MXFP4:
+                *p = (unsigned char) (121 + random_bits(r) % 3);
+                break;
+        case GGUF_I32:
+                break;
+        }
+}
+
 /* Random bits in every quant, scales so that the weights have a standard deviation of about 1 /
  * sqrt(256). */
 static inline void
@@ -69,84 +151,7 @@ random_weights(struct random *r, unsigned char *p, enum gguf_type type, size_t n
 
                 for (size_t i = 0; i < size; i++)
                         p[i] = (unsigned char) (random_bits(r) >> 32);
-                switch (type) {
-                case GGUF_F32:
-                        d = random_normal(r) / 16;
-                        memcpy(p, &d, sizeof(d));
-                        break;
-                case GGUF_F16:
-                        store_half(p, random_normal(r) / 16);
-                        break;
-                case GGUF_BF16: {
-                        uint16_t high = (uint16_t) (float_to_bits(random_normal(r) / 16) >> 16);
-
-                        memcpy(p, &high, sizeof(high));
-                        break;
-                }
-                case GGUF_Q4_0:
-                        store_half(p, d / 4.6f);
-                        break;
-                case GGUF_Q4_1:
-                        store_half(p, d / 4.6f);
-                        store_half(p + 2, -d / 4.6f * 7.5f);
-                        break;
-                case GGUF_Q5_0:
-                        store_half(p, d / 9.2f);
-                        break;
-                case GGUF_Q5_1:
-                        store_half(p, d / 9.2f);
-                        store_half(p + 2, -d / 9.2f * 15.5f);
-                        break;
-                case GGUF_Q8_0:
-                        store_half(p, d / 73);
-                        break;
-                case GGUF_Q2_K:
-                        store_half(p + Q2_K_D, d / 1.1f / 8);
-                        store_half(p + Q2_K_D + 2, d / 1.1f / 8 * 1.5f);
-                        break;
-                case GGUF_Q3_K:
-                        store_half(p + Q3_K_D, d / 2.3f / 18);
-                        break;
-                case GGUF_Q4_K:
-                        store_half(p, d / 4.6f / 32);
-                        store_half(p + 2, d / 4.6f / 32 * 7.5f);
-                        break;
-                case GGUF_Q5_K:
-                        store_half(p, d / 9.2f / 32);
-                        store_half(p + 2, d / 9.2f / 32 * 15.5f);
-                        break;
-                case GGUF_Q6_K:
-                        store_half(p + Q6_K_D, d / 18.5f / 74);
-                        break;
-                case GGUF_IQ4_NL:
-                        store_half(p, d / 70);
-                        break;
-                case GGUF_IQ4_XS:
-                        store_half(p, d / 70 / 18);
-                        break;
-                case GGUF_IQ2_XXS:
-                case GGUF_IQ2_XS:
-                case GGUF_IQ2_S:
-                        store_half(p, d / 20 / 2);
-                        break;
-                case GGUF_IQ3_XXS:
-                        store_half(p, d / 30 / 4);
-                        break;
-                case GGUF_IQ3_S:
-                        store_half(p, d / 8 / 16);
-                        break;
-                case GGUF_IQ1_S:
-                        store_half(p, d / 0.8f / 8);
-                        break;
-                case GGUF_IQ1_M:
-                        store_spread_half(p + IQ1_M_SCALES, d / 0.8f / 8);
-                        break;
-                case GGUF_MXFP4:
-                        *p = (unsigned char) (121 + random_bits(r) % 3);
-                        break;
-                case GGUF_I32:
-                        break;
-                }
+                random_scales(r, p, type, d);
         }
 }
 

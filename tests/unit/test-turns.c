@@ -2075,26 +2075,7 @@ static void hands_free_rules(void) {
         rule("muting closes an open microphone", muting_closes_an_open_microphone);
 }
 
-int main(void) {
-        char command[64];
-
-        log_open(LOG_ERR);
-        if (!mkdtemp(directory))
-                return 1;
-
-        rule("a text is answered", a_text_is_answered);
-        rule("the microphone is answered", the_microphone_is_answered);
-        rule("speech with a hole in it is not acted on", speech_with_a_hole_is_not_acted_on);
-        hands_free_rules();
-        rule("a held turn ends by finish", a_held_turn_ends_by_finish);
-        rule("a key may be let go of late", a_key_may_be_let_go_of_late);
-        rule("when nobody speaks nothing is heard", nobody_speaks_and_nothing_is_heard);
-        rule("a turn that is finished while it waits hears nothing",
-             a_turn_finished_while_it_waits_hears_nothing);
-        rule("that there is no microphone is told", no_microphone_is_told);
-        rule("muting ends listening", muting_ends_listening);
-        rule("an open microphone does not disturb a file",
-             an_open_microphone_does_not_disturb_a_file);
+static void answer_rules(void) {
         rule("thoughts are not told", thoughts_are_not_told);
         rule("sound is answered", sound_is_answered);
         rule("sound longer than the queue loses nothing",
@@ -2138,6 +2119,9 @@ int main(void) {
         rule("the phrase wakes the model", the_phrase_wakes_the_model);
         rule("what was said makes room for speech", what_was_said_makes_room_for_speech);
         rule("a model may know the end", a_model_may_know_the_end);
+}
+
+static void limit_rules(void) {
         rule("failures of the model are told", failures_of_the_model_are_told);
         rule("a text longer than the context is refused",
              a_text_longer_than_the_context_is_refused);
@@ -2163,6 +2147,9 @@ int main(void) {
         rule("a full queue refuses the newest", a_full_queue_refuses_the_newest);
         rule("those who are gone are not answered", the_gone_are_not_answered);
         rule("turns run in order", turns_run_in_order);
+}
+
+static void loading_rules(void) {
         rule("requests wait for the model", requests_wait_for_the_model);
         rule("a model that does not load says why", a_model_that_does_not_load_says_why);
         rule("a System text without room ends the start",
@@ -2177,6 +2164,31 @@ int main(void) {
         rule("what ran is written down, also when stopped", what_ran_is_written_down);
         rule("a thread is not waited for longer than allowed",
              a_thread_is_not_waited_for_longer_than_allowed);
+}
+
+int main(void) {
+        char command[64];
+
+        log_open(LOG_ERR);
+        if (!mkdtemp(directory))
+                return 1;
+
+        rule("a text is answered", a_text_is_answered);
+        rule("the microphone is answered", the_microphone_is_answered);
+        rule("speech with a hole in it is not acted on", speech_with_a_hole_is_not_acted_on);
+        hands_free_rules();
+        rule("a held turn ends by finish", a_held_turn_ends_by_finish);
+        rule("a key may be let go of late", a_key_may_be_let_go_of_late);
+        rule("when nobody speaks nothing is heard", nobody_speaks_and_nothing_is_heard);
+        rule("a turn that is finished while it waits hears nothing",
+             a_turn_finished_while_it_waits_hears_nothing);
+        rule("that there is no microphone is told", no_microphone_is_told);
+        rule("muting ends listening", muting_ends_listening);
+        rule("an open microphone does not disturb a file",
+             an_open_microphone_does_not_disturb_a_file);
+        answer_rules();
+        limit_rules();
+        loading_rules();
         /* The last, as it leaves something behind. */
         rule("pictures need no shared mapping", old_kernels_can_show_pictures);
 
