@@ -27,9 +27,9 @@
 #define PIPELINE_BYTES_PER_SECOND (48000 * 2 * 4)
 #define PIPELINE_MIN_SPOOL        (64u * 1024 * 1024)
 
-/* How long a turn listens to a microphone that gives nothing. */
+/* How long a turn listens to a microphone that gives nothing: whoever asked knows it within two seconds. */
 #define PIPELINE_OPEN_NS  UINT64_C(1500000000)
-#define PIPELINE_STALL_NS UINT64_C(2000000000)
+#define PIPELINE_STALL_NS UINT64_C(1900000000)
 #define PIPELINE_DEAD_NS  UINT64_C(7500000000)
 
 #define PIPELINE_RETELL_NS UINT64_C(10000000000)
