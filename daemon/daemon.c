@@ -25,6 +25,7 @@
 #include "daemon/serve/replies.h"
 #include "daemon/store/store.h"
 #include "daemon/store/upkeep.h"
+#include "daemon/think/dialogue.h"
 #include "daemon/think/inference.h"
 #include "daemon/turn/turns.h"
 #include "ipc/server.h"
@@ -73,6 +74,17 @@ static void tell_systemd(struct daemon *d) {
         (void) sd_notifyf(0, "STATUS=%s", activity_name(activity));
 }
 
+/* What the model is told first is all that it has read by now. */
+static void warn_of_late_speech(const struct daemon *d, const struct event *event) {
+        unsigned limit = d->config->speech_positions;
+        unsigned left = limit > event->position ? limit - event->position : 0;
+
+        if (event->loaded.hears && limit > 0 && left < DIALOGUE_SPEECH_FRAMES)
+                log_warning("The System text leaves room for %u seconds of speech before "
+                            "SpeechPositions=%u",
+                            left / 25, limit);
+}
+
 static int on_loaded(struct daemon *d, const struct event *event) {
         const struct event_loaded *loaded = &event->loaded;
         struct timespec now;
@@ -99,6 +111,7 @@ static int on_loaded(struct daemon *d, const struct event *event) {
                                                    : "text only");
         if (loaded->drafter_error[0])
                 log_warning("Going on without a drafter: %s", loaded->drafter_error);
+        warn_of_late_speech(d, event);
         (void) sd_notify(0, "READY=1");
         return 0;
 }

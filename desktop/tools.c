@@ -49,7 +49,7 @@ static const struct tool tools[] = {
 
         { .name = "set_timer", .run = timer_set, .group = "timers",
           .example = "set a pizza timer for ten minutes",
-          .description = "Sets a timer that rings after a while. It may have a name.",
+          .description = "Sets a timer that rings after a while, as a reminder. It may have a name.",
           .parameters = "{" AMOUNT "," NAME "}", .required = "[\"amount\",\"unit\"]" },
         { .name = "cancel_timer", .run = timer_cancel, .group = "timers",
           .example = "cancel the timer",
@@ -71,8 +71,8 @@ static const struct tool tools[] = {
 
         { .name = "set_alarm", .run = alarm_set, .group = "alarms",
           .example = "wake me tomorrow at seven in the morning",
-          .description = "Sets an alarm. hour: 0 and 13 to 23 of the 24 hour clock, else with "
-                         "daytime, or whenever it comes next.",
+          .description = "Sets an alarm, to wake up or as a reminder. hour: 0 and 13 to 23 of the 24 hour "
+                         "clock, else with daytime, or whenever it comes next.",
           .parameters = "{" HOUR "," DAY "}", .required = "[\"hour\"]" },
         { .name = "cancel_alarm", .run = alarm_cancel, .group = "alarms",
           .example = "cancel the alarm",
@@ -86,12 +86,12 @@ static const struct tool tools[] = {
           .parameters = "{" AMOUNT "}" },
 
         { .name = "media", .run = media_control, .group = "media", .example = "pause the music",
-          .description = "Tells the player of music or films what to do.",
+          .description = "Tells the player of music, songs or films what to do.",
           .parameters = "{\"action\":{\"type\":\"string\",\"enum\":[\"play\",\"pause\",\"next\","
                         "\"previous\",\"stop\"]}}", .required = "[\"action\"]" },
         { .name = "get_playing", .run = media_get_playing, .group = "media",
           .example = "what is playing",
-          .description = "Tells what is playing.", .parameters = "{}" },
+          .description = "Tells what is playing: which song, which film.", .parameters = "{}" },
         { .name = "seek", .run = media_seek,
           .description = "Goes forward in what is playing, or back by a negative number of seconds.",
           .parameters = "{\"seconds\":{\"type\":\"number\"}}", .required = "[\"seconds\"]" },

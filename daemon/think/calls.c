@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/why.h"
+#include "daemon/think/declared.h"
 #include "daemon/think/tools.h"
 #include "model/toolcall-notation.h"
 #include "model/toolcall.h"
@@ -16,7 +17,7 @@
 
 static void drop_kept(struct calls *c) {
         for (unsigned i = 0; i < c->n_kept; i++)
-                free(c->kept[i].bad);
+                free(c->kept[i].answer);
         c->n_kept = 0;
 }
 
@@ -30,10 +31,10 @@ static enum calls_kind pass_on(struct calls *c) {
         return CALLS_OTHER;
 }
 
-static enum calls_kind keep(struct calls *c, const char *name, bool is_own, char *bad) {
+static enum calls_kind keep(struct calls *c, const char *name, bool is_own, char *answer) {
         (void) snprintf(c->kept[c->n_kept].name, sizeof(c->kept[0].name), "%s", name);
         c->kept[c->n_kept].is_own = is_own;
-        c->kept[c->n_kept++].bad = bad;
+        c->kept[c->n_kept++].answer = answer;
         return is_own ? CALLS_OWN : CALLS_AWAITED;
 }
 
@@ -75,6 +76,7 @@ keep_bad(struct calls *c, const char *text, size_t size, const struct why *why) 
 enum calls_kind
 calls_keep(struct calls *c, const struct dialogue *d, const char *text, size_t size) {
         _cleanup_(freep) char *name = NULL;
+        char *found = NULL;
         json_t *arguments;
         struct why why = {};
 
@@ -83,7 +85,11 @@ calls_keep(struct calls *c, const struct dialogue *d, const char *text, size_t s
         /* What the model can not be told any more is complained of by whoever reads it for the client. */
         if (toolcall_parse(text, size, &name, &arguments, &why) < 0)
                 return keep_bad(c, text, size, &why);
+        if (strcmp(name, DECLARED_FIND) == 0 && dialogue_owns_tool(d, name))
+                found = dialogue_find_tools(d, arguments);
         json_decref(arguments);
+        if (found)
+                return keep(c, name, true, found);
         if (strlen(name) > CALLS_MAX_NAME ||
             (!dialogue_owns_tool(d, name) && c->n_rounds == CALLS_MAX_ROUNDS))
                 return pass_on(c);
@@ -95,11 +101,11 @@ bool calls_can_respond(const struct calls *c) {
 }
 
 int calls_respond(struct calls *c, struct dialogue *d, unsigned index, const char *result_json) {
-        const char *name = c->kept[index].name, *bad = c->kept[index].bad;
+        const char *name = c->kept[index].name, *answer = c->kept[index].answer;
         char result[RESULT_SIZE];
 
-        if (bad || result_json)
-                return dialogue_respond(d, name, bad ? bad : result_json);
+        if (answer || result_json)
+                return dialogue_respond(d, name, answer ? answer : result_json);
         if (!tools_answer(name, TOOLS_RESULT, time(NULL), result, sizeof(result)))
                 return -EOVERFLOW;
         return dialogue_respond(d, name, result);
@@ -113,7 +119,7 @@ int calls_reopen(struct calls *c, struct dialogue *d, bool thinking) {
 
 size_t calls_take(struct calls *c, char *out, size_t out_size) {
         for (unsigned i = 0; i < c->n_kept; i++) {
-                if (!c->kept[i].is_own || c->kept[i].bad)
+                if (!c->kept[i].is_own || c->kept[i].answer)
                         continue;
                 c->kept[i].is_own = false;
                 (void) snprintf(out, out_size, "call:%s{}", c->kept[i].name);

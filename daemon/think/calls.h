@@ -20,7 +20,8 @@ struct calls {
         struct {
                 char name[CALLS_MAX_NAME + 1];
                 bool is_own;
-                char *bad; /* owned; what the model is told of a call that can not be read; NULL: it can */
+                char *answer; /* owned; what is known already: of a call that can not be read, why not;
+                                 of one that looks for tools, those; NULL: nothing */
         } kept[CALLS_MAX];
         unsigned n_kept;
         bool has_others; /* that the model will get no result of */

@@ -7,12 +7,10 @@
 #include <string.h>
 
 #include "daemon/common/drafter.h"
+#include "daemon/think/declared.h"
 #include "daemon/think/tools.h"
 
 #define DIALOGUE_MAX_EXCHANGES 32
-
-/* 12 s of speech, which is more than most say at once: for so much room is made when some has to be. */
-#define DIALOGUE_SPEECH_FRAMES 300
 
 /* The words of a question that the user never asked, so they are ours. */
 #define DIALOGUE_TRANSCRIBE                                                                        \
@@ -34,8 +32,7 @@ struct dialogue {
         bool is_plain; /* made for single turns, without system text and history */
 
         struct toolset *provided; /* owned; NULL: none */
-        struct tool *declared;    /* owned, not what is in it; ours, then those provided */
-        size_t n_declared;
+        struct declared *declared; /* owned; NULL: none */
 
         struct prompt wanted; /* the whole prefix, as it should be */
         struct prompt held;   /* the part of it that is in the cache, from position 0 */
@@ -171,7 +168,7 @@ struct dialogue *dialogue_close(struct dialogue *d) {
         prompt_done(&d->turn);
         prompt_done(&d->held);
         prompt_done(&d->wanted);
-        free(d->declared);
+        declared_free(d->declared);
         toolset_free(d->provided);
         if (d->exact)
                 sampler_free(d->exact);
@@ -224,66 +221,61 @@ bool dialogue_has_tools(const struct dialogue *d) {
                s->response_end >= 0 && s->quote >= 0;
 }
 
-/* The system turn, with so many of the declared tools. */
-static int
-build_opening(const struct dialogue *d, struct prompt *p, size_t n_tools, bool thinking) {
-        const char *system = d->is_plain ? NULL : path_or_null(d->config->system_text);
+/* Where the speech of a model that hears begins, there has to be room for it, or it is not understood. */
+static size_t room_for_opening(const struct dialogue *d) {
+        _cleanup_(prompt_done) struct prompt opening = { 0 };
+        size_t limit = d->config->speech_positions, others = DIALOGUE_SPEECH_FRAMES;
 
-        prompt_clear(p);
-        return prompt_begin(p, d->tokenizer, system, d->declared, n_tools, thinking && !d->is_plain,
-                            NULL);
+        if (limit == 0 || !engine_hears(d->engine))
+                return dialogue_max_positions(d) / 2;
+        if (prompt_open_user(&opening, d->tokenizer) >= 0 &&
+            prompt_open_audio(&opening, d->tokenizer) >= 0)
+                others += opening.n_ids;
+        return limit > others ? limit - others : 0;
 }
 
-/* As many tools as leave half of the context for what it is there for. */
-static size_t n_that_fit(const struct dialogue *d) {
-        _cleanup_(prompt_done) struct prompt p = { 0 };
-        size_t n = d->n_declared;
-
-        while (n > 0 &&
-               (build_opening(d, &p, n, true) < 0 || p.n_ids > dialogue_max_positions(d) / 2))
-                n--;
-        return n;
+static const char *system_text(const struct dialogue *d) {
+        return d->is_plain ? NULL : path_or_null(d->config->system_text);
 }
 
 static int declare_tools(struct dialogue *d) {
-        const struct tool *own;
-        size_t n_own, n_provided = d->provided ? d->provided->n_tools : 0, n = 0;
-        struct tool *declared;
+        const struct declared_room room = {
+                .tokenizer = d->tokenizer,
+                .system_text = system_text(d),
+                .positions = room_for_opening(d),
+        };
 
-        if (!dialogue_has_tools(d))
-                return 0;
-        own = tools_declared(&n_own);
-        declared = reallocarray(d->declared, n_own + n_provided, sizeof(*declared));
-        if (!declared)
-                return -ENOMEM;
-
-        for (size_t i = 0; i < n_own; i++)
-                if (!toolset_has(d->provided, own[i].name))
-                        declared[n++] = own[i];
-        for (size_t i = 0; i < n_provided; i++)
-                declared[n++] = d->provided->tools[i];
-        d->declared = declared;
-        d->n_declared = n;
-        if (n_provided > 0)
-                d->n_declared = n_that_fit(d);
-        return 0;
+        d->declared = declared_free(d->declared);
+        return dialogue_has_tools(d) ? declared_new(&d->declared, d->provided, &room) : 0;
 }
 
 void dialogue_set_tools(struct dialogue *d, struct toolset *tools) {
         toolset_free(d->provided);
         d->provided = tools;
-        if (declare_tools(d) < 0)
-                d->n_declared = 0;
+        (void) declare_tools(d);
 }
 
 bool dialogue_owns_tool(const struct dialogue *d, const char *name) {
-        return tools_find(name) && !toolset_has(d->provided, name);
+        return (tools_find(name) || strcmp(name, DECLARED_FIND) == 0) &&
+               !toolset_has(d->provided, name);
+}
+
+char *dialogue_find_tools(const struct dialogue *d, const json_t *arguments) {
+        return d->declared ? declared_find(d->declared, arguments) : NULL;
+}
+
+static int build_opening(const struct dialogue *d, struct prompt *p, bool thinking) {
+        const struct declared *told = d->declared;
+
+        prompt_clear(p);
+        return prompt_begin(p, d->tokenizer, system_text(d), told ? told->told : NULL,
+                            told ? told->n_told : 0, thinking && !d->is_plain, NULL);
 }
 
 static int build_prefix(struct dialogue *d, bool thinking) {
         int r;
 
-        r = build_opening(d, &d->wanted, d->n_declared, thinking);
+        r = build_opening(d, &d->wanted, thinking);
         for (unsigned i = d->n_yielded; r >= 0 && i < d->n_exchanges; i++)
                 r = append_ids(&d->wanted, d->exchanges[i].ids, d->exchanges[i].n_ids);
         return r;

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/cleanup.h"
 #include "base/why.h"
 #include "daemon/common/config.h"
@@ -13,6 +15,9 @@
 #include "model/engine.h"
 #include "model/prompt.h"
 #include "model/session.h"
+
+/* 12 s of speech, which is more than most say at once: for so much there is room before SpeechPositions. */
+#define DIALOGUE_SPEECH_FRAMES 300
 
 /* The model and what is in its cache: a prefix that is kept warm between turns (the system text and
  * recent exchanges), and behind it the turn at hand.  Everything long happens in micro-batches of
@@ -84,6 +89,9 @@ int dialogue_close_user(struct dialogue *d, bool thinking);
 /* Whether the model has been told of tools; and whether one of this name is ours, and not a client's. */
 bool dialogue_has_tools(const struct dialogue *d);
 bool dialogue_owns_tool(const struct dialogue *d, const char *name);
+
+/* What the model is answered that calls DECLARED_FIND, as declared_find(); NULL, too, when it has no tools. */
+char *dialogue_find_tools(const struct dialogue *d, const json_t *arguments);
 
 /* The tools that clients provide from now on, which the next dialogue_warm() tells the model of.  Taken
  * over. */

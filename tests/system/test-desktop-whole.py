@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 import sys
+import wave
 
 from desktop_test import Desktop
-from gemmad_test import ASSISTANT, Daemon, Tap, speech, wait_until
+from gemmad_test import ASSISTANT, SOURCE, Daemon, Tap, speech, wait_until
 from sound_server import Speaker
 
 tap = Tap()
@@ -18,8 +19,8 @@ tap = Tap()
 class Both:
     """A daemon, and a gemmad-desktop that has found it."""
 
-    def __init__(self, environment=None):
-        self.daemon = Daemon()
+    def __init__(self, environment=None, config=""):
+        self.daemon = Daemon(config)
         self.desktop = Desktop(environment={**(environment or {}), "XDG_RUNTIME_DIR": self.daemon.environment["XDG_RUNTIME_DIR"]},
                                gemmad=False)
         wait_until(lambda: "gemmad has taken" in self.desktop.said(), "the tools")
@@ -135,11 +136,58 @@ def helpful():
             assert len(turn["calls"]) == 1 and turn["calls"][0]["name"] not in ("ask", "cannot"), turn
 
 
+def long_speech(path, n_frames):
+    """Recordings of people one behind the other, until there are so many frames of 40 ms."""
+    samples = b""
+    names = sorted(name for name in os.listdir(speech("")) if name.endswith(".wav"))
+    for name in names * 9:
+        if len(samples) >= n_frames * 1280:
+            break
+        with wave.open(speech(name), "rb") as w:
+            assert w.getframerate() == 16000 and w.getnchannels() == 1, name
+            samples += w.readframes(w.getnframes())
+    with wave.open(path, "wb") as w:
+        w.setnchannels(1)
+        w.setsampwidth(2)
+        w.setframerate(16000)
+        w.writeframes(samples[:n_frames * 1280])
+    return path
+
+
+def heard():
+    """All that a larger model is told before it hears leaves room for twelve seconds of speech below
+    SpeechPositions. In the small vocabulary of this model nearly every letter is a position."""
+    config = f"""[Model]
+Path={SOURCE}/tests/golden/model-v.gguf
+Projector={SOURCE}/tests/golden/mmproj-v.gguf
+MaxTokens=8
+[Prompt]
+SpeechPositions=900
+"""
+    behind = 40  # of the end of the user's turn and the opening of the model's
+    with Both(config=config) as b:
+        def status():
+            return json.loads(b.daemon.ctl("status", "--json").stdout)
+
+        for text in ("one thing that was said before", "and another"):
+            b.ask(text=text)
+        path = long_speech(os.path.join(b.daemon.folder, "long.wav"), 300)
+        with contextlib.closing(b.daemon.client()) as client:
+            turn = client.ask(audio_path=path)
+        times = turn["timings"]
+        assert turn["outcome"] != "failed" and 250 <= times["frames"] <= 300, turn
+        assert times["prompt_positions"] <= 900 - (300 - times["frames"]) + behind, times
+        # ... and it is not that there were none: all of them take thousands.
+        assert times["prompt_positions"] > times["frames"] + 300, times
+        assert status()["positions"] > 300, status()
+
+
 tap.rule("typed requests are carried out", typed)
 tap.rule("help tells what is understood", helpful)
 tap.rule("calls by hand", by_hand)
 tap.rule("the user's own tools", own_tools)
 tap.rule("either is killed", killed)
 tap.rule("spoken requests are carried out", spoken)
+tap.rule("a larger model that is told of tools has room for speech", heard)
 tap.rule("whoever watches is told", told)
 tap.done()

@@ -23,6 +23,7 @@ ImagePositions=70
 MaxTokens=40
 [Prompt]
 HistoryPositions=0
+SpeechPositions=0
 """
 # 23 x 17 pixels are cut into 9 x 7 patches.
 PATCHES, MARKERS = 63, 2

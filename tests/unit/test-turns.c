@@ -691,6 +691,27 @@ static void a_provided_call_is_carried_out(void) {
         scene_close();
 }
 
+/* Where speech leaves no room for all, the others are found; the client sees nothing of that. */
+static void tools_that_were_not_told_are_found(void) {
+        const struct owner *o;
+
+        open_loaded("fake:tools", "[Prompt]\nSystem=\nSpeechPositions=345\n");
+        provide(true);
+        o = answer_to(0, "context");
+        expect(strstr(o->answered, "[tool]find_tools[/tool][tool]get_time[/tool][tool]get_date[/tool]"));
+        expect(!strstr(o->answered, "raise"));
+        o = answer_to(1, "call call:find_tools{about:\"raise it\"}");
+        expect(strstr(o->answered, "\"tools\":[\"raise{} Up.\"]") && strcmp(o->calls, "[]") == 0);
+        expect(strcmp(o->story, "started token done") == 0 && hand.n == 0);
+        o = answer_to(2, "call call:find_tools{about:\"nobody\"}+call:raise{by:5}");
+        expect(strstr(o->answered, "get_time, get_date, danger, lock, raise"));
+        expect(strcmp(hand.story, "raise{\"by\":5}") == 0);
+        /* It never has enough. */
+        o = answer_to(3, "insist call:find_tools{}");
+        expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->calls, "[]") == 0 && hand.n == 1);
+        scene_close();
+}
+
 /* The second one waits for what comes of the first. */
 static void several_calls_are_carried_out_in_their_order(void) {
         struct owner *o = &world.owners[0];
@@ -2092,6 +2113,7 @@ static void answer_rules(void) {
         rule("what is not for us is heard as nothing", what_is_not_for_us_is_heard_as_nothing);
         rule("calls of others are told", calls_of_others_are_told);
         rule("a provided call is carried out", a_provided_call_is_carried_out);
+        rule("tools that were not told are found", tools_that_were_not_told_are_found);
         rule("several calls are carried out in their order",
              several_calls_are_carried_out_in_their_order);
         rule("a provider that goes is told", a_provider_that_goes_is_told);
