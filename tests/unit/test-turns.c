@@ -1222,8 +1222,11 @@ static void be_silent(unsigned owner, unsigned n_frames) {
         }
 }
 
-/* Speech, and half a second of silence. */
+/* Speech, and half a second of silence.  What is said to the microphone of the turn before, which is being
+ * closed, nobody hears. */
 static void speak_and_pause(unsigned owner) {
+        while (fake_mic_is_open())
+                (void) sd_event_run(scene.loop, 1000);
         expect(ask_live(owner, false) == 0);
         speak_live(FAKE_ROOM, 20);
         speak_live(FAKE_VOICE, 40);
