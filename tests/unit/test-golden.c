@@ -9,6 +9,7 @@
 #include "model/gguf.h"
 #include "model/quant.h"
 #include "tests/tap.h"
+#include "tests/unit/golden.h"
 
 /* The engine against the reference implementation: see tests/golden/README.md. */
 
@@ -17,27 +18,6 @@
 
 DEFINE_CLEANUP(struct gguf *, gguf_close)
 DEFINE_CLEANUP(struct tokenizer *, tokenizer_free)
-
-static char *golden_path(const char *name) {
-        const char *folder = getenv("GOLDEN_DIR");
-        char *path;
-
-        if (asprintf(&path, "%s/%s", folder ? folder : "tests/golden", name) < 0)
-                abort();
-        return path;
-}
-
-static struct gguf *open_golden(const char *name) {
-        _cleanup_(freep) char *path = golden_path(name);
-        struct why why = { "" };
-        struct gguf *g = NULL;
-
-        if (gguf_open(&g, path, &why) < 0) {
-                printf("Bail out! %s\n", why.text);
-                exit(1);
-        }
-        return g;
-}
 
 /* One sequence: its ids with a placeholder at audio rows, its frames, and what the reference
  * computed. */
@@ -49,22 +29,15 @@ struct golden_case {
         const int32_t *greedy;
 };
 
-static const struct gguf_tensor *part(const struct gguf *g, unsigned i, const char *name) {
-        char full[64];
-
-        (void) snprintf(full, sizeof(full), "case.%u.%s", i, name);
-        return gguf_find_tensor(g, full);
-}
-
 static struct golden_case read_case(const struct gguf *g, unsigned i) {
-        const struct gguf_tensor *ids = part(g, i, "ids"), *frames = part(g, i, "frames");
+        const struct gguf_tensor *ids = golden_part(g, i, "ids"), *frames = golden_part(g, i, "frames");
 
         return (struct golden_case){
                 .ids = ids->data,
                 .n = (unsigned) ids->dims[0],
                 .frames = frames ? frames->data : NULL,
-                .logits = part(g, i, "logits")->data,
-                .greedy = part(g, i, "greedy")->data,
+                .logits = golden_part(g, i, "logits")->data,
+                .greedy = golden_part(g, i, "greedy")->data,
         };
 }
 

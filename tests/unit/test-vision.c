@@ -11,6 +11,7 @@
 #include "model/engine-internal.h"
 #include "model/session.h"
 #include "tests/tap.h"
+#include "tests/unit/golden.h"
 
 /* What is seen against the reference implementation: see tests/golden/README.md. */
 
@@ -23,27 +24,6 @@
 DEFINE_CLEANUP(struct gguf *, gguf_close)
 DEFINE_CLEANUP(struct engine *, engine_close)
 DEFINE_CLEANUP(struct session *, session_free)
-
-static char *golden_path(const char *name) {
-        const char *folder = getenv("GOLDEN_DIR");
-        char *path;
-
-        if (asprintf(&path, "%s/%s", folder ? folder : "tests/golden", name) < 0)
-                abort();
-        return path;
-}
-
-static struct gguf *open_golden(const char *name) {
-        _cleanup_(freep) char *path = golden_path(name);
-        struct why why = { "" };
-        struct gguf *g = NULL;
-
-        if (gguf_open(&g, path, &why) < 0) {
-                printf("Bail out! %s\n", why.text);
-                exit(1);
-        }
-        return g;
-}
 
 /* Slopes, hard edges and noise; tests/golden/make_vision.py makes the same. */
 static uint8_t pixel(uint64_t x, uint64_t y, uint64_t c, uint64_t seed) {
@@ -165,24 +145,17 @@ struct golden_case {
         unsigned budget;
 };
 
-static const struct gguf_tensor *part(const struct gguf *g, unsigned i, const char *name) {
-        char full[64];
-
-        (void) snprintf(full, sizeof(full), "case.%u.%s", i, name);
-        return gguf_find_tensor(g, full);
-}
-
 static struct golden_case read_case(const struct gguf *g, unsigned i) {
-        const struct gguf_tensor *ids = part(g, i, "ids"), *frames = part(g, i, "frames");
+        const struct gguf_tensor *ids = golden_part(g, i, "ids"), *frames = golden_part(g, i, "frames");
         struct golden_case c = {
                 .g = g,
                 .index = i,
                 .ids = ids->data,
                 .n = (unsigned) ids->dims[0],
                 .frames = frames ? frames->data : NULL,
-                .rows = part(g, i, "rows")->data,
-                .logits = part(g, i, "logits")->data,
-                .greedy = part(g, i, "greedy")->data,
+                .rows = golden_part(g, i, "rows")->data,
+                .logits = golden_part(g, i, "logits")->data,
+                .greedy = golden_part(g, i, "greedy")->data,
         };
         char key[32];
 
