@@ -367,7 +367,7 @@ int store_erase_end(struct store *s, struct why *why) {
                             "the history was damaged, and has been begun anew without it");
         if (r == 0) {
                 keep_counts(s, e);
-                s->owes = false;
+                store_settled(s);
         } else
                 store_drop_fresh(s);
         erasing_free(e);

@@ -1,5 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
 #include "daemon/store/store-internal.h"
+
+/* An empty file that is there while something that was forgotten may still be in the history: known
+ * also when nothing can be read of that any more. */
+#define OWED_FILE "history.forgetting"
+
+/* Where there is no room for it, the history itself has to tell. */
+static void mark_owed(const struct store *s) {
+        _cleanup_(closep) int fd = openat(s->directory_fd, OWED_FILE,
+                                          O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        (void) fd;
+}
+
+bool store_is_marked(const struct store *s) {
+        return faccessat(s->directory_fd, OWED_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void store_settled(struct store *s) {
+        s->owes = false;
+        (void) unlinkat(s->directory_fd, OWED_FILE, 0);
+}
 
 bool store_owes(const struct store *s) {
         return s->owes;
@@ -12,6 +37,8 @@ int store_read_duties(struct store *s, struct why *why) {
         r = store_query(s, "SELECT erase OR EXISTS (SELECT 1 FROM forgotten) FROM duties", &is_due,
                         why);
         s->owes = r >= 0 && is_due;
+        if (r >= 0 && !is_due)
+                store_settled(s);
         return r;
 }
 
@@ -67,6 +94,7 @@ int store_forget(struct store *s,
                         return r;
         }
 
+        mark_owed(s);
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
                 return r;

@@ -101,6 +101,13 @@ int store_create_tables(struct store *s, struct why *why);
 /* Whether a forgetting was not ended when the file was used last. */
 int store_read_duties(struct store *s, struct why *why);
 
+/* Whether a forgetting was noted in this directory that has not been ended, as far as a file beside the
+ * history knows: one that was noted and taken back may have left it, too. */
+bool store_is_marked(const struct store *s);
+
+/* Nothing is left of what was forgotten. */
+void store_settled(struct store *s);
+
 /* The erasing that runs, if one does, has to be done once more; the same when it has copied this
  * turn. */
 void store_erase_again(struct store *s);

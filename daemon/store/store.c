@@ -384,8 +384,9 @@ int store_ensure_open(struct store *s, struct why *why) {
 }
 
 int store_replace(struct store *s, struct why *why) {
-        bool owes = s->owes;
+        bool owes = s->owes || store_is_marked(s);
         char aside[64];
+        unsigned n;
         int r;
 
         store_erase_void(s);
@@ -398,14 +399,19 @@ int store_replace(struct store *s, struct why *why) {
         s->is_damaged = r < 0;
         if (r < 0)
                 return r;
-        log_warning(
-                "The history was damaged and has been begun anew with %u turns that could be read; "
-                "the old file is %s/%s until something is forgotten",
-                store_salvage(s, aside), s->directory, aside);
+        n = store_salvage(s, aside);
+        if (!owes) {
+                log_warning("The history was damaged and has been begun anew with %u turns that could be read; "
+                            "the old file is %s/%s until something is forgotten",
+                            n, s->directory, aside);
+                return 0;
+        }
         /* What was forgotten in it has not been carried over, and may not lie about. */
-        if (owes)
-                store_drop_aside(s);
-        s->owes = false;
+        store_drop_aside(s);
+        store_settled(s);
+        log_warning("The history was damaged and has been begun anew with %u turns that could be read; "
+                    "the old file held what was to be forgotten, and is gone",
+                    n);
         return 0;
 }
 

@@ -14,8 +14,8 @@
 struct store;
 
 /* Opens or creates directory/history.sqlite and brings its tables up to date.  A damaged file is put
- * aside (history.damaged-TIME.sqlite, until something is forgotten), and what can be read of it is in
- * the new one.  -EBUSY: another daemon has it; -ENOTSUP: written by a newer gemmad; else what the
+ * aside (history.damaged-TIME.sqlite, until something is forgotten), or deleted when something in it was
+ * to be forgotten, and what can be read of it is in the new one.  -EBUSY: another daemon has it; -ENOTSUP: written by a newer gemmad; else what the
  * system says; each with a reason. */
 int store_open(struct store **ret, const char *directory, struct why *why);
 /* The folder that a history is opened in, with all that leads to it; those that are missing are closed

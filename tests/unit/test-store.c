@@ -922,6 +922,48 @@ static void a_store_that_is_replaced_ends_its_erasing(void) {
         expect(forget(s, span) == 1 && found(s, "after", &seen) == 0);
 }
 
+/* Also when the damage is only found at the next start, and when nothing of the file can be read. */
+static void what_was_forgotten_does_not_outlive_damage(void) {
+        static const struct {
+                long from, size;
+                bool is_readable;
+        } places[] = { { 0, 100, false }, { 100, 3000, false }, { 40 * 4096, 20 * 4096, true } };
+        struct store_span span = { .first_id = 400, .last_id = 401, .began_to_us = INT64_MAX };
+        struct record record = { .id = 2000, .heard = "after", .heard_size = 5, .answered = "" };
+        struct seen seen = {};
+        struct store *s;
+        struct why why = {};
+        uint64_t ticket;
+
+        record.timings = timings_none();
+        for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+                new_directory();
+                s = begun();
+                fill_with(s, 400);
+                expect(append_text(s, 401, "a persimmon", "Really?") == 0);
+                expect(store_forget(s, &span, &ticket, &why) == 0 && ticket > 0);
+                store_close(s);
+                expect(is_on_disk("persimmon"));
+                damage(places[i].from, places[i].size);
+
+                s = begun();
+                expect(n_damaged() == 0 && store_owes(s) == places[i].is_readable);
+                if (places[i].is_readable) {
+                        expect(store_settle(s, &why) == -EBADMSG);
+                        expect(store_keep(s, &record, &why) == 0 && !store_owes(s));
+                }
+                expect(n_damaged() == 0 && !is_on_disk("persimmon"));
+                expect(found(s, "persimmon", &seen) == 0);
+                expect((found(s, "question", &seen) > 0) == places[i].is_readable);
+                store_close(s);
+                /* What was settled is no reason to delete a file that is damaged later. */
+                damage(0, 100);
+                s = begun();
+                expect(n_damaged() == 1);
+                store_close(s);
+        }
+}
+
 static void a_store_in_no_directory_is_refused(void) {
         struct store *s;
         struct why why = {};
@@ -1015,6 +1057,7 @@ int main(void) {
         rule("a file that is no database is put aside", a_file_that_is_no_database_is_put_aside);
         rule("what a damaged store still holds is carried over",
              what_a_damaged_store_still_holds_is_carried_over);
+        rule("what was forgotten does not outlive damage", what_was_forgotten_does_not_outlive_damage);
         rule("a store that is replaced ends its erasing",
              a_store_that_is_replaced_ends_its_erasing);
         rule("what can not be written waits, and is written later", what_can_not_be_written_waits);
