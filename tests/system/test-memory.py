@@ -7,32 +7,15 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import ASSISTANT, Daemon, Tap, as_root, is_sanitized  # noqa: E402
+from gemmad_test import ASSISTANT, Daemon, Tap, is_sanitized  # noqa: E402
+from memory import found_in  # noqa: E402
 
 tap = Tap()
 
-# Counts a word in all memory of a process, and never holds it whole itself.
-SEARCH = """
-import sys
-pid, word, n = sys.argv[1], bytes.fromhex(sys.argv[2]), 0
-with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
-    for line in maps:
-        span, mode, _, _, inode = line.split()[:5]
-        if not mode.startswith("rw") or "[v" in line:
-            continue
-        begin, end = (int(x, 16) for x in span.split("-"))
-        try:
-            mem.seek(begin)
-            n += mem.read(end - begin).count(word)
-        except OSError:
-            pass
-print(n)
-"""
-
 
 def copies(d, word):
-    found = as_root(sys.executable, "-c", SEARCH, str(d.process.pid), word.encode().hex())
-    return None if found is None else int(found)
+    found = found_in(d.process.pid, word)
+    return None if found is None else found[word]
 
 
 def text():
