@@ -70,6 +70,7 @@ struct server {
         sd_event *loop;                /* owned reference */
         sd_event_source *listening;    /* owned; NULL once stopped */
         sd_event_source *pause;        /* owned; NULL once stopped */
+        sd_event_source *forgive;      /* owned; behind all others */
         int listen_fd;                 /* owned; -1 once stopped */
         struct interface **interfaces; /* owned; org.varlink.service first */
         size_t n_interfaces;
@@ -162,13 +163,16 @@ static void peer_drop(struct peer *p) {
         peer_free(p);
 }
 
-/* False when this was the end of the client: it did not read, or has gone. */
+/* False when this was the end of the client: it did not read, or has gone; or there was no memory for
+ * all of what it is to be told, and a part of it would not be true. */
 static bool peer_send(struct peer *p, const char *error, json_t *parameters, bool continues) {
         _cleanup_(freep) char *text = NULL;
         size_t size;
         int r;
 
         r = varlink_format_reply(error, parameters, continues, &text, &size);
+        if (r >= 0 && varlink_lacked_memory())
+                r = -ENOMEM;
         if (r >= 0)
                 r = conn_send(p->conn, text, size);
         if (r >= 0)
@@ -369,6 +373,10 @@ static void peer_on_message(
 
         (void) c;
         r = varlink_parse_call(&m, text, size, &why);
+        if (r == -ENOMEM) {
+                peer_drop(p);
+                return;
+        }
         if (r < 0) {
                 peer_refuse(p, why.text);
                 return;
@@ -386,7 +394,8 @@ static void peer_on_ended(struct conn *c, int r, void *userdata) {
                 peer_free(p);
                 return;
         }
-        if (p->call) {
+        /* That there is no memory is no fault of the message. */
+        if (p->call || r == -ENOMEM) {
                 peer_drop(p);
                 return;
         }
@@ -559,6 +568,14 @@ static int server_check_methods(const struct server *s, struct why *why) {
         return 0;
 }
 
+/* What was built while there was no memory has been sent, or not, by now. */
+static int on_all_sent(sd_event_source *source, void *userdata) {
+        (void) source;
+        (void) userdata;
+        varlink_forgive();
+        return 0;
+}
+
 /* The timer is made here because it takes a descriptor, of which there is none when it is
  * needed. */
 static int server_watch(struct server *s, struct why *why) {
@@ -574,6 +591,8 @@ static int server_watch(struct server *s, struct why *why) {
                 r = sd_event_add_time(s->loop, &s->pause, CLOCK_MONOTONIC, 0, 0, on_pause_over, s);
         if (r >= 0)
                 r = sd_event_source_set_enabled(s->pause, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_post(s->loop, &s->forgive, on_all_sent, s);
         if (r < 0)
                 return because(why, r, "listening socket: %s", strerror(-r));
         return 0;
@@ -631,6 +650,7 @@ struct server *server_free(struct server *s) {
         for (size_t i = 0; i < s->n_interfaces; i++)
                 interface_free(s->interfaces[i]);
         free(s->interfaces);
+        sd_event_source_disable_unref(s->forgive);
         sd_event_unref(s->loop);
         free(s);
         return NULL;

@@ -2,12 +2,37 @@
 #include "ipc/varlink.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 
 /* Fifteen digits keep 12.3 from being written as 12.300000000000001. */
 #define FORMAT_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+/* jansson tells a lack of memory as it tells bad text, and who adds to an object may not look at what
+ * came of it. */
+static _Thread_local bool has_lacked_memory;
+
+static void *allocate(size_t size) {
+        void *p = malloc(size);
+
+        if (!p)
+                has_lacked_memory = true;
+        return p;
+}
+
+static __attribute__((constructor)) void watch_memory(void) {
+        json_set_alloc_funcs(allocate, free);
+}
+
+bool varlink_lacked_memory(void) {
+        return has_lacked_memory;
+}
+
+void varlink_forgive(void) {
+        has_lacked_memory = false;
+}
 
 /* Looks at the brackets before the parser does, because the parser's own limit is fixed in the
  * library. */
@@ -41,6 +66,8 @@ static int parse_object(json_t **ret, const char *text, size_t size, struct why 
                 return because(why, -EBADMSG, "more than %d levels deep", VARLINK_MAX_DEPTH);
 
         root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+        if (!root && has_lacked_memory)
+                return because(why, -ENOMEM, "out of memory");
         if (!root)
                 return because(why, -EBADMSG, "not JSON at byte %d: %s", error.position,
                                error.text);

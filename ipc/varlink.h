@@ -9,8 +9,8 @@
 
 #include "base/why.h"
 
-/* Varlink messages: JSON objects, each ended by a zero byte.  Nothing here keeps state; any
- * thread. */
+/* Varlink messages: JSON objects, each ended by a zero byte.  Nothing here keeps state but
+ * varlink_lacked_memory(); any thread. */
 
 /* Objects and arrays within one another.  jansson would go down to 2048, on the stack. */
 #define VARLINK_MAX_DEPTH 16
@@ -32,9 +32,15 @@ struct varlink_reply {
 };
 
 /* Parse one message of size bytes, its zero byte not counted.  -EBADMSG and why: too deep, not
- * JSON, not UTF-8, a key twice, a key of the wrong type or one that Varlink does not know. */
+ * JSON, not UTF-8, a key twice, a key of the wrong type or one that Varlink does not know.  -ENOMEM:
+ * nothing is known of it. */
 int varlink_parse_call(struct varlink_call *ret, const char *text, size_t size, struct why *why);
 int varlink_parse_reply(struct varlink_reply *ret, const char *text, size_t size, struct why *why);
+
+/* Whether JSON has wanted memory in this thread and there was none, since varlink_forgive(): what was
+ * built of it may lack a part, and what could not be read may have been right. */
+bool varlink_lacked_memory(void);
+void varlink_forgive(void);
 
 void varlink_call_done(struct varlink_call *c);
 void varlink_reply_done(struct varlink_reply *r);

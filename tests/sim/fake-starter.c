@@ -78,6 +78,8 @@ static void *run(void *userdata) {
         struct job *job = userdata;
         struct starter *s = job->starter;
 
+        if (fake_starter_begins)
+                fake_starter_begins();
         worker_run(&job->worker);
         atomic_fetch_sub(&n_running, 1);
         free(job);
@@ -105,6 +107,8 @@ int starter_start(struct starter *s, const int fds[static WALL_MAX_FDS], struct 
                 return 0;
         }
         job = calloc(1, sizeof(*job));
+        if (!job)
+                return because(why, -ENOMEM, "out of memory");
         job->starter = s;
         job->worker = (struct worker){
                 .socket_fd = copy(fds[0]),

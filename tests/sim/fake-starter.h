@@ -6,6 +6,9 @@
  * microphone that is played (tests/sim/fake-capture.h).  A thread can not be killed: one that does not
  * end when it is asked is left behind, and waited for by starter_free(). */
 
+/* Of the test, if it has one: called in the thread of each worker before all else. */
+void fake_starter_begins(void) __attribute__((weak));
+
 /* Starting a worker fails with this from now on, 0: succeeds. */
 void fake_starter_refuse(int r);
 
