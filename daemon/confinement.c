@@ -28,6 +28,9 @@
 /* Has OpenBLAS start no thread before main() begins; the engine wants none of it either. */
 #define NO_THREADS "OPENBLAS_NUM_THREADS"
 
+/* How the kernel marks a socket that listens in its list. */
+#define ACCEPTS_FLAG 0x10000
+
 enum step {
         STEP_FIRST,
         STEP_ALONE,    /* started anew so that it has no other thread */
@@ -164,6 +167,12 @@ static const char *path_in(const char *variable) {
         return value && *value == '/' ? value : NULL;
 }
 
+static bool has_no_path(const char *variable) {
+        const char *value = getenv(variable);
+
+        return value && *value == '@';
+}
+
 /* Whether somebody answers there. */
 static bool can_call(const char *path) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -218,6 +227,7 @@ static bool reaches_others(const struct sandbox_sockets *s) {
 enum part {
         PART_FILES,
         PART_SOCKETS,
+        PART_NAMES,
         PART_PROGRAMS,
         N_PARTS,
 };
@@ -232,8 +242,38 @@ static void note(enum part part, int r, const struct why *why) {
         parts[part].why = *why;
 }
 
-/* The unit does the same from outside, and allows no namespace any more. */
-static void hide_sockets(const struct config *config) {
+/* Whether there is anybody in this network who listens without a path. */
+static bool reaches_names(void) {
+        FILE *list = fopen("/proc/self/net/unix", "re");
+        char line[512];
+        bool found = false;
+
+        if (!list)
+                return true;
+        while (!found && fgets(line, sizeof(line), list)) {
+                unsigned flags;
+                char name[2];
+
+                found = sscanf(line, "%*s %*s %*s %x %*s %*s %*s %1s", &flags, name) == 2 &&
+                        *name == '@' && (flags & ACCEPTS_FLAG);
+        }
+        (void) fclose(list);
+        return found;
+}
+
+/* That Landlock keeps them away it does from when files are confined on. */
+static void note_names(bool is_apart, bool has_files) {
+        struct why why = {};
+        bool holds = is_apart || (has_files && sandbox_files_know_names()) || !reaches_names();
+
+        if (!holds)
+                (void) because(&why, -EPERM, "there is no network of its own, and Landlock is older than Linux 6.12");
+        note(PART_NAMES, holds ? 0 : -EPERM, &why);
+}
+
+/* The unit does the same from outside, and allows no namespace any more.  True: there is nobody without a
+ * path either. */
+static bool hide_sockets(const struct config *config) {
         static const char *const variables[] = { "NOTIFY_SOCKET", "PULSE_SERVER", "PIPEWIRE_REMOTE",
                                                  "PULSE_RUNTIME_PATH", "PIPEWIRE_RUNTIME_DIR" };
         const char *needed[sizeof(variables) / sizeof(variables[0]) + 2] = {};
@@ -243,9 +283,11 @@ static void hide_sockets(const struct config *config) {
                 .runtime_folder = path_in("XDG_RUNTIME_DIR"),
                 .buses = buses,
                 .needed = needed,
+                .needs_names = has_no_path("NOTIFY_SOCKET"),
         };
         struct why why = {};
         size_t n = 0;
+        int r;
 
         find_socket_folder(config, socket_folder);
         if (*socket_folder)
@@ -259,9 +301,10 @@ static void hide_sockets(const struct config *config) {
         if (getenv("DBUS_SYSTEM_BUS_ADDRESS"))
                 buses[n++] = getenv("DBUS_SYSTEM_BUS_ADDRESS");
 
-        if (sandbox_hide_sockets(&sockets, &why) >= 0) {
+        r = sandbox_hide_sockets(&sockets, &why);
+        if (r >= 0) {
                 note(PART_SOCKETS, 0, &why);
-                return;
+                return r > 0;
         }
         note(PART_SOCKETS, reaches_others(&sockets) ? -EPERM : 0, &why);
         if (!parts[PART_SOCKETS].holds)
@@ -270,6 +313,7 @@ static void hide_sockets(const struct config *config) {
                             why.text);
         else
                 log_debug("Sockets can not be put out of reach: %s", why.text);
+        return false;
 }
 
 static void note_other_threads(void) {
@@ -282,18 +326,19 @@ static void note_other_threads(void) {
 
 static void
 confine(const struct config *config, const char *config_path, char **argv, enum step step) {
-        bool is_alone = !has_other_threads();
+        bool is_alone = !has_other_threads(), is_apart = false;
         struct why why = {};
         int r;
 
         if (!is_alone && step == STEP_FIRST && setenv(NO_THREADS, "1", 1) >= 0)
                 start_anew(argv, STEP_ALONE);
         if (is_alone)
-                hide_sockets(config);
+                is_apart = hide_sockets(config);
         else
                 note_other_threads();
         r = confine_files(config, config_path, &why);
         note(PART_FILES, r, &why);
+        note_names(is_apart, r >= 0);
         if (r < 0)
                 log_info("Files can not be put out of reach (%s), going on without that", why.text);
         else if (!is_alone)
@@ -309,6 +354,7 @@ void confinement_enter_files(const struct config *config, const char *config_pat
                 return;
         }
         note(PART_FILES, 0, &(struct why){});
+        note_names(false, true);
         note_other_threads();
 }
 
@@ -332,6 +378,8 @@ static const struct {
         [PART_SOCKETS] = { "sockets", "reaches sound servers and its own socket; no bus, no "
                                       "manager of the session, "
                                       "no screen, no keys (a mount namespace)" },
+        [PART_NAMES] = { "names", "reaches no socket without a path, as X servers and buses have "
+                                  "(a network namespace; Landlock of Linux 6.12)" },
         [PART_PROGRAMS] = { "programs", "runs none; no network, no other process's memory, no "
                                         "namespace, no new "
                                         "privileges (seccomp)" },

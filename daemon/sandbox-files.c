@@ -145,9 +145,16 @@ static int restrict_self(const struct confinement *c, struct why *why) {
         return 0;
 }
 
+static long landlock_version(void) {
+        return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
+bool sandbox_files_know_names(void) {
+        return landlock_version() >= 6;
+}
+
 int sandbox_confine_files(const struct sandbox_files *files, struct why *why) {
-        long version =
-                syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+        long version = landlock_version();
         struct confinement c = { .files = files, .fd = -1 };
         struct ruleset ruleset = {};
         _cleanup_(closep) int fd = -1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which sockets with a path the process can reach, by a mount namespace of its own, which needs no
- * privileges where there are user namespaces.  Landlock knows no rule for them, and seccomp does not
- * see the path that is connected to. */
+/* Which sockets the process can reach, by namespaces of its own, which need no privileges where there are
+ * user namespaces: those with a path by one of mounts, those without by one of the network.  Landlock
+ * knows no rule for the ones, and for the others only since Linux 6.12; seccomp does not see what is
+ * connected to. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -48,13 +49,14 @@ static int map_self(uid_t uid, gid_t gid) {
         return write_file("/proc/self/gid_map", text);
 }
 
-/* What is mounted later is still seen, as a disk with sound files is. */
-static int leave_namespaces(struct why *why) {
+/* What is mounted later is still seen, as a disk with sound files is.  1: of the network, too. */
+static int leave_namespaces(bool needs_names, struct why *why) {
         uid_t uid = geteuid();
         gid_t gid = getegid();
         int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), r;
+        bool is_apart = !needs_names && unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) >= 0;
 
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+        if (!is_apart && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
                 return because(why, -errno, "no namespace of its own: %s", strerror(errno));
         /* Who is not dumpable can not write his own map. */
         (void) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
@@ -65,7 +67,7 @@ static int leave_namespaces(struct why *why) {
                 return because(why, r, "no user in the namespace: %s", strerror(-r));
         if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return because(why, -errno, "mounts: %s", strerror(errno));
-        return 0;
+        return is_apart;
 }
 
 /* Lays something empty over a socket or a folder.  What a link leads to may be anywhere: of that only
@@ -173,11 +175,12 @@ static int cover_bus(const char *addresses) {
 }
 
 int sandbox_hide_sockets(const struct sandbox_sockets *s, struct why *why) {
-        int r;
+        int r, is_apart;
 
-        r = leave_namespaces(why);
-        if (r < 0)
-                return r;
+        is_apart = leave_namespaces(s->needs_names, why);
+        if (is_apart < 0)
+                return is_apart;
+        r = 0;
         for (size_t i = 0; s->buses[i]; i++) {
                 r = cover_bus(s->buses[i]);
                 if (r < 0)
@@ -190,5 +193,5 @@ int sandbox_hide_sockets(const struct sandbox_sockets *s, struct why *why) {
         for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
                 if (!is_needed(s, places[i]))
                         (void) cover(places[i]);
-        return 0;
+        return is_apart;
 }

@@ -2,6 +2,8 @@
 #ifndef DAEMON_SANDBOX_H
 #define DAEMON_SANDBOX_H
 
+#include <stdbool.h>
+
 #include "base/why.h"
 
 /* What a process that parses models and messages can do should one of them take it over, kept
@@ -24,15 +26,22 @@ struct sandbox_sockets {
         const char *runtime_folder; /* of the session, where its sockets are; NULL: none */
         const char *const *buses;   /* addresses of D-Bus */
         const char *const *needed; /* paths in the runtime folder, besides those of sound servers */
+        bool needs_names;          /* something needed has no path */
 };
 
 /* From here on the process sees no socket of the session but those of sound servers and what is
  * needed, nor those of the machine that start programs: something empty lies over their paths, in a
- * mount namespace of its own.  What makes a new socket later is not covered.  Only for a process of
- * one thread, and before sandbox_confine_files() and sandbox_enter(), which keep it from undoing it.
+ * mount namespace of its own.  What makes a new socket later is not covered.  Nor does it see one that
+ * has no path, as those of X servers may be: it has a network of its own, where nobody is, if there can
+ * be one.  Only for a process of one thread, and before sandbox_confine_files() and sandbox_enter(),
+ * which keep it from undoing it.
  *
- * 0, or why there is no such namespace or something could not be covered; with a reason. */
+ * 1, 0 without a network of its own, or why there is no such namespace or something could not be covered;
+ * with a reason. */
 int sandbox_hide_sockets(const struct sandbox_sockets *sockets, struct why *why);
+
+/* Whether Unix sockets without a path are among what sandbox_confine_files() keeps out of reach here. */
+bool sandbox_files_know_names(void);
 
 /* Which files are within reach; nothing of it is owned, and paths that are not there are left out. */
 struct sandbox_files {

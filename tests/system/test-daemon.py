@@ -421,7 +421,7 @@ def confinement():
             return subprocess.run(command, env=d.environment, capture_output=True, text=True, timeout=60)
         shown = run(GEMMAD, "--config", d.config, "--show-confinement")
         lines = shown.stdout.splitlines()
-        assert [line.split()[0] for line in lines] == ["files", "sockets", "programs"], shown
+        assert [line.split()[0] for line in lines] == ["files", "sockets", "names", "programs"], shown
         if "NOT HELD" in shown.stdout:
             assert shown.returncode == 1
             return lines[0]

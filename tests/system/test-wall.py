@@ -29,7 +29,7 @@ def is_there(path):
 
 
 def can_make_namespaces():
-    return subprocess.run(["unshare", "--user", "--mount", "true"], capture_output=True).returncode == 0
+    return subprocess.run(["unshare", "--user", "--mount", "--net", "true"], capture_output=True).returncode == 0
 
 
 def write(path, text="secret"):
@@ -109,9 +109,8 @@ def taken_over():
 def abstract():
     with Home() as home:
         seen = home.run(f"connect @gemmad-test-wall{os.getpid()}")
-        if "reached" in seen.values():
-            return "this kernel has no Landlock of version 6"
-        return None
+        # Landlock would say that it is not permitted: in a network of its own nobody is there to be reached.
+        assert list(seen.values()) == ["Connection refused"], seen
 
 
 def restarted_sound():
