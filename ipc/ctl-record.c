@@ -43,7 +43,7 @@ struct recording {
         const char *folder, *command;
         FILE *answers; /* what the user types */
         int16_t samples[MAX_SAMPLES];
-        size_t n_samples;
+        size_t n_samples, n_bytes; /* the last byte may be half a sample */
 };
 
 enum decision { KEEP, AGAIN, SKIP, QUIT };
@@ -90,15 +90,16 @@ static void show_level(const struct recording *r, size_t n_new) {
 
 /* What the recorder has written.  False: it has ended, or there is enough. */
 static bool take_samples(struct recording *r, int fd) {
-        size_t room = sizeof(r->samples) - r->n_samples * sizeof(r->samples[0]);
-        ssize_t n = read(fd, r->samples + r->n_samples, room);
-        size_t n_new = n > 0 ? (size_t) n / sizeof(r->samples[0]) : 0;
+        ssize_t n = read(fd, (char *) r->samples + r->n_bytes, sizeof(r->samples) - r->n_bytes);
+        size_t n_before = r->n_samples;
 
-        /* A pipe that is cut amid a sample has ended. */
-        r->n_samples += n_new;
-        if (n_new > 0)
-                show_level(r, n_new);
-        return (n < 0 && errno == EINTR) || (n_new > 0 && r->n_samples < MAX_SAMPLES);
+        if (n <= 0)
+                return n < 0 && errno == EINTR;
+        r->n_bytes += (size_t) n;
+        r->n_samples = r->n_bytes / sizeof(r->samples[0]);
+        if (r->n_samples > n_before)
+                show_level(r, r->n_samples - n_before);
+        return r->n_samples < MAX_SAMPLES;
 }
 
 /* Until the user presses Enter.  0, or -errno. */
@@ -110,7 +111,7 @@ static int record(struct recording *r) {
         char line[64];
         GPid pid;
 
-        r->n_samples = 0;
+        r->n_samples = r->n_bytes = 0;
         argv[2] = command;
         if (!g_spawn_async_with_pipes(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
                                       NULL, &fds[1].fd, NULL, &error)) {

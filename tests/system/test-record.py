@@ -84,6 +84,18 @@ def goes_on():
     assert table("a").endswith("\n00003.wav\tstop\n") and table("a").count("file\t") == 1, table("a")
 
 
+def in_pieces():
+    """What is read may end amid a sample, or be one byte."""
+    raw("pieces", 0.5, 8000)
+    with open(path_of("in-pieces"), "w", encoding="utf-8") as script:
+        for begin, size in ((1, 4001), (4002, 1), (4003, RATE)):
+            script.write(f"tail -c +{begin} {path_of('pieces')} | head -c {size}; sleep 0.2\n")
+    done = record("p", ["", ""], f"sh {path_of('in-pieces')}", "next song\n")
+    assert done.returncode == 0 and length("p", "00001.wav") == RATE // 2, done
+    with wave.open(os.path.join(path_of("p"), "00001.wav")) as sound, open(path_of("pieces"), "rb") as whole:
+        assert sound.readframes(RATE) == whole.read()
+
+
 def taken_again():
     done = record("b", ["", "r", "", "", "q"], raw("one", 0.5, 8000))
     assert done.returncode == 0 and done.stdout.count("0.5 s") == 2, done.stdout
@@ -124,6 +136,7 @@ def refused():
 try:
     tap.rule("what is kept is a WAV file and a line of the table, in lower case", kept)
     tap.rule("what is there already is not asked for again", goes_on)
+    tap.rule("what comes in pieces of any length is put together", in_pieces)
     tap.rule("a recording can be done again, a sentence be left out, and all be ended", taken_again)
     tap.rule("too quiet, too loud and nothing at all are told; nothing is not kept", told)
     tap.rule("a recorder that never ends is ended, by Enter or after nine seconds", bounded)
