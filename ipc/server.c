@@ -52,6 +52,7 @@ struct peer {
         struct conn *conn;     /* owned */
         struct call *call;     /* owned; the one that the next one waits for */
         uint64_t idle_ns;      /* since when there is none */
+        pid_t pid;             /* who connected; 0: somebody of another namespace */
 };
 
 struct call {
@@ -201,6 +202,10 @@ bool call_wants_more(const struct call *call) {
 
 bool call_is_oneway(const struct call *call) {
         return call->is_oneway;
+}
+
+pid_t call_process(const struct call *call) {
+        return call->sender ? call->sender->pid : 0;
 }
 
 void call_on_gone(struct call *call,
@@ -410,16 +415,17 @@ static void peer_on_ended(struct conn *c, int r, void *userdata) {
 }
 
 /* Root may talk to everybody's assistant, others only to their own. */
-static bool is_allowed(int fd) {
+static bool is_allowed(int fd, pid_t *ret_pid) {
         struct ucred credentials;
         socklen_t size = sizeof(credentials);
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
                 return false;
+        *ret_pid = credentials.pid;
         return credentials.uid == 0 || credentials.uid == geteuid();
 }
 
-static int peer_new(struct server *s, int fd) {
+static int peer_new(struct server *s, int fd, pid_t pid) {
         static const struct conn_handler handler = { peer_on_message, peer_on_ended };
         struct conn_config config = {
                 .fd = fd,
@@ -435,6 +441,7 @@ static int peer_new(struct server *s, int fd) {
         if (!p)
                 return -ENOMEM;
         p->server = s;
+        p->pid = pid;
         p->idle_ns = clock_now_ns();
         config.userdata = p;
         r = conn_new(&p->conn, s->loop, &config);
@@ -483,31 +490,76 @@ static struct peer *find_idle(const struct server *s) {
         return longest;
 }
 
+static unsigned count_of(const struct server *s, pid_t pid) {
+        struct peer *p;
+        unsigned n = 0;
+
+        LIST_FOREACH(p, &s->peers, link) {
+                n += p->pid == pid;
+        }
+        return n;
+}
+
+/* Whose connections are more than half of all, if anybody's are: who is left over when two of different
+ * processes cancel each other out. */
+static bool find_greedy(const struct server *s, pid_t *ret) {
+        struct peer *p;
+        unsigned n = 0;
+
+        LIST_FOREACH(p, &s->peers, link) {
+                if (n == 0)
+                        *ret = p->pid;
+                n = n == 0 || p->pid == *ret ? n + 1 : n - 1;
+        }
+        return n > 0 && count_of(s, *ret) > s->config.max_clients / 2;
+}
+
+/* A connection of a process that has more than half of them, while another process has none: the one that has
+ * asked nothing for longest, or the newest.  NULL: there is no such process. */
+static struct peer *find_surplus(const struct server *s, pid_t newcomer) {
+        struct peer *p, *found = NULL;
+        pid_t greedy;
+
+        if (s->config.max_clients < 2 || !find_greedy(s, &greedy) || greedy == newcomer)
+                return NULL;
+        LIST_FOREACH(p, &s->peers, link) {
+                if (p->pid != greedy)
+                        continue;
+                if (!found || (!p->call && (found->call || p->idle_ns < found->idle_ns)))
+                        found = p;
+        }
+        return found;
+}
+
 /* False when there is no room, and nobody who could make some. */
-static bool make_room(struct server *s) {
-        struct peer *idle;
+static bool make_room(struct server *s, pid_t newcomer) {
+        struct peer *p;
 
         if (s->counters.n_clients < s->config.max_clients)
                 return true;
-        idle = find_idle(s);
-        if (!idle)
+        p = find_idle(s);
+        if (!p)
+                p = find_surplus(s, newcomer);
+        if (!p)
                 return false;
-        peer_drop(idle);
+        peer_drop(p);
         return true;
 }
 
 /* Takes the descriptor over when it returns 0. */
 static int admit(struct server *s, int fd) {
-        if (!is_allowed(fd))
+        pid_t pid;
+
+        if (!is_allowed(fd, &pid))
                 return -EPERM;
-        if (!make_room(s)) {
+        if (!make_room(s, pid)) {
                 if (!s->is_full && s->config.on_full)
                         s->config.on_full(s->config.userdata);
                 s->is_full = true;
                 return -EUSERS;
         }
         s->is_full = false;
-        return peer_new(s, fd);
+        return peer_new(s, fd, pid);
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *userdata) {

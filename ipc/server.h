@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <jansson.h>
 #include <systemd/sd-event.h>
@@ -84,6 +85,9 @@ struct server_counters server_counters(const struct server *s);
 bool call_wants_more(const struct call *call);
 
 bool call_is_oneway(const struct call *call);
+
+/* The process that the client's connection was made by; 0: not known, or it has left. */
+pid_t call_process(const struct call *call);
 
 /* Called when the client is gone (or was dropped, or the server freed) before the last reply; the
  * call must not be used afterwards.  So a call that was kept ends in exactly one way: by the

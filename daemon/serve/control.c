@@ -203,6 +203,7 @@ static int submit(struct control *c, struct call *call, json_t *parameters, stru
         struct asker *a;
         int r;
 
+        ask->who = call_process(call);
         if (parameter_flag(parameters, "detached", false))
                 return submit_detached(c, call, ask);
         a = calloc(1, sizeof(*a));

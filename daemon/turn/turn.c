@@ -50,6 +50,7 @@ int turn_new(struct turn **ret, const struct ask *ask, size_t max_text) {
         turn->thinking = ask->thinking;
         turn->max_tokens = ask->max_tokens;
         turn->owner = ask->owner;
+        turn->who = ask->who;
 
         turn->calls = json_array();
         if (!turn->calls)

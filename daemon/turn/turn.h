@@ -62,6 +62,7 @@ struct turn {
         bool has_run;
         bool is_cancelled;
         void *owner; /* whoever asked, NULL when he is gone; not owned */
+        pid_t who;   /* his process; 0: nobody in particular */
         struct turn *next;
 };
 
@@ -80,6 +81,7 @@ struct ask {
         bool thinking;
         unsigned max_tokens;
         void *owner;
+        pid_t who; /* the process that asks, which may not have all of the queue; 0: nobody in particular */
 };
 
 /* Without an id and without the sound, which is the caller's to hand over.  -ENOMEM, or -EFBIG for a

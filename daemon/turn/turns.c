@@ -336,6 +336,19 @@ static bool is_hidden(const struct turn *turn) {
         return turn && turn->is_hidden;
 }
 
+/* Of so many places in the queue a process leaves a quarter to others. */
+static unsigned share_of(unsigned limit) {
+        return limit - limit / 4;
+}
+
+static unsigned n_waiting_of(const struct turns *t, pid_t who) {
+        unsigned n = 0;
+
+        for (const struct turn *turn = t->waiting; turn; turn = turn->next)
+                n += turn->who == who;
+        return n;
+}
+
 int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
         struct turn **end = &t->waiting;
         struct turn *turn;
@@ -349,6 +362,8 @@ int turns_ask(struct turns *t, const struct ask *ask, struct turn **ret) {
         if ((!t->running || is_hidden(t->running)) && t->activity != ACTIVITY_LOADING)
                 limit++;
         if (turns_n_waiting(t) >= limit)
+                return -EBUSY;
+        if (ask->who != 0 && n_waiting_of(t, ask->who) >= share_of(limit))
                 return -EBUSY;
 
         r = turn_new(&turn, ask, turns_max_text(t));

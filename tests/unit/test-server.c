@@ -2,6 +2,7 @@
 #include "tests/unit/server-scene.h"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 static void test_answers(void) {
 #define SERVICE "org.varlink.service."
@@ -262,6 +263,58 @@ static void test_idle_clients_make_room(void) {
         expect(hears(fds[1], "{\"parameters\":{\"text\":\"y\"}}|"));
         for (unsigned i = 0; i < MAX_CLIENTS + 2; i++)
                 closep(&fds[i]);
+        scene_close(&s);
+}
+
+/* A process that connects so often, and stays until its end of the pipe is closed. */
+static pid_t crowd(struct scene *s, unsigned n, int *ret_stay_fd) {
+        int stay[2];
+        pid_t pid;
+
+        expect(pipe2(stay, O_CLOEXEC) == 0);
+        (void) fflush(stdout);
+        pid = fork();
+        if (pid == 0) {
+                char byte;
+
+                (void) close(stay[1]);
+                for (unsigned i = 0; i < n; i++)
+                        (void) dial(s);
+                (void) !read(stay[0], &byte, 1);
+                _exit(0);
+        }
+        (void) close(stay[0]);
+        *ret_stay_fd = stay[1];
+        while (server_counters(s->server).n_accepted < n)
+                (void) sd_event_run(s->loop, 1000);
+        return pid;
+}
+
+/* A process may have all of the connections as long as no other one wants any. */
+static void test_a_crowd_makes_room(void) {
+        unsigned n_others = MAX_CLIENTS - MAX_CLIENTS / 2;
+        int fds[MAX_CLIENTS], stay_fd;
+        struct scene s;
+        pid_t pid;
+
+        scene_open(&s);
+        pid = crowd(&s, MAX_CLIENTS, &stay_fd);
+        expect(server_counters(s.server).n_clients == MAX_CLIENTS && s.n_full == 0);
+        for (unsigned i = 0; i < n_others; i++) {
+                fds[i] = dial(&s);
+                tell(&s, fds[i], "{\"method\":\"org.example.test.Echo\",\"parameters\":{\"text\":\"x\"}}");
+                expect(hears(fds[i], "{\"parameters\":{\"text\":\"x\"}}|"));
+        }
+        expect(server_counters(s.server).n_dropped == n_others && s.n_full == 0);
+        /* Half of them is its own. */
+        fds[n_others] = dial(&s);
+        settle(&s);
+        expect(is_closed(fds[n_others]) && s.n_full == 1);
+        for (unsigned i = 0; i <= n_others; i++)
+                closep(&fds[i]);
+        (void) close(stay_fd);
+        expect(waitpid(pid, NULL, 0) == pid);
+        settle(&s);
         scene_close(&s);
 }
 
@@ -541,9 +594,10 @@ static void test_undeclared_method(void) {
 /* Only root can be somebody else for a moment. */
 static void test_other_user(void) {
         int fds[2];
+        pid_t pid = 0;
 
         expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-        expect(is_allowed(fds[0]));
+        expect(is_allowed(fds[0], &pid) && pid == getpid());
         closep(&fds[0]);
         closep(&fds[1]);
         if (geteuid() != 0)
@@ -551,9 +605,9 @@ static void test_other_user(void) {
 
         expect(seteuid(65534) == 0);
         expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-        expect(is_allowed(fds[0]));
+        expect(is_allowed(fds[0], &pid));
         expect(seteuid(0) == 0);
-        expect(!is_allowed(fds[0]));
+        expect(!is_allowed(fds[0], &pid));
         closep(&fds[0]);
         closep(&fds[1]);
 }
@@ -568,6 +622,7 @@ int main(void) {
         rule("a oneway call holds nothing up", test_oneway_holds_nothing_up);
         rule("a oneway call ends with its client", test_oneway_ends_with_its_client);
         rule("idle clients make room", test_idle_clients_make_room);
+        rule("who has most of the connections makes room", test_a_crowd_makes_room);
         rule("who keeps a call learns that the client is gone, once", test_gone);
         rule("a handler's error ends the connection, not the server", test_handler_fails);
         rule("a client that never reads is dropped, others go on", test_never_reads);

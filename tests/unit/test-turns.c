@@ -1597,6 +1597,36 @@ static void a_full_queue_refuses_the_newest(void) {
         scene_close();
 }
 
+static int ask_as(pid_t who, unsigned owner) {
+        struct ask ask = {
+                .text = "say hello",
+                .text_size = 9,
+                .audio_fd = -1,
+                .max_tokens = scene.config->max_tokens,
+                .owner = &world.owners[owner],
+                .who = who,
+        };
+
+        return turns_ask(scene.turns, &ask, &world.asked[owner]);
+}
+
+/* One process, by however many connections, leaves a quarter of the queue to others. */
+static void nobody_has_all_of_the_queue(void) {
+        unsigned n = 1;
+
+        open_loaded("fake:", "[Socket]\nMaxQueuedTurns=8\n");
+        expect(ask_text(0, "gate hello") == 0);
+        turn_loop();
+        while (n < 20 && ask_as(7, n) == 0)
+                n++;
+        expect(n == 7 && ask_as(7, n) == -EBUSY);
+        expect(ask_as(8, 7) == 0 && ask_as(9, 8) == 0 && ask_as(10, 9) == -EBUSY);
+        fake_allow(100);
+        for (unsigned i = 0; i <= 8; i++)
+                expect(wait_done(i)->outcome == OUTCOME_ANSWERED);
+        scene_close();
+}
+
 static void the_gone_are_not_answered(void) {
         open_loaded("fake:", "");
         expect(ask_text(0, "gate abc") == 0);
@@ -2170,6 +2200,7 @@ static void limit_rules(void) {
         rule("prefill can be cancelled", prefill_can_be_cancelled);
         rule("a waiting turn can be cancelled", a_waiting_turn_can_be_cancelled);
         rule("a full queue refuses the newest", a_full_queue_refuses_the_newest);
+        rule("nobody has all of the queue", nobody_has_all_of_the_queue);
         rule("those who are gone are not answered", the_gone_are_not_answered);
         rule("turns run in order", turns_run_in_order);
 }
