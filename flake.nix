@@ -22,7 +22,7 @@
           nativeBuildInputs = with pkgs; [ autoconf-archive autoreconfHook pkg-config ];
           buildInputs = with pkgs; [
             alsa-lib curl glib jansson libedit libjpeg libpng libpulseaudio libsamplerate libsndfile libwebp ncurses
-            openblas portaudio speechd sqlite systemd
+            openblas portaudio speechd speexdsp sqlite systemd
           ];
           configureFlags = [
             "--sysconfdir=/etc"

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "audio/choose.h"
+#include "audio/reference.h"
 #include "audio/server-source.h"
 #include "base/cleanup.h"
 #include "base/wake.h"
@@ -21,6 +22,7 @@
 struct follow {
         pa_threaded_mainloop *loop; /* owned */
         pa_context *context;        /* owned */
+        struct reference *reference; /* owned */
         int wake_fd;                /* not owned */
         _Atomic enum follow_state state;
 
@@ -82,6 +84,8 @@ static void on_server(pa_context *context, const pa_server_info *info, void *use
 
         (void) snprintf(f->default_name, sizeof(f->default_name), "%s",
                         info && info->default_source_name ? info->default_source_name : "");
+        if (info && info->default_sink_name)
+                reference_use(f->reference, context, info->default_sink_name);
         forget_operation(pa_context_get_source_info_list(context, on_source, f));
 }
 
@@ -111,12 +115,15 @@ struct follow *follow_stop(struct follow *f) {
 
         if (f->loop)
                 pa_threaded_mainloop_stop(f->loop);
+        if (f->reference)
+                reference_drop(f->reference);
         if (f->context) {
                 pa_context_disconnect(f->context);
                 pa_context_unref(f->context);
         }
         if (f->loop)
                 pa_threaded_mainloop_free(f->loop);
+        (void) reference_free(f->reference);
         free(f);
         return NULL;
 }
@@ -132,6 +139,8 @@ int follow_start(struct follow **ret, const char *device, const char *source, in
         (void) snprintf(f->device, sizeof(f->device), "%s", device ? device : "");
         (void) snprintf(f->source, sizeof(f->source), "%s", source);
 
+        if (reference_new(&f->reference) < 0)
+                return -ENOMEM;
         f->loop = pa_threaded_mainloop_new();
         if (f->loop)
                 f->context = pa_context_new(pa_threaded_mainloop_get_api(f->loop), "gemmad");
@@ -148,4 +157,8 @@ int follow_start(struct follow **ret, const char *device, const char *source, in
 
 enum follow_state follow_state(const struct follow *f) {
         return atomic_load_explicit(&f->state, memory_order_acquire);
+}
+
+size_t follow_read_played(struct follow *f, float *samples, size_t n, uint64_t *ret_ns) {
+        return reference_read(f->reference, samples, n, ret_ns);
 }

@@ -2,8 +2,11 @@
 #ifndef AUDIO_FOLLOW_H
 #define AUDIO_FOLLOW_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 /* Follows what becomes of a sound server's microphone while it is open: whether it is still there, and
- * still the one that is meant.  The server tells of each change, so that this costs nothing in between;
+ * still the one that is meant; and what its loudspeakers play meanwhile.  The server tells of each change, so that this costs nothing in between;
  * it happens on a thread of its own.  Where PipeWire is the server, what records from a device that is
  * gone is given zeros, and nothing else would show that. */
 struct follow;
@@ -20,5 +23,9 @@ int follow_start(struct follow **ret, const char *device, const char *source, in
 struct follow *follow_stop(struct follow *f);
 
 enum follow_state follow_state(const struct follow *f);
+
+/* What the server's loudspeakers have played since, for as many samples as there are; see
+ * audio/reference.h. */
+size_t follow_read_played(struct follow *f, float *samples, size_t n, uint64_t *ret_ns);
 
 #endif

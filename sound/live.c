@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "audio/capture.h"
+#include "audio/echo.h"
 #include "audio/follow.h"
 #include "audio/framer.h"
 #include "audio/highpass.h"
@@ -25,11 +26,14 @@
 DEFINE_CLEANUP(struct capture *, capture_close)
 DEFINE_CLEANUP(struct resample *, resample_free)
 DEFINE_CLEANUP(struct follow *, follow_stop)
+DEFINE_CLEANUP(struct echo *, echo_free)
 
 struct live {
         struct work *work;         /* not owned, nor is what follows */
         struct capture *capture;
         struct resample *resample;
+        struct follow *follow;     /* NULL: of no server, like the next */
+        struct echo *echo;
         struct mix mix;
         struct highpass highpass;
         struct framer framer;
@@ -90,19 +94,24 @@ static void clean(float *samples, size_t n) {
 
 /* Samples at the device's rate, the last of which was there at that time. */
 static void feed(struct live *l, const float *samples, size_t n, uint64_t captured_ns) {
-        float resampled[READ_SAMPLES];
+        float resampled[READ_SAMPLES], clear[READ_SAMPLES + ECHO_HELD * ECHO_BLOCK];
         struct frame frame;
         size_t n_out;
 
         do {
                 const float *at = resampled;
+                size_t left;
 
                 if (resample_feed(l->resample, &samples, &n, resampled, READ_SAMPLES, &n_out) < 0)
                         return;
                 clean(resampled, n_out);
                 highpass_apply(&l->highpass, resampled, n_out);
-                for (size_t left = n_out;
-                     framer_feed(&l->framer, &at, &left, captured_ns, &frame) == 1;)
+                left = n_out;
+                if (l->echo) {
+                        left = echo_cancel(l->echo, resampled, n_out, captured_ns, clear);
+                        at = clear;
+                }
+                while (framer_feed(&l->framer, &at, &left, captured_ns, &frame) == 1)
                         hand_on(l, &frame);
         } while (n_out == READ_SAMPLES);
 }
@@ -115,18 +124,33 @@ static void note_losses(struct live *l) {
                 return;
         resample_reset(l->resample);
         highpass_reset(&l->highpass);
+        if (l->echo)
+                echo_gap(l->echo, (n_lost - l->n_lost) * FRAME_RATE / capture_rate(l->capture));
         framer_gap(&l->framer, (n_lost - l->n_lost) * 1000 / capture_rate(l->capture));
         l->n_lost = n_lost;
 }
 
 _Static_assert((READ_FRAMES - 1) * FRAME_SAMPLES >=
-                       (uint64_t) READ_SAMPLES * FRAME_RATE / RESAMPLE_RATE_MIN,
+                       (uint64_t) READ_SAMPLES * FRAME_RATE / RESAMPLE_RATE_MIN +
+                               ECHO_HELD * ECHO_BLOCK,
                "what is read at once may find no room");
 
 /* The sides are compared, as those of a file are; one number that is none would count for ever. */
 static void mix(struct live *l, float *read, float *mixed, size_t n) {
         clean(read, n * l->mix.n_channels);
         mix_apply(&l->mix, read, mixed, n);
+}
+
+/* What was played comes first: it is waited for. */
+static void read_played(struct live *l) {
+        float played[READ_SAMPLES];
+        uint64_t at_ns;
+        size_t n;
+
+        while (l->echo && (n = follow_read_played(l->follow, played, READ_SAMPLES, &at_ns)) > 0) {
+                clean(played, n);
+                echo_play(l->echo, played, n, at_ns);
+        }
 }
 
 static void read_samples(struct live *l) {
@@ -136,6 +160,7 @@ static void read_samples(struct live *l) {
         size_t n;
 
         note_losses(l);
+        read_played(l);
         /* What finds no room waits where it is, and is counted there should that be full, too. */
         while (wall_room(l->work->wall) >= READ_FRAMES &&
                (n = capture_read(l->capture, read, READ_SAMPLES)) > 0) {
@@ -154,10 +179,10 @@ static void read_samples(struct live *l) {
 
 /* The system's choice of a microphone may change, and one that is gone may be replaced under us by
  * something that gives zeros. */
-static int look_around(struct live *l, struct follow *follow, bool *is_told, struct why *why) {
+static int look_around(struct live *l, bool *is_told, struct why *why) {
         const struct wall_message other = { .word = WALL_OTHER };
 
-        switch (follow ? follow_state(follow) : FOLLOW_SAME) {
+        switch (l->follow ? follow_state(l->follow) : FOLLOW_SAME) {
         case FOLLOW_GONE:
                 return because(why, -ENODEV, "the microphone is gone");
         case FOLLOW_OTHER:
@@ -173,7 +198,7 @@ static int look_around(struct live *l, struct follow *follow, bool *is_told, str
 }
 
 /* Every frame comes through here, so it asks for nothing that the last poll() has told. */
-static int listen_to(struct live *l, struct follow *follow, int bell_fd, struct why *why) {
+static int listen_to(struct live *l, int bell_fd, struct why *why) {
         struct pollfd waits[] = {
                 { .fd = bell_fd, .events = POLLIN },
                 { .fd = l->work->socket_fd, .events = POLLIN },
@@ -191,7 +216,7 @@ static int listen_to(struct live *l, struct follow *follow, int bell_fd, struct 
                 is_full = wall_room(l->work->wall) < READ_FRAMES;
                 if (!capture_is_active(l->capture))
                         return because(why, -ENODEV, "the microphone is gone");
-                r = look_around(l, follow, &is_told, why);
+                r = look_around(l, &is_told, why);
                 if (r < 0)
                         return r;
                 (void) poll(waits, is_full ? 3 : 2, BEAT_MS);
@@ -204,6 +229,7 @@ int live_run(struct work *w, struct why *why) {
         _cleanup_(capture_closep) struct capture *capture = NULL;
         _cleanup_(resample_freep) struct resample *resample = NULL;
         _cleanup_(follow_stopp) struct follow *follow = NULL;
+        _cleanup_(echo_freep) struct echo *echo = NULL;
         struct capture_config config = { .device = w->task.device, .ring_ms = RING_MS };
         struct wall_message open = { .word = WALL_OPEN };
         struct live l = { .work = w, .is_still = true };
@@ -221,13 +247,17 @@ int live_run(struct work *w, struct why *why) {
         /* Without it the microphone is heard as well. */
         if (*capture_source(capture))
                 (void) follow_start(&follow, config.device, capture_source(capture), bell_fd);
+        if (follow)
+                (void) echo_new(&echo);
 
         l.capture = capture;
         l.resample = resample;
+        l.follow = follow;
+        l.echo = echo;
         mix_init(&l.mix, capture_channels(capture), capture_rate(capture));
         framer_init(&l.framer);
         l.n_lost = capture_lost(capture);
         (void) snprintf(open.open.device, sizeof(open.open.device), "%s", capture_device(capture));
         work_say(w, &open);
-        return listen_to(&l, follow, bell_fd, why);
+        return listen_to(&l, bell_fd, why);
 }

@@ -24,6 +24,10 @@
 #define GATE_LOOK_EVERY 4
 #define GATE_SURE       (-0.5f) /* natural logarithm of a probability */
 
+/* "stop" is shorter, and who says it does not want to wait until it is known that nothing follows. */
+#define STOP            "stop"
+#define GATE_FIRST_STOP 10
+
 struct gate {
         struct engine *engine;   /* owned; the pocket model */
         struct session *session; /* owned */
@@ -33,7 +37,8 @@ struct gate {
         struct answer answer;
         struct text heard;
         size_t n_frames, next_look;
-        bool has_phrase;              /* a look has found it */
+        bool hears_stop;              /* "stop" counts as well */
+        bool has_phrase, has_stop;    /* a look has found it */
         float phrase_log_probability; /* of the first words that were heard */
 };
 
@@ -160,16 +165,28 @@ static int look(struct gate *g, bool with_call) {
         return session_rewind(g->session, position);
 }
 
-int gate_begin(struct gate *g) {
+int gate_begin(struct gate *g, bool hears_stop) {
         int r;
 
         g->n_frames = 0;
-        g->next_look = GATE_FIRST_LOOK;
-        g->has_phrase = false;
+        g->hears_stop = hears_stop;
+        g->next_look = hears_stop ? GATE_FIRST_STOP : GATE_FIRST_LOOK;
+        g->has_phrase = g->has_stop = false;
         r = session_rewind(g->session, 0);
         if (r < 0)
                 return r;
         return session_append_tokens(g->session, g->opening.ids, g->opening.n_ids);
+}
+
+/* The words are over behind it, as far as the last look has heard. */
+static bool is_stop(const struct gate *g) {
+        size_t size = g->heard.size;
+
+        while (size > 0 && isspace((unsigned char) text_data(&g->heard)[size - 1]))
+                size--;
+        return size == sizeof(STOP) - 1 &&
+               strncasecmp(text_data(&g->heard), STOP, sizeof(STOP) - 1) == 0 &&
+               session_log_probability(g->session) >= GATE_SURE;
 }
 
 static int append_and_look(struct gate *g, const float *samples, size_t n) {
@@ -179,7 +196,8 @@ static int append_and_look(struct gate *g, const float *samples, size_t n) {
         if (r < 0)
                 return r;
         g->n_frames += n;
-        if (g->has_phrase || g->n_frames != g->next_look || g->n_frames > GATE_LAST_LOOK)
+        if (g->has_phrase || g->has_stop || g->n_frames != g->next_look ||
+            g->n_frames > GATE_LAST_LOOK)
                 return 0;
 
         g->next_look += GATE_LOOK_EVERY;
@@ -188,6 +206,7 @@ static int append_and_look(struct gate *g, const float *samples, size_t n) {
                 return r;
         g->has_phrase = gate_judge(text_data(&g->heard), g->heard.size) != GATE_NO &&
                         g->phrase_log_probability >= GATE_SURE;
+        g->has_stop = g->hears_stop && is_stop(g);
         return 0;
 }
 
@@ -209,6 +228,10 @@ int gate_append(struct gate *g, const float *samples, size_t n) {
 
 bool gate_has_phrase(const struct gate *g) {
         return g->has_phrase;
+}
+
+bool gate_has_stop(const struct gate *g) {
+        return g->has_stop;
 }
 
 int gate_decide(struct gate *g) {

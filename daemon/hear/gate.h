@@ -25,8 +25,8 @@ int gate_open(struct gate **ret, struct why *why);
 struct gate *gate_close(struct gate *g);
 DEFINE_CLEANUP(struct gate *, gate_close)
 
-/* Before the first frame of each segment of speech. */
-int gate_begin(struct gate *g);
+/* Before the first frame of each segment of speech.  hears_stop: whether "stop", said alone, counts as well. */
+int gate_begin(struct gate *g, bool hears_stop);
 
 /* Frames as for session_append_frames(), cut anywhere: the verdict does not depend on it.  What comes after the first GATE_MAX_FRAMES is not looked
  * at: the phrase is long over by then. */
@@ -35,6 +35,9 @@ int gate_append(struct gate *g, const float *samples, size_t n);
 
 /* Whether the phrase has been found before the end of the speech. */
 bool gate_has_phrase(const struct gate *g);
+
+/* Whether "stop" has been said, which is known while the speech goes on, too: nothing but that so far. */
+bool gate_has_stop(const struct gate *g);
 
 /* After the last frame.  A verdict or -errno. */
 int gate_decide(struct gate *g);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/common/expected.h"
+#include "daemon/common/text.h"
 
 void interruption_done(struct interruption *i) {
         i->gate = gate_close(i->gate);
@@ -15,20 +17,42 @@ void interruption_reset(struct interruption *i) {
         i->is_decided = false;
 }
 
-static int begin(struct interruption *i, struct why *why) {
+static int begin(struct interruption *i, bool hears_stop, struct why *why) {
         int r;
 
         r = i->gate ? 0 : gate_open(&i->gate, why);
-        return r < 0 ? r : gate_begin(i->gate);
+        return r < 0 ? r : gate_begin(i->gate, hears_stop);
 }
 
-/* A verdict of the gate, or -EAGAIN while there is none. */
-static int look(struct interruption *i, const struct hearing *speech, struct why *why) {
+/* At the end of the speech, of which all is known now. */
+static int decide(struct interruption *i, bool hears_stop) {
+        struct expected stop = {};
+        const struct text *heard, *call;
+        int r;
+
+        r = gate_decide(i->gate);
+        if (r != GATE_NO || !hears_stop)
+                return r < 0 ? r : r == GATE_NO ? INTERRUPTION_NOT_CALLED : INTERRUPTION_CALLED;
+        r = expected_add(&stop, "stop");
+        if (r >= 0)
+                r = gate_take_for(i->gate, &heard, &call);
+        if (r < 0)
+                return r;
+        return r == 1 && expected_has_call(&stop, text_data(call), call->size)
+                       ? INTERRUPTION_STOPPED
+                       : INTERRUPTION_NOT_CALLED;
+}
+
+/* A verdict, or -errno. */
+static int look(struct interruption *i,
+                const struct hearing *speech,
+                bool hears_stop,
+                struct why *why) {
         const struct frame *frame;
         int r;
 
         if (i->n_seen == 0) {
-                r = begin(i, why);
+                r = begin(i, hears_stop, why);
                 if (r < 0)
                         return r;
         }
@@ -38,23 +62,27 @@ static int look(struct interruption *i, const struct hearing *speech, struct why
                         return r;
                 i->n_seen++;
                 if (gate_has_phrase(i->gate))
-                        return GATE_PHRASE_FIRST;
+                        return INTERRUPTION_CALLED;
+                if (gate_has_stop(i->gate))
+                        return INTERRUPTION_STOPPED;
         }
-        return hearing_has_ended(speech) ? gate_decide(i->gate) : -EAGAIN;
+        return hearing_has_ended(speech) ? decide(i, hears_stop) : INTERRUPTION_UNDECIDED;
 }
 
-enum interruption_verdict interruption_look(struct interruption *i, const struct hearing *speech) {
+enum interruption_verdict interruption_look(struct interruption *i,
+                                            const struct hearing *speech,
+                                            bool hears_stop) {
         struct why why = {};
         int r;
 
         if (i->is_decided || !hearing_has_begun(speech))
                 return INTERRUPTION_UNDECIDED;
-        r = look(i, speech, &why);
-        if (r == -EAGAIN)
-                return INTERRUPTION_UNDECIDED;
+        r = look(i, speech, hears_stop, &why);
+        if (r == INTERRUPTION_UNDECIDED)
+                return r;
         i->is_decided = true;
         if (r >= 0)
-                return r == GATE_NO ? INTERRUPTION_NOT_CALLED : INTERRUPTION_CALLED;
+                return (enum interruption_verdict) r;
         log_debug("Speech beside an answer can not be looked at: %s",
                   why.text[0] ? why.text : strerror(-r));
         return INTERRUPTION_UNDECIDED;

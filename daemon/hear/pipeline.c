@@ -190,13 +190,14 @@ static void look_for_phrase(struct pipeline *p) {
         if (!p->is_waiting || !has_room_for_event(p) ||
             !atomic_load_explicit(&p->is_answering, memory_order_relaxed))
                 return;
-        switch (interruption_look(&p->interruption, p->hearing)) {
+        switch (interruption_look(&p->interruption, p->hearing, false)) {
         case INTERRUPTION_UNDECIDED:
                 return;
         case INTERRUPTION_NOT_CALLED:
                 event.kind = PIPELINE_NOT_CALLED;
                 break;
         case INTERRUPTION_CALLED:
+        case INTERRUPTION_STOPPED:
                 break;
         }
         (void) send_event(p, &event);

@@ -360,7 +360,7 @@ static int open_gate(struct conversation *c) {
         r = c->gate ? 0 : gate_open(&c->gate, &why);
         if (r < 0)
                 return conversation_fail(c, FAULT_MODEL, r, why.text);
-        return gate_begin(c->gate);
+        return gate_begin(c->gate, false);
 }
 
 /* The phrase alone calls for no answer, but whoever said it wants to know that it was heard. */

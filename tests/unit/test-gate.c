@@ -24,7 +24,7 @@ static size_t load(const char *name, size_t at) {
 
 /* Appended as the cut says, so many frames at a time. */
 static int decide(size_t n, size_t cut) {
-        expect(gate_begin(gate) == 0);
+        expect(gate_begin(gate, false) == 0);
         for (size_t i = 0; i < n; i += cut)
                 expect(gate_append(gate, samples + i * FRAME_SAMPLES, n - i < cut ? n - i : cut) ==
                        0);
@@ -99,6 +99,31 @@ static void what_was_said_instead_is_known(void) {
         expect(gate_take_for(gate, &heard, &call) == 0);
 }
 
+/* How many frames it takes until "stop" is known; 0: it was not. */
+static size_t stop_is_known(const char *name, bool is_asked) {
+        size_t n = load(name, 0);
+
+        expect(gate_begin(gate, is_asked) == 0);
+        for (size_t i = 0; i < n; i++) {
+                expect(gate_append(gate, samples + i * FRAME_SAMPLES, 1) == 0);
+                if (gate_has_stop(gate))
+                        return i + 1;
+        }
+        return 0;
+}
+
+/* Before anything tells that the speech is over. */
+static void stop_is_known_at_once(void) {
+        size_t n = stop_is_known("ringing/stop.flite-rms.wav", true);
+
+        printf("# known after %zu frames of %zu\n", n, load("ringing/stop.flite-rms.wav", 0));
+        expect(n > 0);
+        expect(stop_is_known("ringing/stop.flite-rms.wav", false) == 0);
+        expect(stop_is_known("set-a-timer-for-five-minutes.flite-rms.wav", true) == 0);
+        expect(stop_is_known("how-are-you-today.flite-rms.wav", true) == 0);
+        expect(stop_is_known("hey-gemma-play-some-music.festival-ked.wav", true) == 0);
+}
+
 static void what_is_expected_has_its_bounds(void) {
         struct expected expected = {}, more = {};
         char name[16];
@@ -149,6 +174,7 @@ int main(void) {
         rule("speech longer than what is looked at fits", long_speech_fits);
         rule("a transcript is judged by its words", a_transcript_is_judged_by_its_words);
         rule("what was said instead of the phrase is known", what_was_said_instead_is_known);
+        rule("stop is known at once, where it counts", stop_is_known_at_once);
         rule("what is expected has its bounds", what_is_expected_has_its_bounds);
         gate_close(gate);
         return tap_done();
