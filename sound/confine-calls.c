@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -84,13 +85,11 @@ static const int device_calls[] = {
         CALL(ftruncate), CALL(fallocate), CALL(msync), CALL(mlock), CALL(mlock2), CALL(munlock),
         CALL(mincore), CALL(shmget), CALL(shmat), CALL(shmdt), CALL(shmctl), CALL(semget), CALL(semop),
         CALL(semtimedop), CALL(semctl),
-        /* Threads, which want to be prompt; that may be refused by others. */
+        /* Threads; what makes them prompt is below. */
         CALL(set_robust_list), CALL(rseq), CALL(set_tid_address), CALL(sigaltstack),
         CALL(rt_sigtimedwait), CALL(membarrier), CALL(getcpu), CALL(nanosleep), CALL(clock_getres),
-        CALL(sched_getaffinity), CALL(sched_setaffinity), CALL(sched_getparam), CALL(sched_setparam),
-        CALL(sched_getscheduler), CALL(sched_setscheduler), CALL(sched_getattr), CALL(sched_setattr),
+        CALL(sched_getaffinity), CALL(sched_getparam), CALL(sched_getscheduler), CALL(sched_getattr),
         CALL(sched_get_priority_max), CALL(sched_get_priority_min), CALL(getpriority),
-        CALL(setpriority),
         /* Who and where they are. */
         CALL(getppid), CALL(getuid), CALL(geteuid), CALL(getgid), CALL(getegid), CALL(getresuid),
         CALL(getresgid), CALL(getgroups), CALL(getpgid), CALL(getsid), CALL(uname), CALL(sysinfo),
@@ -223,6 +222,22 @@ static void begin(struct program *p, bool is_starter) {
                 allow_equal(p, SYS_tgkill, ARG(0), (unsigned) getpid(), EPERM);
 }
 
+/* How prompt a thread is it says itself; of others, which may be another process's, nobody can. */
+static void allow_own_scheduling(struct program *p) {
+        static const int calls[] = { SYS_sched_setaffinity, SYS_sched_setparam, SYS_sched_setscheduler,
+                                     SYS_sched_setattr };
+
+        for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+                allow_equal(p, calls[i], ARG(0), 0, EPERM);
+        only_for(p, SYS_setpriority, 6);
+        LOAD(p, args[0]);
+        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, PRIO_PROCESS, 0, 3);
+        LOAD(p, args[1]);
+        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+        END(p, ALLOW);
+        END(p, REFUSE(EPERM));
+}
+
 static void add_file(struct program *p) {
         /* What fstat() is in some C libraries; that a path comes along can not be seen here. */
         allow_equal(p, SYS_newfstatat, ARG(3), AT_EMPTY_PATH, EPERM);
@@ -237,6 +252,7 @@ static void add_device(struct program *p, bool may_copy) {
 
         ALLOW_LIST(p, device_calls);
         allow_control(p);
+        allow_own_scheduling(p);
         /* A limit of another process, that of its time for one, would end it. */
         allow_equal(p, SYS_prlimit64, ARG(0), 0, EPERM);
         allow_equal(p, SYS_socket, ARG(0), AF_UNIX, EAFNOSUPPORT);
