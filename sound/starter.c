@@ -5,11 +5,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/wake.h"
 #include "sound/confine.h"
 #include "sound/wall.h"
 #include "sound/worker.h"
@@ -34,6 +36,17 @@ static _Noreturn void work(const int fds[WALL_MAX_FDS], int socket_fd, pid_t par
         _exit(EXIT_SUCCESS);
 }
 
+/* In the place of a worker that there is no process for, which may be another time. */
+static void refuse(const int fds[WALL_MAX_FDS], int r) {
+        const struct wall_message here = { .word = WALL_HERE };
+        struct wall_message failed = { .word = WALL_FAILED, .r = r };
+
+        (void) because(&failed.why, r, "no process for the sound: %s", strerror(-r));
+        (void) wall_send(fds[0], &here, sizeof(here), NULL, 0);
+        (void) wall_send(fds[0], &failed, sizeof(failed), NULL, 0);
+        wake_ring(fds[2]);
+}
+
 /* The socket to go on with: in the copy that is another starter, the other one. */
 static int carry_out(int socket_fd, enum wall_request request, int *fds, size_t n_fds) {
         bool is_worker = request == WALL_START_WORKER && n_fds == WALL_MAX_FDS;
@@ -44,6 +57,8 @@ static int carry_out(int socket_fd, enum wall_request request, int *fds, size_t 
                 pid = fork();
         if (pid == 0 && is_worker)
                 work(fds, socket_fd, parent);
+        if (pid < 0 && is_worker)
+                refuse(fds, -errno);
         if (pid == 0) {
                 (void) close(socket_fd);
                 return fds[0];

@@ -129,15 +129,20 @@ struct starter *starter_free(struct starter *s) {
         return NULL;
 }
 
-void starter_give_up(struct starter *s) {
-        closep(&s->fds[0]);
-        s->fds[0] = TAKE_FD(s->fds[1]);
-}
-
 static bool is_gone(int fd) {
         struct pollfd end = { .fd = fd, .events = POLLIN };
 
         return poll(&end, 1, 0) != 0;
+}
+
+/* The last one may only be stopped, or wait for a machine that is busy, and there will be no other. */
+void starter_give_up(struct starter *s) {
+        bool has_other = s->fds[1] >= 0 && !is_gone(s->fds[1]);
+
+        if (!has_other && s->fds[0] >= 0 && !is_gone(s->fds[0]))
+                return;
+        closep(&s->fds[0]);
+        s->fds[0] = TAKE_FD(s->fds[1]);
 }
 
 /* Lets the first one make the second, where there is none any more. */
@@ -157,12 +162,18 @@ static void have_another(struct starter *s) {
 
 int starter_start(struct starter *s, const int fds[static WALL_MAX_FDS], struct why *why) {
         const uint32_t request = WALL_START_WORKER;
+        int r = -EPIPE;
 
         have_another(s);
-        for (; s->fds[0] >= 0; starter_give_up(s))
-                if (wall_send(s->fds[0], &request, sizeof(request), fds, WALL_MAX_FDS) >= 0) {
+        for (unsigned n = 0; n < 2 && s->fds[0] >= 0; n++) {
+                r = wall_send(s->fds[0], &request, sizeof(request), fds, WALL_MAX_FDS);
+                if (r >= 0) {
                         have_another(s);
                         return 0;
                 }
+                starter_give_up(s);
+        }
+        if (s->fds[0] >= 0)
+                return because(why, r, "the sound process does not answer: %s", strerror(-r));
         return because(why, -EPIPE, "the sound process ended, and can not be started again");
 }

@@ -203,6 +203,25 @@ def starters_killed():
     is_heard()
 
 
+def starters_stopped():
+    """The last one is not given up: there would be no other."""
+    wait_until(lambda: len(of_sound(SESSION)) == 2, "two of them")
+    stopped = of_sound(SESSION)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            with contextlib.closing(daemon.client()) as c:
+                reply = c.call(ASSISTANT + "Ask", {"audio_path": speech(TIME)})
+                assert reply["error"] == ASSISTANT + "BadAudio", reply
+    finally:
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    is_answered()
+    wait_until(lambda: len(of_sound(SESSION)) == 2, "two of them again")
+
+
 def anonymous(d, session):
     """What the daemon and the starters have to themselves, in KiB."""
     total = 0
@@ -333,6 +352,7 @@ try:
         tap.rule("a microphone's that is killed ends the turn with a word", killed_in_turn)
         tap.rule("one that hangs is killed, and the microphone is heard again", hangs_while_it_listens)
         tap.rule("starters that are killed are replaced", starters_killed)
+        tap.rule("starters that were stopped are used again", starters_stopped)
         tap.rule("another default microphone is followed", default_is_followed)
         tap.rule("two sides that are opposite are heard", opposite_sides_are_heard)
         tap.rule("that it is unplugged is noticed", unplugging_is_noticed)
