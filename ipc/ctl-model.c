@@ -75,12 +75,49 @@ static int model_path(char ret[static PATH_MAX], const char *name, const char *f
         return -ENAMETOOLONG;
 }
 
+/* Whoever has edited it: no name in it leads out of the folder.  The first that does, or "files". */
+static const char *find_fault(const json_t *manifest) {
+        json_t *files = json_object_get(manifest, "files"), *is;
+        const char *file;
+
+        if (!json_is_object(files))
+                return "files";
+        json_object_foreach(files, file, is) {
+                if (!is_name(file) || strcmp(file, MANIFEST) == 0 || !json_is_object(is))
+                        return file;
+        }
+        return NULL;
+}
+
 static json_t *read_manifest(const char *name) {
         char path[PATH_MAX];
+        json_t *manifest;
 
         if (!is_name(name) || model_path(path, name, MANIFEST) < 0)
                 return NULL;
-        return json_load_file(path, 0, NULL);
+        manifest = json_load_file(path, 0, NULL);
+        if (manifest && !find_fault(manifest) &&
+            json_object_set_new(manifest, "name", json_string(name)) == 0)
+                return manifest;
+        json_decref(manifest);
+        return NULL;
+}
+
+/* False: it is not there at all. */
+static bool is_manifest_damaged(const char *name) {
+        json_auto_t *manifest = NULL;
+        json_error_t error;
+        char path[PATH_MAX];
+
+        if (!is_name(name) || model_path(path, name, MANIFEST) < 0 || access(path, F_OK) < 0)
+                return false;
+        manifest = json_load_file(path, 0, &error);
+        if (manifest)
+                print_error("%s: '%s' is not as it was written; remove that folder by hand", path,
+                            find_fault(manifest) ? find_fault(manifest) : "name");
+        else
+                print_error("%s:%d: %s; remove that folder by hand", path, error.line, error.text);
+        return true;
 }
 
 /* Its bytes are on the disk before it gets its name. */
@@ -160,8 +197,24 @@ static void end_progress(const struct pull *p) {
 
 /* ---- a file may be what it says ---- */
 
+/* The environment without what is nobody's business there. */
+static char **own_environment(void) {
+        static const char token[] = "HF_TOKEN=";
+        size_t n = 0, k = 0;
+        char **copy;
+
+        while (environ[n])
+                n++;
+        copy = calloc(n + 1, sizeof(*copy));
+        for (size_t i = 0; copy && i < n; i++)
+                if (strncmp(environ[i], token, strlen(token)) != 0)
+                        copy[k++] = environ[i];
+        return copy;
+}
+
 /* gemmad knows: the same code reads it there, confined, that will run it. */
 static int run_gemmad(const char *const *arguments, char *output, size_t size) {
+        _cleanup_(freep) char **environment = own_environment();
         _cleanup_(closep) int from = -1;
         posix_spawn_file_actions_t actions;
         int pipe_fds[2], status = -1;
@@ -169,13 +222,15 @@ static int run_gemmad(const char *const *arguments, char *output, size_t size) {
         pid_t pid;
         int r;
 
+        if (!environment)
+                return -ENOMEM;
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
                 return -errno;
         from = pipe_fds[0];
         (void) posix_spawn_file_actions_init(&actions);
         (void) posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDERR_FILENO);
         r = posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *) (uintptr_t) arguments,
-                         environ);
+                         environment);
         (void) posix_spawn_file_actions_destroy(&actions);
         (void) close(pipe_fds[1]);
         if (r != 0)
@@ -483,6 +538,8 @@ static enum ctl_exit unknown_model(const char *name) {
 
 /* The list names models that are still to be fetched. */
 static enum ctl_exit not_here(const char *name) {
+        if (is_manifest_damaged(name))
+                return CTL_EXIT_BAD_INPUT;
         if (!catalogue_find(name))
                 return unknown_model(name);
         print_error("%s is not here; gemmactl model pull %s fetches it", name, name);

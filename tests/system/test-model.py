@@ -500,6 +500,56 @@ def used():
         assert home.ctl("remove", "small").returncode == 0 and not os.path.exists(home.path("small"))
 
 
+def edited():
+    """A manifest that somebody has edited leads nowhere else, not even for what is to be removed."""
+    server = Server()
+    with Home() as home:
+        pulled(server, home)
+        victim = os.path.join(home.folder, "victim")
+        manifest = home.path("small/manifest.json")
+        with open(manifest) as f:
+            written = json.load(f)
+        for name in ("../../../../../victim", victim, "..", "", "manifest.json", "a/b"):
+            for change in ({"files": {**written["files"], name: written["files"]["small.gguf"]}},
+                           {"name": "../" * 5, "files": {name: {"role": "model"}}}):
+                with open(victim, "w") as f:
+                    f.write("mine")
+                with open(manifest, "w") as f:
+                    json.dump({**written, **change}, f)
+                for verb in ("remove", "verify", "use"):
+                    done = home.ctl(verb, "small")
+                    assert done.returncode == 4 and len(done.stderr.splitlines()) == 1, done
+                    assert manifest in done.stderr and f"'{name}'" in done.stderr, done
+                assert home.ctl("list").returncode == 0
+                assert os.path.exists(victim) and home.is_whole()
+        for text in ("", "[]", "{}", '{"files": 7}', '{"files": {"small.gguf": 1}}', "{"):
+            with open(manifest, "w") as f:
+                f.write(text)
+            done = home.ctl("remove", "small")
+            assert done.returncode == 4 and len(done.stderr.splitlines()) == 1, done
+        # A name that was changed leads nowhere else either.
+        with open(manifest, "w") as f:
+            json.dump({**written, "name": "../../../../.."}, f)
+        assert home.ctl("verify", "small").returncode == 0
+        assert home.ctl("remove", "small").returncode == 0 and not os.path.exists(home.path("small"))
+        assert os.path.exists(victim)
+
+
+def secret():
+    """The token is not told to the program that looks at the file."""
+    server = Server()
+    with Home() as home:
+        spy = os.path.join(home.folder, "spy")
+        with open(spy, "w") as f:
+            f.write(f'#!/bin/sh\nenv > "{home.folder}/seen"\nexec "{GEMMAD}" "$@"\n')
+        os.chmod(spy, 0o700)
+        done = home.ctl("pull", server.url(), HF_TOKEN="secret", HF_TOKEN_OTHER="told", GEMMAD=spy)
+        assert done.returncode == 0, done
+        with open(os.path.join(home.folder, "seen")) as f:
+            seen = f.read()
+        assert "HF_TOKEN=" not in seen and "secret" not in seen and "HF_TOKEN_OTHER=told" in seen, seen
+
+
 def by_path():
     """Files that are here already, whatever they are called, and of other writers."""
     with Home() as home:
@@ -576,6 +626,8 @@ tap.rule("a known model is fetched when it is to be used", fetched_by_use)
 tap.rule("... and does without what only makes it faster", without_drafter)
 tap.rule("a known name has its size checked first", known)
 tap.rule("a model is used, and the configuration around it kept", used)
+tap.rule("a manifest that was edited leads nowhere else", edited)
+tap.rule("the token is not told to who looks at a file", secret)
 tap.rule("files are used by their paths", by_path)
 tap.rule("a running daemon takes a model at once, or keeps the one it has", taken_at_once)
 tap.done()
