@@ -41,6 +41,9 @@ struct daemon {
         bool is_loaded;
         struct config *loading; /* owned; names the model that is on its way, NULL: none is */
         struct config *wanted;  /* owned; ... and that which is to follow it */
+        struct event newer;     /* of a model that answers by now, while calls of the one before are
+                                   still being carried out, and their turn is its */
+        bool has_newer;
 
         /* In the order in which they start. */
         sd_event *loop;              /* owned reference */
@@ -178,16 +181,24 @@ static void end_load(struct daemon *d, const struct why *failure) {
                 control_reloaded(d->control, &why);
 }
 
-static int on_event(struct daemon *d, const struct event *event) {
-        if (event->kind == EVENT_LOADED) {
-                bool is_other = d->loading;
-                int r = on_loaded(d, event);
+static int take_loaded(struct daemon *d, const struct event *event) {
+        bool is_other = d->loading;
+        int r = on_loaded(d, event);
 
-                if (is_other)
-                        on_tools_changed(d);
-                end_load(d, NULL);
-                return r;
+        if (is_other)
+                on_tools_changed(d);
+        end_load(d, NULL);
+        return r;
+}
+
+static int on_event(struct daemon *d, const struct event *event) {
+        if (event->kind == EVENT_LOADED && turns_is_carrying_out(d->turns)) {
+                d->newer = *event;
+                d->has_newer = true;
+                return 0;
         }
+        if (event->kind == EVENT_LOADED)
+                return take_loaded(d, event);
         if (event->kind == EVENT_NOT_LOADED) {
                 end_load(d, &event->why);
                 return 0;
@@ -447,6 +458,10 @@ static void on_news(const struct news *news, void *userdata) {
         struct daemon *d = userdata;
 
         control_on_news(news, d->control);
+        if (d->has_newer && !turns_is_carrying_out(d->turns)) {
+                d->has_newer = false;
+                (void) take_loaded(d, &d->newer);
+        }
 }
 
 static int open_control(struct daemon *d, struct why *why) {
@@ -588,6 +603,9 @@ static bool stop_threads(struct daemon *d) {
  * False when a thread still runs; what it may touch is left standing then. */
 static bool stop(struct daemon *d) {
         (void) sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+        if (d->has_newer)
+                json_decref(d->newer.loaded.help);
+        d->has_newer = false;
         if (d->turns)
                 turns_stop(d->turns);
         if (d->own_socket)

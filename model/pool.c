@@ -105,11 +105,20 @@ static bool run_items(struct pool *p, unsigned worker) {
         return any;
 }
 
+/* By itself: to name another thread a file of /proc is written, which a confined program may not. */
+static void take_name(const struct worker *w) {
+        char name[16];
+
+        (void) snprintf(name, sizeof(name), "gemmad-pool-%u", w->index % 1000);
+        (void) pthread_setname_np(pthread_self(), name);
+}
+
 static void *work(void *userdata) {
         struct worker *w = userdata;
         struct pool *p = w->pool;
         unsigned idle = 0;
 
+        take_name(w);
         for (;;) {
                 unsigned bell = atomic_load(&p->bell);
 
@@ -135,7 +144,6 @@ static void *work(void *userdata) {
 }
 
 static int start_worker(struct pool *p, unsigned i) {
-        char name[16];
         int r;
 
         p->workers[i] = (struct worker){ .pool = p, .index = i + 1 };
@@ -144,8 +152,6 @@ static int start_worker(struct pool *p, unsigned i) {
                 return -r;
 
         p->n_workers++;
-        (void) snprintf(name, sizeof(name), "gemmad-pool-%u", (i + 1) % 1000);
-        (void) pthread_setname_np(p->workers[i].thread, name);
         return 0;
 }
 

@@ -483,6 +483,10 @@ void turns_stop(struct turns *t) {
                 finish_waiting(t, turn, OUTCOME_CANCELLED, FAULT_STOPPING);
 }
 
+bool turns_is_carrying_out(const struct turns *t) {
+        return t->running && t->running->is_model_done;
+}
+
 enum activity turns_activity(const struct turns *t) {
         return t->activity;
 }

@@ -115,6 +115,9 @@ void turns_on_event(struct turns *t, const struct event *event);
 /* Ends all turns at once, without waiting for the threads, and takes no more. */
 void turns_stop(struct turns *t);
 
+/* Whether a turn runs that the model is done with: its calls are still being carried out. */
+bool turns_is_carrying_out(const struct turns *t);
+
 enum activity turns_activity(const struct turns *t);
 unsigned turns_n_waiting(const struct turns *t);
 uint64_t turns_n_done(const struct turns *t);

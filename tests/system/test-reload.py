@@ -194,6 +194,36 @@ def model_during_turn():
         assert r.receive()["parameters"] == {"model": "golden-a"}
 
 
+def loader_runs(d):
+    names = set()
+    for task in os.listdir(f"/proc/{d.process.pid}/task"):
+        with contextlib.suppress(OSError), open(f"/proc/{d.process.pid}/task/{task}/comm") as f:
+            names.add(f.read().strip())
+    return "gemmad-loader" in names
+
+
+def model_during_call():
+    """So is the turn whose call is still being carried out when the other model is there."""
+    timer = {"name": "set_timer", "description": "", "parameters": {"type": "object"}, "timeout": 120}
+    with Daemon() as d, contextlib.ExitStack() as stack:
+        asks, reloads, provides, responds = (stack.enter_context(contextlib.closing(d.client())) for _ in range(4))
+        provides.send(ASSISTANT + "Provide", {"tools": [timer], "provider": "slow"}, more=True)
+        provides.receive()
+        asks.send(ASSISTANT + "Ask", {"text": "set a timer for five minutes"})
+        call = provides.receive()["parameters"]["call"]
+        use(d, OTHER)
+        reloads.send(ASSISTANT + "Reload")
+        wait_until(lambda: "another model is being loaded" in d.said() and not loader_runs(d), "the model")
+        assert model_of(d) == "gemmad pocket"
+        responds.call(ASSISTANT + "Respond", {"id": call["id"], "text": "Timer set."})
+        turn = asks.receive()["parameters"]["event"]["turn"]
+        assert (turn["model"], turn["answered"]) == ("gemmad pocket", "Timer set."), turn
+        assert reloads.receive()["parameters"] == {"model": "golden-a"}
+        assert responds.ask(text="hello")["model"] == "golden-a"
+        kept = [turn["model"] for turn in responds.call(ASSISTANT + "History", {})["parameters"]["turns"]]
+        assert sorted(kept) == ["gemmad pocket", "golden-a"], kept
+
+
 def many_models():
     """The last word counts, and all who asked are told."""
     with Daemon() as d, contextlib.ExitStack() as stack:
@@ -241,6 +271,7 @@ tap.rule("another model takes the place of the one that answers", another_model)
 tap.rule("the mode is as it was wanted when the model hears again", mode)
 tap.rule("a model that can not be loaded leaves the old one answering", bad_model)
 tap.rule("the turn that runs is the old model's", model_during_turn)
+tap.rule("so is the turn whose call is being carried out", model_during_call)
 tap.rule("of many models the last counts", many_models)
 tap.rule("what was taken back before the daemon was ready is not loaded", before_ready)
 tap.rule("the daemon ends while a model is being loaded", ended)
