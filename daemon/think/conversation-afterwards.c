@@ -104,6 +104,8 @@ bool conversation_work_ahead(struct conversation *c) {
 
         conversation_forget_exchanges(c);
         conversation_take_tools(c);
+        if (c->afterwards != AFTERWARDS_REST)
+                conversation_note_work(c);
         switch (c->afterwards) {
         case AFTERWARDS_MEASURE:
                 measure_end(c);

@@ -93,6 +93,9 @@ void conversation_interrupt_work(struct conversation *c);
 /* The model rests when it was of no use for IdleAfter, or is told to; the next turn that needs it wakes
  * it.  Both tell the main thread. */
 void conversation_note_use(struct conversation *c);
+
+/* The model does something: that memory ran short by now was its doing. */
+void conversation_note_work(struct conversation *c);
 void conversation_rest_if_idle(struct conversation *c);
 void conversation_wake(struct conversation *c);
 

@@ -2,6 +2,10 @@
 #include "base/clock.h"
 #include "daemon/think/conversation-internal.h"
 
+/* To read the weights of a model that barely fits makes memory short by itself, which the kernel tells up to
+ * two seconds later.  When others need it, it is told again. */
+#define OWN_PRESSURE_NS UINT64_C(4000000000)
+
 static void tell(struct conversation *c, bool rests) {
         const struct event event = {
                 .kind = EVENT_RESTING,
@@ -13,8 +17,14 @@ static void tell(struct conversation *c, bool rests) {
         event_push_always(c->events, &event);
 }
 
+void conversation_note_work(struct conversation *c) {
+        c->worked_ns = clock_now_ns();
+        c->rested = command_rested(c->command);
+}
+
 void conversation_note_use(struct conversation *c) {
         c->used_ns = clock_now_ns();
+        conversation_note_work(c);
 }
 
 void conversation_wake(struct conversation *c) {
@@ -29,7 +39,7 @@ static bool is_large(const struct conversation *c) {
 
 void conversation_rest_if_idle(struct conversation *c) {
         unsigned rested = command_rested(c->command);
-        bool is_told = rested != c->rested;
+        bool is_told = rested != c->rested && clock_now_ns() - c->worked_ns >= OWN_PRESSURE_NS;
         uint64_t idle_ns = (uint64_t) c->config->idle_after * 1000000000;
 
         c->rested = rested;

@@ -134,6 +134,7 @@ struct conversation {
         unsigned forgotten;          /* command_forgotten() when last looked */
 
         unsigned rested;  /* command_rested() when last looked */
+        uint64_t worked_ns; /* when the model last did anything */
         uint64_t used_ns; /* when the model was last of use to somebody */
         bool is_resting;  /* its memory has been given back */
 };
