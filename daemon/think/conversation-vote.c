@@ -79,7 +79,7 @@ int conversation_read_answer(struct conversation *c, bool while_quiet, struct he
                         ret->n_sure = ret->n_tokens;
         }
         if (r > 0 && !ret->is_over && limit == c->request.max_tokens)
-                c->outcome = OUTCOME_CUT;
+                ret->is_cut = true;
         ret->is_over = r >= 0;
         ret->probability = expf(dialogue_log_probability(c->dialogue));
         return r < 0 ? r : 0;
@@ -229,6 +229,8 @@ int conversation_vote(struct conversation *c, struct ballot *ret) {
         }
 
         best = most_believed(answers, n, &share);
+        if (best->is_cut)
+                c->outcome = OUTCOME_CUT;
         memcpy(ret->tokens, best->tokens, best->n_tokens * sizeof(best->tokens[0]));
         ret->n_tokens = best->n_tokens;
         ret->log_probability = logf(share);

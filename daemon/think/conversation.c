@@ -310,6 +310,12 @@ static int say_end(struct conversation *c) {
         return say(c, part);
 }
 
+/* There is no room for more of it: what has been said is the answer, and not all of it. */
+static int end_of_context(struct conversation *c) {
+        c->outcome = OUTCOME_CUT;
+        return 0;
+}
+
 /* The thought is closed for the model, which goes on with the answer. */
 static int end_thought(struct conversation *c) {
         int r;
@@ -318,6 +324,8 @@ static int end_thought(struct conversation *c) {
         if (r >= 0)
                 r = conversation_feed(c);
         answer_begin(&c->answer, false);
+        if (r == -ENOSPC)
+                return end_of_context(c);
         return r < 0 ? r : 1;
 }
 
@@ -360,6 +368,8 @@ static int speak_once(struct conversation *c) {
         if (r < 0)
                 return r;
         r = dialogue_next(c->dialogue, conversation_is_transcriber(c), &token);
+        if (r == -ENOSPC && c->timings.n_tokens > 0)
+                return end_of_context(c);
         if (r <= 0)
                 return r;
 
@@ -450,6 +460,8 @@ static int respond(struct conversation *c) {
         if (calls_can_respond(&c->calls) && c->outcome == OUTCOME_ANSWERED) {
                 if (reins_has_left(&c->reins)) {
                         r = respond_to_all(c);
+                        if (r == -ENOSPC)
+                                return end_of_context(c);
                         return r < 0 ? r : 1;
                 }
                 c->outcome = OUTCOME_CUT;

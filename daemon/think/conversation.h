@@ -77,6 +77,7 @@ struct heard_answer {
         unsigned call;   /* the first token of the call; n_tokens: there is none (yet) */
         unsigned n_sure; /* so many tokens the model was sure of, all together */
         bool is_over;
+        bool is_cut; /* ... by MaxTokens */
         float probability;
         int32_t rivals[BALLOT_MAX_TOKENS]; /* what each token could have been, too */
         float odds[BALLOT_MAX_TOKENS];     /* ... the logarithm of its probability over the token's */

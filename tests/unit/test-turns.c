@@ -626,6 +626,7 @@ static struct {
         bool sees;
         bool responds; /* at once, with his name for it as the sentence */
         bool cancels;  /* ... or has the turn cancelled, before the model says that it is done */
+        bool long_result; /* ... the value of his result takes 300 letters */
 } hand;
 
 static void respond(const char *text, const char *json, const char *error) {
@@ -635,6 +636,13 @@ static void respond(const char *text, const char *json, const char *error) {
         result.value = json ? json_loads(json, 0, NULL) : NULL;
         expect(toolbox_respond(scene.toolbox, hand.id, &result, &fault) == 0);
         json_decref(result.value);
+}
+
+static const char *long_value(void) {
+        static char text[320];
+
+        (void) snprintf(text, sizeof(text), "{\"x\":\"%0300d\"}", 1);
+        return text;
 }
 
 static void on_errand(uint64_t id, const struct errand *errand, void *userdata) {
@@ -648,7 +656,7 @@ static void on_errand(uint64_t id, const struct errand *errand, void *userdata) 
         add_word(hand.story, sizeof(hand.story), errand->name, arguments, strlen(arguments));
         free(arguments);
         if (hand.responds)
-                respond(errand->name, NULL, NULL);
+                respond(errand->name, hand.long_result ? long_value() : NULL, NULL);
         if (hand.cancels)
                 expect(turns_cancel(scene.turns, 0));
 }
@@ -1302,6 +1310,31 @@ static void an_answer_ends_at_max_tokens(void) {
         expect(world.owners[1].outcome == OUTCOME_ANSWERED);
         expect(strcmp(answer_to(2, "say tencharsyz")->answered, "tencharsy") == 0);
         expect(world.owners[2].outcome == OUTCOME_CUT);
+        scene_close();
+}
+
+/* Also where it is the context that ends; the next turn has its own. */
+static void an_answer_ends_with_the_context(void) {
+        struct owner *o;
+
+        open_loaded("fake:", "[Model]\nContextPositions=1000\n");
+        o = answer_to(0, "full");
+        expect(o->outcome == OUTCOME_CUT && strcmp(o->answered, "abc") == 0 && !o->why[0]);
+        scene_close();
+        open_loaded("fake:small", "[Prompt]\nSystem=\nHistoryPositions=0\n");
+        o = answer_to(0, "endless");
+        expect(o->outcome == OUTCOME_CUT && strlen(o->answered) > 100 && strlen(o->answered) < 200);
+        expect(strcmp(answer_to(1, "say fine")->answered, "fine") == 0);
+        expect(world.owners[1].outcome == OUTCOME_ANSWERED);
+        scene_close();
+        /* A result for which there is no room has been carried out all the same. */
+        open_loaded("fake:small tools", "[Prompt]\nSystem=\nHistoryPositions=0\nSpeechPositions=0\n");
+        provide(true);
+        hand.long_result = true;
+        o = answer_to(0, "call call:raise{}");
+        expect(o->outcome == OUTCOME_CUT && strcmp(o->results, "done:raise") == 0);
+        expect(strcmp(o->answered, "raise") == 0);
+        expect(strcmp(answer_to(1, "say fine")->answered, "fine") == 0);
         scene_close();
 }
 
@@ -2184,6 +2217,7 @@ static void limit_rules(void) {
         rule("a text longer than the context is refused",
              a_text_longer_than_the_context_is_refused);
         rule("an answer ends at MaxTokens", an_answer_ends_at_max_tokens);
+        rule("an answer ends with the context", an_answer_ends_with_the_context);
         rule("a call that is cut is none", a_call_that_is_cut_is_none);
         rule("a thought ends at MaxThought", a_thought_ends_at_max_thought);
         rule("an answer that repeats itself ends", an_answer_that_repeats_itself_ends);
