@@ -14,7 +14,16 @@
  *
  * over positions p <= t, and on sliding layers p > t - window; there the rows of a picture see all of
  * it, also what is ahead.  Queries that share a key-value head
- * are handled KERNELS_MAX_QUERIES at a time, so that a key is read once for all of them. */
+ * are handled KERNELS_MAX_QUERIES at a time, so that a key is read once for all of them.
+ *
+ * Positions are taken in chunks of ATTENTION_CHUNK, which begin at multiples of it: each gives the
+ * largest of its scores, the sum of its weights and its mixture of values, relative to that largest
+ * one, and these are put together in the order of the chunks. Whether one thread does all chunks or
+ * each does some, and how many rows a pass has, changes no bit. */
+#define ATTENTION_CHUNK 256
+
+struct share;
+
 struct attention {
         const struct kernels *kernels;
         struct pool *pool;
@@ -22,9 +31,11 @@ struct attention {
         const struct kvcache *cache;
         unsigned char *memory; /* owned: per thread, gathered queries, scores and outputs */
         size_t memory_size;    /* per thread */
-        size_t score_stride;   /* positions that a row of scores holds */
+        struct share *shares;  /* owned: what chunks say that are computed by themselves: */
+        float *mixed;          /* owned: [tile][chunk][row], and of each row its values */
 };
 
+/* 0 or -ENOMEM. */
 int attention_init(struct attention *a,
                    const struct kernels *kernels,
                    struct pool *pool,

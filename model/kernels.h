@@ -46,7 +46,7 @@ static inline size_t activations_blocks(size_t n_cols) {
 #define KERNELS_PANEL_SIZE 32768
 
 /* Queries that attention handles at once. */
-#define KERNELS_MAX_QUERIES 8
+#define KERNELS_MAX_QUERIES 16
 
 struct kernels {
         const char *name;
@@ -106,8 +106,11 @@ struct kernels {
         /* y = x / sqrt(mean(x^2) + eps) * weight; weight NULL: 1.  y may be x. */
         void (*rms_norm)(float *y, const float *x, const float *weight, size_t n, float eps);
 
-        /* x = exp(x - max(x)) / sum; -infinity gives 0. */
-        void (*softmax)(float *x, size_t n);
+        /* x = exp(x - max(x)), where -infinity gives 0. Returns the sum of that, and the maximum. */
+        float (*exponentials)(float *x, size_t n, float *ret_max);
+
+        /* y = a y + b x. */
+        void (*blend)(float *y, float a, const float *x, float b, size_t n);
 
         /* gate = gelu_tanh(gate) * up. */
         void (*gelu_multiply)(float *gate, const float *up, size_t n);

@@ -10,6 +10,7 @@
 #include "model/half.h"
 
 #define PANEL_ROWS 8
+#define CACHE_SUMS 8
 
 typedef __m256 vec_f;
 typedef __m256i vec_i;
@@ -85,6 +86,19 @@ INLINE float f_sum(vec_f v) {
 
         x = _mm_add_ps(x, _mm_movehl_ps(x, x));
         return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
+
+/* Two vectors become one, whose halves belong to either; two of those one again, of four pairs. */
+INLINE void f_sum4(float ret[4], const vec_f v[4]) {
+        __m256 a = _mm256_add_ps(_mm256_permute2f128_ps(v[0], v[1], 0x20),
+                                 _mm256_permute2f128_ps(v[0], v[1], 0x31));
+        __m256 b = _mm256_add_ps(_mm256_permute2f128_ps(v[2], v[3], 0x20),
+                                 _mm256_permute2f128_ps(v[2], v[3], 0x31));
+        __m256 x = _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x44), _mm256_shuffle_ps(a, b, 0xee));
+        __m128 low = _mm256_castps256_ps128(x), high = _mm256_extractf128_ps(x, 1);
+        __m128 sums = _mm_add_ps(_mm_shuffle_ps(low, high, 0x88), _mm_shuffle_ps(low, high, 0xdd));
+
+        _mm_storeu_ps(ret, _mm_shuffle_ps(sums, sums, 0xd8));
 }
 
 INLINE vec_i i_set1(int32_t x) {

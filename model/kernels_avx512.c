@@ -13,6 +13,7 @@
 #define PANEL_ROWS      16
 #define PANEL_TILE      7
 #define PANEL_Q8_SIGNED 0
+#define CACHE_SUMS      16
 
 typedef __m512 vec_f;
 typedef __m512i vec_i;
@@ -86,7 +87,27 @@ INLINE vec_f f_high_half(vec_b v) {
 }
 
 INLINE float f_sum(vec_f v) {
-        return _mm512_reduce_add_ps(v);
+        __m512 x = _mm512_add_ps(v, _mm512_shuffle_f32x4(v, v, 0xee));
+        __m128 y = _mm512_castps512_ps128(_mm512_add_ps(x, _mm512_shuffle_f32x4(x, x, 0x55)));
+
+        y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+        return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+}
+
+/* Two vectors become one, and two of those one again, whose quarters belong to v[0] .. v[3]. */
+INLINE void f_sum4(float ret[4], const vec_f v[4]) {
+        __m512 a = _mm512_add_ps(_mm512_shuffle_f32x4(v[0], v[1], 0x44),
+                                 _mm512_shuffle_f32x4(v[0], v[1], 0xee));
+        __m512 b = _mm512_add_ps(_mm512_shuffle_f32x4(v[2], v[3], 0x44),
+                                 _mm512_shuffle_f32x4(v[2], v[3], 0xee));
+        __m512 x =
+                _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+
+        x = _mm512_add_ps(x, _mm512_shuffle_ps(x, x, 0xee));
+        x = _mm512_add_ps(x, _mm512_shuffle_ps(x, x, 0x55));
+        x = _mm512_permutexvar_ps(_mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0),
+                                  x);
+        _mm_storeu_ps(ret, _mm512_castps512_ps128(x));
 }
 
 INLINE vec_i i_set1(int32_t x) {

@@ -12,6 +12,7 @@
 #define PANEL_ROWS      4
 #define PANEL_TILE      6
 #define PANEL_Q8_SIGNED 1
+#define CACHE_SUMS      16
 
 typedef float32x4_t vec_f;
 typedef int32x4_t vec_i;
@@ -73,7 +74,12 @@ INLINE vec_f f_high_half(vec_b v) {
 }
 
 INLINE float f_sum(vec_f v) {
-        return vaddvq_f32(v);
+        v = vpaddq_f32(v, v);
+        return vgetq_lane_f32(vpaddq_f32(v, v), 0);
+}
+
+INLINE void f_sum4(float ret[4], const vec_f v[4]) {
+        vst1q_f32(ret, vpaddq_f32(vpaddq_f32(v[0], v[1]), vpaddq_f32(v[2], v[3])));
 }
 
 INLINE vec_i i_set1(int32_t x) {

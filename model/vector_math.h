@@ -80,10 +80,10 @@ static inline float vector_max(const float *x, size_t n) {
         return max;
 }
 
-static inline void vector_softmax(float *x, size_t n) {
+static inline float vector_exponentials(float *x, size_t n, float *ret_max) {
         float max = vector_max(x, n);
         float lanes[LANES] = { 0 };
-        float sum = 0, scale;
+        float sum = 0;
         size_t i;
 
         for (i = 0; i < n; i++) {
@@ -99,10 +99,13 @@ static inline void vector_softmax(float *x, size_t n) {
                 sum += x[i];
         for (unsigned j = 0; j < LANES; j++)
                 sum += lanes[j];
+        *ret_max = max;
+        return sum;
+}
 
-        scale = 1.0f / sum;
-        for (i = 0; i < n; i++)
-                x[i] *= scale;
+static inline void vector_blend(float *y, float a, const float *x, float b, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                y[i] = a * y[i] + b * x[i];
 }
 
 /* gelu_tanh(z) = 0.5 z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))), written with the logistic
@@ -267,8 +270,11 @@ static inline void vector_mix_f32(const float *weights,
         static void rms_norm(float *y, const float *x, const float *weight, size_t n, float eps) { \
                 vector_rms_norm(y, x, weight, n, eps);                                            \
         }                                                                                         \
-        static void softmax(float *x, size_t n) {                                                 \
-                vector_softmax(x, n);                                                             \
+        static float exponentials(float *x, size_t n, float *ret_max) {                           \
+                return vector_exponentials(x, n, ret_max);                                        \
+        }                                                                                         \
+        static void blend(float *y, float a, const float *x, float b, size_t n) {                 \
+                vector_blend(y, a, x, b, n);                                                      \
         }                                                                                         \
         static void gelu_multiply(float *gate, const float *up, size_t n) {                       \
                 vector_gelu_multiply(gate, up, n);                                                \
@@ -279,8 +285,8 @@ static inline void vector_mix_f32(const float *weights,
 
 #define VECTOR_KERNELS                                                                      \
         .quantise = quantise, .score_f32 = score_f32, .mix_f32 = mix_f32,                    \
-        .from_bf16 = from_bf16, .rms_norm = rms_norm, .softmax = softmax,                    \
-        .gelu_multiply = gelu_multiply, .soft_cap = soft_cap
+        .from_bf16 = from_bf16, .rms_norm = rms_norm, .exponentials = exponentials,          \
+        .blend = blend, .gelu_multiply = gelu_multiply, .soft_cap = soft_cap
 
 /* clang-format on */
 

@@ -43,14 +43,18 @@ static inline __m256i _mm512_cvtps_ph(__m512 v, int rounding) {
         return _mm256_loadu_si256((const __m256i *) out);
 }
 
-static inline float _mm512_reduce_add_ps(__m512 v) {
-        float in[16], sum = 0;
+/* Quarters of a, twice, then of b, twice; two bits of `which` each. */
+#ifndef _mm512_shuffle_f32x4 /* a newer SIMDe has it */
+static inline __m512 _mm512_shuffle_f32x4(__m512 a, __m512 b, unsigned which) {
+        float in[2][16], out[16];
 
-        memcpy(in, &v, sizeof(in));
+        memcpy(in[0], &a, sizeof(in[0]));
+        memcpy(in[1], &b, sizeof(in[1]));
         for (unsigned i = 0; i < 16; i++)
-                sum += in[i];
-        return sum;
+                out[i] = in[i / 8][(which >> i / 4 * 2 & 3) * 4 + i % 4];
+        return _mm512_loadu_ps(out);
 }
+#endif
 
 #ifndef _mm512_srai_epi32 /* a newer SIMDe has it */
 static inline __m512i _mm512_srai_epi32(__m512i v, unsigned n) {

@@ -239,6 +239,32 @@ static void attention(void) {
         check_attention(4, 7, 24);
         check_attention(3, 7, 10);
         check_attention(2, 70, 512);
+        check_attention(KERNELS_MAX_QUERIES, 100, 512);
+}
+
+/* What is beside a query or a key changes no bit of a score, and no bit of a mixture. */
+static void a_query_alone(void) {
+        enum { N = KERNELS_MAX_QUERIES, KEYS = 43, SIZE = 272 };
+        float *q = random_floats(&rng, N * SIZE), *k = random_floats(&rng, KEYS * SIZE);
+        static uint16_t halves[KEYS * SIZE];
+        static float all[N * KEYS], alone[KEYS], mixed[N * SIZE], mixed_alone[SIZE];
+
+        row->to_half(halves, k, KEYS * SIZE);
+        row->score(q, N, halves, KEYS, SIZE, all, KEYS);
+        memset(mixed, 0, sizeof(mixed));
+        row->mix(all, KEYS, N, halves, KEYS, SIZE, mixed);
+        for (unsigned i = 0; i < N; i++) {
+                row->score(q + i * SIZE, 1, halves, KEYS, SIZE, alone, KEYS);
+                expect(memcmp(alone, all + i * KEYS, sizeof(alone)) == 0);
+                row->score(q + i * SIZE, 1, halves + 7 * SIZE, 1, SIZE, alone + 7, KEYS);
+                expect(memcmp(alone, all + i * KEYS, sizeof(alone)) == 0);
+                memset(mixed_alone, 0, sizeof(mixed_alone));
+                row->mix(alone, KEYS, 1, halves, 11, SIZE, mixed_alone);
+                row->mix(alone + 11, KEYS, 1, halves + 11 * SIZE, KEYS - 11, SIZE, mixed_alone);
+                expect(memcmp(mixed_alone, mixed + i * SIZE, sizeof(mixed_alone)) == 0);
+        }
+        free(q);
+        free(k);
 }
 
 /* All 65,536 halves there and back; floats that round, overflow and underflow. */
@@ -274,7 +300,7 @@ static double exact_gelu(double z) {
 /* Against the formulas in double precision, not against another row. */
 static void formulas(void) {
         enum { N = 1003 };
-        float *x = random_floats(&rng, N), *weight = random_floats(&rng, N), y[N];
+        float *x = random_floats(&rng, N), *weight = random_floats(&rng, N), y[N], largest;
         double sum = 0, total = 0, max = -1e30;
 
         for (unsigned i = 0; i < N; i++)
@@ -289,13 +315,20 @@ static void formulas(void) {
                 y[i] = i == 500 ? -INFINITY : x[i];
                 max = i == 500 ? max : fmax(max, (double) x[i]);
         }
-        row->softmax(y, N);
+        sum = (double) row->exponentials(y, N, &largest);
+        for (unsigned i = 0; i < N; i++) {
+                double wanted = i == 500 ? 0 : exp((double) x[i] - max);
+
+                total += wanted;
+                expect(fabs((double) y[i] - wanted) < 1e-6);
+        }
+        expect(y[500] == 0 && largest == (float) max && fabs(sum - total) < 1e-6 * total);
+
         for (unsigned i = 0; i < N; i++)
-                total += i == 500 ? 0 : exp((double) x[i] - max);
+                y[i] = x[i];
+        row->blend(y, 0.25f, weight, 3, N);
         for (unsigned i = 0; i < N; i++)
-                expect(fabs((double) y[i] - (i == 500 ? 0 : exp((double) x[i] - max) / total)) <
-                       1e-6);
-        expect(y[500] == 0);
+                expect(fabs((double) y[i] - 0.25 * (double) x[i] - 3.0 * (double) weight[i]) < 1e-5);
 
         for (unsigned i = 0; i < N; i++)
                 y[i] = x[i];
@@ -358,7 +391,8 @@ int main(void) {
                 { "extreme weights and inputs do not overflow", extremes },
                 { "attention equals the scalar one", attention },
                 { "halves convert exactly", halves },
-                { "norm, softmax, GELU and soft cap follow their formulas", formulas },
+                { "norm, exponentials, blend, GELU and soft cap follow their formulas", formulas },
+                { "what is beside a query or a key changes no bit", a_query_alone },
                 { "inputs are quantised to half a step", quantisation },
         };
 
