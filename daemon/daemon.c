@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,6 +59,8 @@ struct daemon {
         struct toolbox *toolbox;     /* owned */
         int listen_fd;               /* owned; -1 as soon as the control has it */
         char *own_socket;            /* owned; NULL: it is systemd's */
+        ino_t socket_inode;          /* ... of its file */
+        sd_event_source *socket_watch; /* owned; NULL: nobody tells when it is taken away */
         struct control *control;     /* owned */
         struct turns *turns;         /* owned */
         sd_event_source *events;     /* owned */
@@ -491,6 +495,59 @@ static int open_control(struct daemon *d, struct why *why) {
         return 0;
 }
 
+/* Whether it is the one that clients come to. */
+static bool has_socket(const struct daemon *d) {
+        struct stat st;
+
+        return lstat(d->own_socket, &st) == 0 && st.st_ino == d->socket_inode;
+}
+
+static void note_socket(struct daemon *d) {
+        struct stat st;
+
+        d->socket_inode = lstat(d->own_socket, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Who takes the file of the socket away makes gemmad deaf to all who come later. */
+static int on_socket_folder(sd_event_source *source, const struct inotify_event *event, void *userdata) {
+        struct daemon *d = userdata;
+        struct why why = {};
+        int fd;
+
+        (void) source;
+        (void) event;
+        if (has_socket(d))
+                return 0;
+        fd = server_listen(d->own_socket, &why);
+        if (fd >= 0 && control_listen_at(d->control, fd) >= 0) {
+                note_socket(d);
+                log_notice("The socket was taken away, and has been made again: %s", d->own_socket);
+                return 0;
+        }
+        closep(&fd);
+        log_warning("The socket was taken away, and nobody can come any more (%s): start gemmad again", why.text);
+        return 0;
+}
+
+/* One of systemd's is its own affair. */
+static void watch_socket(struct daemon *d) {
+        char folder[PATH_MAX];
+        char *slash;
+        int r;
+
+        if (!d->own_socket)
+                return;
+        note_socket(d);
+        (void) snprintf(folder, sizeof(folder), "%s", d->own_socket);
+        slash = strrchr(folder, '/');
+        if (slash)
+                slash[slash == folder ? 1 : 0] = '\0';
+        r = sd_event_add_inotify(d->loop, &d->socket_watch, slash ? folder : ".",
+                                 IN_DELETE | IN_MOVE | IN_DELETE_SELF, on_socket_folder, d);
+        if (r < 0)
+                log_debug("The socket's folder can not be watched (%s), going on without it", strerror(-r));
+}
+
 static int open_turns(struct daemon *d) {
         struct turns_config config = {
                 .config = d->config,
@@ -565,6 +622,7 @@ static int start(struct daemon *d, struct why *why) {
         r = open_control(d, why);
         if (r < 0)
                 return r;
+        watch_socket(d);
         open_pressure(d);
         r = open_turns(d);
         if (r >= 0)
@@ -608,6 +666,7 @@ static bool stop(struct daemon *d) {
         d->has_newer = false;
         if (d->turns)
                 turns_stop(d->turns);
+        d->socket_watch = sd_event_source_disable_unref(d->socket_watch);
         if (d->own_socket)
                 (void) unlink(d->own_socket);
         closep(&d->listen_fd);

@@ -253,6 +253,17 @@ static void pass_on(int signal_number) {
         errno = saved;
 }
 
+/* The model is read where it lies in its file: who shortens that takes its end away, and so does a disk that fails.
+ * There is no going on, but a word. */
+static void say_bus_error(int signal_number) {
+        static const char said[] = "gemmad: a file that is in use, the model's for one, was cut short or can not be read "
+                                   "any more; ending\n";
+
+        (void) !write(STDERR_FILENO, said, sizeof(said) - 1);
+        (void) signal(signal_number, SIG_DFL);
+        (void) raise(signal_number);
+}
+
 /* All threads inherit what is blocked here, so that every signal goes to the loop; all but those
  * that a library has started before main() began (OpenBLAS does), for which there is a handler.  A
  * client that hangs up is an error of write(), not a signal. */
@@ -268,6 +279,7 @@ static void take_signals(void) {
         }
         (void) sigprocmask(SIG_BLOCK, &set, NULL);
         (void) signal(SIGPIPE, SIG_IGN);
+        (void) signal(SIGBUS, say_bus_error);
         /* Nobody asks how the processes of the sound have ended. */
         (void) signal(SIGCHLD, SIG_IGN);
 }

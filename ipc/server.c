@@ -677,6 +677,20 @@ int server_new(struct server **ret,
         return 0;
 }
 
+int server_listen_at(struct server *s, int fd) {
+        sd_event_source *source;
+        int r;
+
+        r = sd_event_add_io(s->loop, &source, fd, EPOLLIN, on_connection, s);
+        if (r < 0)
+                return r;
+        sd_event_source_disable_unref(s->listening);
+        closep(&s->listen_fd);
+        s->listening = source;
+        s->listen_fd = fd;
+        return 0;
+}
+
 void server_stop_accepting(struct server *s) {
         s->listening = sd_event_source_disable_unref(s->listening);
         s->pause = sd_event_source_disable_unref(s->pause);

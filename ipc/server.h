@@ -76,6 +76,10 @@ int server_new(struct server **ret,
  * is pending. */
 struct server *server_free(struct server *s);
 
+/* From now on clients come to this socket, which does not block and is taken over on success, and to the one
+ * before no more.  0 or -errno. */
+int server_listen_at(struct server *s, int fd);
+
 /* Closes the listening socket; calls that are under way go on. */
 void server_stop_accepting(struct server *s);
 

@@ -840,6 +840,10 @@ void control_reloaded(struct control *c, const struct why *why) {
         json_decref(reply);
 }
 
+int control_listen_at(struct control *c, int fd) {
+        return server_listen_at(c->server, fd);
+}
+
 void control_stop_accepting(struct control *c) {
         server_stop_accepting(c->server);
 }

@@ -72,6 +72,9 @@ void control_changed(struct control *c);
 /* Past turns have been forgotten: those who watch are told. */
 void control_tell_forgotten(struct control *c);
 
+/* Clients come to this socket from now on, as server_listen_at(). */
+int control_listen_at(struct control *c, int fd);
+
 /* No more clients; those that are there get their answers. */
 void control_stop_accepting(struct control *c);
 

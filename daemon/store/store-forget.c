@@ -88,6 +88,9 @@ int store_forget(struct store *s,
         *ret_ticket = 0;
         store_drop_aside(s);
         n_waiting = store_forget_waiting(s, span);
+        r = store_ensure_open(s, why);
+        if (r < 0)
+                return r;
         if (!s->owes && n_waiting == 0 && is_by_number(span)) {
                 r = has_any(s, span, why);
                 if (r <= 0)
@@ -110,6 +113,9 @@ int store_forget(struct store *s,
 int store_note_day(struct store *s, uint64_t day, struct why *why) {
         int r;
 
+        r = store_ensure_open(s, why);
+        if (r < 0)
+                return r;
         (void) sqlite3_bind_int64(s->prepared[STATEMENT_NOTE_DAY], 1, (sqlite3_int64) day);
         r = store_run(s, STATEMENT_NOTE_DAY, why);
         return r < 0 ? r : sqlite3_changes(s->db) > 0;

@@ -3,6 +3,7 @@
 #define DAEMON_STORE_STORE_INTERNAL_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "daemon/store/store.h"
 
@@ -50,6 +51,8 @@ struct store {
         int directory_fd; /* owned; its lock keeps a second daemon out */
         char *directory;  /* owned */
         sqlite3 *db;      /* owned */
+        dev_t device;     /* of the file that it has open */
+        ino_t inode;
         sqlite3_stmt *prepared[N_STATEMENTS];
         sqlite3_int64 session;   /* 0: it has not been written yet */
         uint64_t began_us;       /* of the session */

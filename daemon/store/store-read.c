@@ -101,8 +101,6 @@ static int visit_rows(struct store *s,
         sqlite3_stmt *statement = s->prepared[which];
         int r;
 
-        if (!s->db)
-                return because(why, -EIO, "%s: not open", STORE_FILE);
         do
                 r = visit_row(s, statement, visitor, why);
         while (r > 0);
@@ -117,16 +115,27 @@ int store_history(struct store *s,
                   unsigned limit,
                   const struct store_visitor *visitor,
                   struct why *why) {
-        sqlite3_stmt *statement = s->prepared[STATEMENT_HISTORY];
+        sqlite3_stmt *statement;
+        int r;
 
+        r = store_ensure_open(s, why);
+        if (r < 0)
+                return r;
         if (before == 0 || before > INT64_MAX)
                 before = INT64_MAX;
+        statement = s->prepared[STATEMENT_HISTORY];
         (void) sqlite3_bind_int64(statement, 1, (sqlite3_int64) before);
         (void) sqlite3_bind_int64(statement, 2, limit);
         return visit_rows(s, STATEMENT_HISTORY, visitor, why);
 }
 
 int store_show(struct store *s, uint64_t id, const struct store_visitor *visitor, struct why *why) {
+        int r;
+
+        /* Not of a damaged one, of which only this statement is there. */
+        r = s->directory ? store_ensure_open(s, why) : 0;
+        if (r < 0)
+                return r;
         (void) sqlite3_bind_int64(s->prepared[STATEMENT_SHOW], 1, (sqlite3_int64) id);
         return visit_rows(s, STATEMENT_SHOW, visitor, why);
 }
@@ -174,9 +183,10 @@ int store_search(struct store *s,
                  unsigned limit,
                  const struct store_visitor *visitor,
                  struct why *why) {
-        sqlite3_stmt *statement = s->prepared[STATEMENT_SEARCH];
+        sqlite3_stmt *statement;
         char query[STORE_MAX_QUERY];
         unsigned n;
+        int r;
 
         if (strlen(words) > LIMIT_WORDS_SIZE)
                 return because(why, -EINVAL, "more than %d bytes of words", LIMIT_WORDS_SIZE);
@@ -186,6 +196,10 @@ int store_search(struct store *s,
         if (n > LIMIT_WORDS)
                 return because(why, -EINVAL, "more than %d words", LIMIT_WORDS);
 
+        r = store_ensure_open(s, why);
+        if (r < 0)
+                return r;
+        statement = s->prepared[STATEMENT_SEARCH];
         (void) sqlite3_bind_text(statement, 1, query, -1, SQLITE_TRANSIENT);
         (void) sqlite3_bind_int64(statement, 2, limit);
         return visit_rows(s, STATEMENT_SEARCH, visitor, why);

@@ -276,6 +276,7 @@ static int open_directory(struct store *s, const char *path, struct why *why) {
 static int open_file(struct store *s, const char *directory, struct why *why) {
         _cleanup_(closep) int fd = -1;
         char path[PATH_MAX];
+        struct stat st;
         int r;
 
         if (snprintf(path, sizeof(path), "%s/%s", directory, STORE_FILE) >= (int) sizeof(path))
@@ -290,6 +291,10 @@ static int open_file(struct store *s, const char *directory, struct why *why) {
         r = make_private(fd, 0600, path, why);
         if (r < 0)
                 return r;
+        if (fstat(fd, &st) < 0)
+                return because(why, -errno, "%s: %s", path, strerror(errno));
+        s->device = st.st_dev;
+        s->inode = st.st_ino;
 
         if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
             SQLITE_OK) {
@@ -379,8 +384,49 @@ int store_open_database(struct store *s, struct why *why) {
         return r;
 }
 
+/* Somebody has taken the file away, or put another one in its place: what is written to it from now on
+ * nobody would find. */
+static bool is_removed(const struct store *s) {
+        struct stat st;
+
+        return fstatat(s->directory_fd, STORE_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0
+                       ? errno == ENOENT
+                       : st.st_ino != s->inode || st.st_dev != s->device;
+}
+
+/* What was in it went with it, and is not brought back: somebody may have wanted that. */
+static void let_go(struct store *s) {
+        store_erase_void(s);
+        store_close_database(s);
+        store_settled(s);
+        log_warning("%s/%s was taken away while it was in use: what is there now is used, or a new one begun",
+                    s->directory, STORE_FILE);
+}
+
+/* Out of reach for who confines himself to the one that there was. */
+static int find_directory_again(struct store *s, struct why *why) {
+        struct stat st;
+        int r;
+
+        if (s->directory_fd >= 0 && (fstat(s->directory_fd, &st) < 0 || st.st_nlink > 0))
+                return 0;
+        closep(&s->directory_fd);
+        s->directory_fd = -1;
+        r = open_directory(s, s->directory, why);
+        if (r < 0)
+                (void) because(why, r, "%s: was taken away while it was in use: start gemmad again", s->directory);
+        return r;
+}
+
 int store_ensure_open(struct store *s, struct why *why) {
-        return s->db ? 0 : store_open_database(s, why);
+        int r;
+
+        if (s->db && is_removed(s))
+                let_go(s);
+        if (s->db)
+                return 0;
+        r = find_directory_again(s, why);
+        return r >= 0 ? store_open_database(s, why) : r;
 }
 
 int store_replace(struct store *s, struct why *why) {

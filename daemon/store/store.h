@@ -10,7 +10,8 @@
 #include "daemon/common/record.h"
 
 /* The history: one SQLite file in a directory of ours.  Belongs to the main thread.  What a
- * function has written when it returns 0 outlives the process, however it ends. */
+ * function has written when it returns 0 outlives the process, however it ends.  When the file is taken away
+ * while it is in use, the next function that is called begins a new one, or uses what is in its place. */
 struct store;
 
 /* Opens or creates directory/history.sqlite and brings its tables up to date.  A damaged file is put

@@ -4,6 +4,8 @@
 import contextlib
 import json
 import os
+import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -11,7 +13,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import ASSISTANT, GEMMAD, SOURCE, Client, Daemon, Tap, n_descriptors, speech, wait_until, write_wav  # noqa: E402
+from gemmad_test import (ASSISTANT, GEMMAD, PATIENCE, SOURCE, Client, Daemon, Tap, is_sanitized, n_descriptors,  # noqa: E402
+                         speech, wait_until, write_wav)
 
 tap = Tap()
 daemon = Daemon()
@@ -269,6 +272,45 @@ def busy():
         c.close()
 
 
+def taken_away():
+    """A socket, a history and its folder that somebody deletes under the daemon: repaired, or told in one line."""
+    with Daemon() as d, contextlib.closing(d.client()) as c:
+        os.unlink(d.path)
+        wait_until(lambda: os.path.exists(d.path), "another socket")
+        wait_until(lambda: "has been made again" in d.said(), "a line about it")
+        assert d.is_well()
+        c.ask(text="what time is it")
+        state = os.path.join(d.folder, "state/gemmad")
+        for name in os.listdir(state):
+            os.unlink(os.path.join(state, name))
+        assert "unkept" not in c.ask(text="what day is it")
+        assert d.said().count("was taken away while it was in use") == 1, d.said()
+        heard = [turn["heard"] for turn in c.call(ASSISTANT + "History")["parameters"]["turns"]]
+        assert heard == ["what day is it"], heard
+        # The folder can only be made again where nothing confines the daemon to the one that there was.
+        shutil.rmtree(state)
+        turn = c.ask(text="stop")
+        error = c.call(ASSISTANT + "Status")["parameters"].get("history_error", "")
+        assert os.path.exists(os.path.join(state, "history.sqlite")) or (turn["unkept"] and "start gemmad again" in error), error
+
+
+def shortened_model():
+    """There is no going on without the rest of it, but a word."""
+    if is_sanitized():
+        return "a sanitizer has words of its own for that"
+    with Daemon(start=False) as d:
+        model = os.path.join(d.folder, "model.gguf")
+        shutil.copy(os.path.join(SOURCE, "model/pocket.gguf"), model)
+        with open(d.config, "w") as f:
+            f.write(f"[Model]\nPath={model}\n")
+        d.start()
+        os.truncate(model, 1000000)
+        with contextlib.suppress(OSError, EOFError), contextlib.closing(d.client()) as c:
+            c.call(ASSISTANT + "Ask", {"audio_path": speech("what-time-is-it.flite-rms.wav")})
+        assert d.process.wait(PATIENCE) == -signal.SIGBUS and "cut short" in d.said(), d.said()
+    return None
+
+
 def is_well_again():
     with contextlib.suppress(OSError, EOFError):
         return daemon.is_well()
@@ -293,5 +335,7 @@ with daemon:
     tap.rule("a stalled pipe can be cancelled", stalled_pipe)
     tap.rule("descriptors are not leaked", descriptor_flood)
     tap.rule("turns beyond the queue are refused", busy)
+    tap.rule("what is taken away under it is repaired, or told", taken_away)
+    tap.rule("a model that is shortened under it ends it with a word", shortened_model)
     tap.rule("the daemon never stopped", lambda: None if daemon.process.poll() is None else 1 / 0)
 tap.done()

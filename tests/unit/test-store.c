@@ -922,6 +922,18 @@ static void a_store_that_is_replaced_ends_its_erasing(void) {
         expect(forget(s, span) == 1 && found(s, "after", &seen) == 0);
 }
 
+static int append_kept(struct store *s, uint64_t id, const char *heard) {
+        struct record record = { .id = id,
+                                 .began_us = 1000 + id,
+                                 .heard = heard,
+                                 .heard_size = strlen(heard),
+                                 .answered = "" };
+        struct why why = {};
+
+        record.timings = timings_none();
+        return store_keep(s, &record, &why);
+}
+
 /* Also when the damage is only found at the next start, and when nothing of the file can be read. */
 static void what_was_forgotten_does_not_outlive_damage(void) {
         static const struct {
@@ -962,6 +974,56 @@ static void what_was_forgotten_does_not_outlive_damage(void) {
                 expect(n_damaged() == 1);
                 store_close(s);
         }
+}
+
+/* What is written goes where it is found, and what was taken away does not come back. */
+static void a_file_that_is_taken_away_is_begun_anew(void) {
+        struct store_span span = { .first_id = 1, .last_id = 1, .began_to_us = INT64_MAX };
+        struct store *s;
+        struct seen seen = {};
+        struct why why = {};
+        char command[160], n[64];
+        uint64_t ticket;
+
+        new_directory();
+        s = begun();
+        expect(append_text(s, 1, "a persimmon", "") == 0);
+        expect(store_forget(s, &span, &ticket, &why) == 0 && store_erase_begin(s, &why) == 0);
+        (void) snprintf(command, sizeof(command), "rm -f %s/*", directory);
+        expect(system(command) == 0);
+        expect(append_kept(s, 2, "a tamarind") == 0);
+        (void) store_erase_end(s, &why);
+        expect(!store_owes(s));
+        expect(found(s, "tamarind", &seen) == 1 && found(s, "persimmon", &seen) == 0);
+        ask_raw("SELECT count(*) FROM turns JOIN sessions ON sessions.id = turns.session", n);
+        expect(strcmp(n, "1") == 0);
+
+        /* Another one in its place is used. */
+        (void) snprintf(command, sizeof(command), "cd %s && cp history.sqlite x && mv x history.sqlite", directory);
+        raw("PRAGMA wal_checkpoint(TRUNCATE)");
+        expect(system(command) == 0);
+        seen = (struct seen){};
+        expect(store_history(s, 0, 10, &(struct store_visitor){ see, &seen }, &why) == 0 && seen.n == 1);
+
+        /* And so is the folder, when it can be made again. */
+        (void) snprintf(command, sizeof(command), "rm -rf %s", directory);
+        expect(system(command) == 0);
+        expect(append_kept(s, 3, "a quince") == 0 && found(s, "quince", &seen) == 1);
+        expect(found(s, "tamarind", &seen) == 0);
+        store_close(s);
+
+        /* Else turns wait. */
+        new_directory();
+        s = begun();
+        (void) snprintf(command, sizeof(command), "rm -rf %s && touch %s", directory, directory);
+        expect(system(command) == 0);
+        expect(append_kept(s, 4, "a medlar") == 1 && store_n_waiting(s) == 1);
+        expect(strstr(store_waiting_for(s), "taken away"));
+        expect(store_history(s, 0, 10, &(struct store_visitor){ see, &seen }, &why) < 0);
+        (void) snprintf(command, sizeof(command), "rm %s", directory);
+        expect(system(command) == 0);
+        expect(store_write_waiting(s, &why) == 0 && found(s, "medlar", &seen) == 1);
+        store_close(s);
 }
 
 static void a_store_in_no_directory_is_refused(void) {
@@ -1058,6 +1120,7 @@ int main(void) {
         rule("what a damaged store still holds is carried over",
              what_a_damaged_store_still_holds_is_carried_over);
         rule("what was forgotten does not outlive damage", what_was_forgotten_does_not_outlive_damage);
+        rule("a file that is taken away is begun anew", a_file_that_is_taken_away_is_begun_anew);
         rule("a store that is replaced ends its erasing",
              a_store_that_is_replaced_ends_its_erasing);
         rule("what can not be written waits, and is written later", what_can_not_be_written_waits);
