@@ -296,6 +296,8 @@ static int add_rest(struct store *s, const struct erasing *e, struct why *why) {
 static int complete(struct store *s, const struct erasing *e, struct why *why) {
         int r;
 
+        /* Of one before, when there was no memory to detach it. */
+        (void) sqlite3_exec(s->db, "DETACH fresh", NULL, NULL, NULL);
         r = attach(s, e->fresh, "fresh", why);
         if (r < 0)
                 return r;

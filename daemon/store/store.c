@@ -215,8 +215,13 @@ const char *store_statement(enum statement which) {
 int store_end(struct store *s, int r, struct why *why) {
         if (r >= 0)
                 r = store_execute(s, "COMMIT", why);
-        if (r < 0)
-                (void) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        if (r >= 0 || sqlite3_get_autocommit(s->db))
+                return r;
+        (void) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        /* Where there is no memory for that either, the end of the connection takes it back, and who uses
+         * it next opens another one.  That of an erasing is ended by its thread. */
+        if (s->directory && !sqlite3_get_autocommit(s->db))
+                store_close_database(s);
         return r;
 }
 
@@ -355,7 +360,8 @@ void store_close_database(struct store *s) {
                 (void) sqlite3_finalize(s->prepared[i]);
                 s->prepared[i] = NULL;
         }
-        (void) sqlite3_close(s->db);
+        /* Also with a statement of somebody else's, who finalizes it soon. */
+        (void) sqlite3_close_v2(s->db);
         s->db = NULL;
         s->session = 0;
 }
