@@ -570,6 +570,10 @@ int session_new(struct session **ret,
         s->max = config->max_positions;
         s->pending = -1;
         s->ids = calloc(s->max, sizeof(*s->ids));
+        if (!s->ids) {
+                free(s);
+                return -ENOMEM;
+        }
         if (!engine_answers_with_transcript(e))
                 atomic_fetch_add(&fake_sessions, 1);
         *ret = s;
@@ -577,6 +581,8 @@ int session_new(struct session **ret,
 }
 
 struct session *session_free(struct session *s) {
+        if (!s)
+                return NULL;
         free(s->ids);
         free(s);
         return NULL;
