@@ -43,6 +43,7 @@ class Context:
     after: tuple = ("sequence", ())
     not_for: tuple = ()
     between: tuple = ("sequence", ())
+    denied: tuple = ("sequence", ())
     typed: dict = field(default_factory=dict, compare=False)   # what is typed -> what is said for it
     open: tuple = field(default=(), compare=False)             # slot types that any words can stand for
     source: str = field(default="", compare=False)
@@ -77,7 +78,7 @@ def load(path):
 def parse(source):
     data = _table(yaml.load(source, Loader=_Loader), "a context file", ("context", "around", "calls", "values", "typed"))
     body = _table(data.get("context"), "context", ("expressions", "slots", "macros"))
-    around = _table(data.get("around"), "around", ("before", "after", "between", "not_for"))
+    around = _table(data.get("around"), "around", ("before", "after", "between", "denied", "not_for"))
     macros = _macros(body)
     slots, values = _slots(body, _values(data))
     expressions = {intent: [parse_expression(text, macros)
@@ -90,6 +91,7 @@ def parse(source):
                       parse_expression(_text(around.get("after") or "", "around: after"), macros),
                       tuple(_list(around.get("not_for"), "around: not_for")),
                       parse_expression(_text(around.get("between") or "", "around: between"), macros),
+                      parse_expression(_text(around.get("denied") or "", "around: denied"), macros),
                       *_typed(data), source)
     _check_expressions(context)
     _check_names(context)
@@ -251,7 +253,7 @@ def _check_typed(context):
 
 def open_words(context):
     """The words that any words can stand for: values of open slots, which nothing else has."""
-    trees = [context.before, context.after, context.between]
+    trees = [context.before, context.after, context.between, context.denied]
     trees += [tree for trees in context.expressions.values() for tree in trees]
     others = set().union(*(_tree_words(context, tree, context.open) for tree in trees))
     values = [value for kind in context.open for value in context.slots[kind]]
@@ -271,9 +273,11 @@ def _check_expressions(context):
                 raise ContextError(f"intent {intent}: an expression can be said without a word")
             for name in filled_twice(tree):
                 raise ContextError(f"intent {intent}: one sentence can fill {name!r} twice")
-    for tree in (context.before, context.after, context.between):
+    for tree in (context.before, context.after, context.between, context.denied):
         for _, name in slots_of(tree):
             raise ContextError(f"around: nobody would be told of {name!r}; write its values out")
+    if context.denied != SILENCE and can_be_silent(context.denied):
+        raise ContextError("around: denied: can be said without a word, and would deny everything")
 
 
 def _check_names(context):
@@ -370,7 +374,7 @@ def words(context):
     """Every word of the context, sorted."""
     found = set()
     trees = [t for ts in context.expressions.values() for t in ts]
-    for tree in trees + [context.before, context.after, context.between]:
+    for tree in trees + [context.before, context.after, context.between, context.denied]:
         found |= _tree_words(context, tree)
     return sorted(found)
 

@@ -89,20 +89,27 @@ class Drawer:
         if split == "others":
             return not_for_me(rng.choice(other_speech.UNSEEN).lower())
         if split == "train-scrambled" or rng.random() < OTHER_SHARE:
-            return not_for_me(self._other(split, rng))
+            return self._left_alone(self._other(split, rng))
         sentence = self._command(rng)
         if rng.random() < TWO_SHARE:
             sentence = self.sampler.add(sentence, self._command(rng, is_bare=True), rng)
         return {"text": contexts.spoken(sentence), "intent": sentence.intent,
                 "answer": contexts.answer(self.context, sentence)}
 
+    def _left_alone(self, text):
+        return {**not_for_me(text), "answer": self.answer_to(text)[1]}
+
     def answer_to(self, text):
-        """(intent, answer) of these words; None if they mean two things."""
+        """(intent, answer) of these words; None if they mean two things. What is not to be done is written
+        down as it is said, for that is how one hears that it is not."""
+        text = re.sub(r"\bdon't\b", "do not", text)
         for words in (text.split(), re.sub(r"\bi\b", "I", text).split()):
             if self.commands.is_doubtful(words):
                 return None
             if self.commands.say(words):
                 return self._call(words)
+            if self.commands.deny(words):
+                return None, " ".join(words) + NOTHING
         return None, NOTHING
 
     def _call(self, words):

@@ -23,8 +23,6 @@ import train
 import vocabulary as vocabularies
 from network import Network, Shape
 
-ROWS = "token_embd.weight"
-
 
 def load_checkpoint(path, other=None, share=0.5):
     """The network of a checkpoint or a GGUF file, or a mean of two of which one began with the other,
@@ -49,15 +47,15 @@ def mean(known, other, share):
     if dataclasses.replace(known.shape, vocabulary=0) != dataclasses.replace(other.shape, vocabulary=0):
         raise SystemExit("a mean is of two models of the same sizes")
     ours, theirs = without_helpers(known.state), without_helpers(other.state)
-    rows, their_rows = ours.pop(ROWS), theirs.pop(ROWS)
+    rows, their_rows = ours.pop(pocket_file.ROWS), theirs.pop(pocket_file.ROWS)
     state = {name: share * value + (1 - share) * theirs[name] for name, value in ours.items()}
     old = vocabularies.build(other.context).ids
-    state[ROWS] = rows.clone()
+    state[pocket_file.ROWS] = rows.clone()
     for number, token in enumerate(vocabularies.build(known.context).tokens):
         # An older context wrote "I".
         its = old.get(token, old.get(token.replace("i", "I")))
         if its is not None:
-            state[ROWS][number] = share * rows[number] + (1 - share) * their_rows[its]
+            state[pocket_file.ROWS][number] = share * rows[number] + (1 - share) * their_rows[its]
     return state
 
 
@@ -68,7 +66,7 @@ def for_context(network, source, newer):
     if unknown:
         raise SystemExit(f"not learned: {' '.join(unknown[:20])}; train.py --start learns it")
     state = network.state_dict()
-    state[ROWS] = state[ROWS][[old.ids[token] for token in fresh.tokens]]
+    state[pocket_file.ROWS] = state[pocket_file.ROWS][[old.ids[token] for token in fresh.tokens]]
     newly = Network(dataclasses.replace(network.shape, vocabulary=len(fresh)))
     newly.load_state_dict(state)
     newly.eval()
@@ -104,6 +102,7 @@ def main():
     options.add_argument("out")
     options.add_argument("--corpus")
     options.add_argument("--type", choices=pocket_file.TYPES, default="q8_0", help="of the matrices")
+    options.add_argument("--rows", choices=pocket_file.TYPES, help="of the words' rows; as the matrices by itself")
     options.add_argument("--mean", metavar="CHECKPOINT", help="write the mean of this one's weights and the other's")
     options.add_argument("--share", type=float, default=0.5, help="of the first in --mean (%(default)s)")
     options.add_argument("--context", metavar="FILE", help="a newer version of the context, of the same words")
@@ -118,7 +117,7 @@ def main():
         network, source = for_context(network, source, newer), newer
     vocabulary = vocabularies.build(contexts.parse(source))
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
-    pocket_file.write(args.out, network, vocabulary, source, args.type, args.least)
+    pocket_file.write(args.out, network, vocabulary, source, args.type, args.least, args.rows)
     parameters = sum(p.numel() for n, p in network.named_parameters() if "helpers" not in n)
     print(f"{args.out}: {os.path.getsize(args.out)} bytes, {parameters} parameters")
     if args.corpus:

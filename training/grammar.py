@@ -25,9 +25,11 @@ import vocabulary as vocabularies
 
 KEY = "gemmad.grammar."
 NOT_FOR_ME = "<turn|>"
+DENIED = ""                 # the intent of what is not to be done: it has no call
 CALL = "<|tool_call>"
 END_OF_CALL = "<tool_call|><|tool_response>"
 ANOTHER = -1                # stands for the state in which another command begins
+ITSELF = -2                 # stands for the state that an edge comes from
 MOST_STATES = 500_000       # before equal ones become one
 MOST_REGISTERS = 32         # the engine's limit
 SELF_CHECKS = 100
@@ -48,6 +50,8 @@ class Network:
         for intent, trees in context.expressions.items():
             for tree in trees:
                 self.sentence(intent, tree)
+        if context.denied != contexts.SILENCE:
+            self.deny()
 
     def node(self):
         self.arcs.append([])
@@ -63,6 +67,15 @@ class Network:
             at = self.add(at, tree, kinds)
             at = self.add(at, self.context.after, {})
         self.intent[at] = intent
+
+    def deny(self):
+        """What denies, and any words of the context behind it. It comes last: what a sentence of the
+        context says ("do not disturb") is no denial."""
+        at = self.node()
+        self.arcs[self.start].append((None, at))
+        at = self.add(self.add(at, self.context.before, {}), self.context.denied, {})
+        self.intent[at] = DENIED
+        self.arcs[at] += [(word, at) for word in contexts.words(self.context)]
 
     def add(self, at, tree, kinds):
         """Append what a tree can say to a node; the node after it."""
@@ -188,13 +201,19 @@ class Words:
                     if node in self.network.intent]
         if readings:
             self.ends[state] = readings[0]
-        if len(set(readings)) > 1:
+        if len({reading for reading in readings if reading[1] != DENIED}) > 1:
             self.doubtful.add(state)
             self.note(" ".join(self.said))
 
     def say(self, words):
         """Whether these words are a sentence."""
-        return self._reach(words) in self.ends
+        state = self._reach(words)
+        return state in self.ends and self.ends[state][1] != DENIED
+
+    def deny(self, words):
+        """Whether they say what is not to be done."""
+        state = self._reach(words)
+        return state in self.ends and self.ends[state][1] == DENIED
 
     def is_doubtful(self, words):
         """Whether they are one that means two things."""
@@ -280,23 +299,24 @@ class _Table:
 def _number(table, words):
     """Give all states of the words' automaton their numbers, from the ends to the start."""
     numbers, stack = {}, [words.start]
-    call = table.vocabulary.ids[CALL]
+    call, over = table.vocabulary.ids[CALL], table.vocabulary.ids[NOT_FOR_ME]
     while stack:
         state = stack[-1]
-        missing = [after for _, after in words.edges[state].values() if after not in numbers]
+        missing = [after for _, after in words.edges[state].values()
+                   if after not in numbers and after != state]
         if missing:
             stack += missing
             continue
         stack.pop()
         edges = {table.token(word, state == words.start):
-                 (tuple(table.write(*w) for w in writes), numbers[after])
+                 (tuple(table.write(*w) for w in writes), ITSELF if after == state else numbers[after])
                  for word, (writes, after) in words.edges[state].items()}
         if state in words.ends:
             writes, intent, names = words.ends[state]
             writes = tuple(table.write(*w) for w in writes)
-            edges[call] = writes, table.call(intent, names)
+            edges |= {over: ((), 0)} if intent == DENIED else {call: (writes, table.call(intent, names))}
         if state == words.start:
-            edges[table.vocabulary.encode(NOT_FOR_ME)[0]] = (), 0
+            edges[over] = (), 0
         numbers[state] = table.state(edges)
         if state == words.start:
             table.another = table.state({
@@ -321,7 +341,7 @@ def _arrays(table, start):
                 arrays["write_registers"].append(register)
                 arrays["write_values"].append(value)
             arrays["tokens"].append(token)
-            arrays["targets"].append(place[after])
+            arrays["targets"].append(place[number if after == ITSELF else after])
         arrays["first"].append(len(arrays["tokens"]))
     arrays["value_first"].append(0)
     for text in table.values:
@@ -460,13 +480,18 @@ class Automaton:
                 yield from self.answers(after, said + (token,))
 
     def count(self):
-        """How many answers of one command there are; any number, without listing them."""
+        """How many answers of one command there are; any number, without listing them. What is denied
+        with any words has no number, and does not count."""
         ways = {}
+        loops = {state for state, edges in enumerate(self.edges)
+                 if state and any(after == state for _, after in edges.values())}
 
         def of(state):
             if state not in ways:
-                targets = [after for _, after in self.edges[state].values()]
-                if state and 0 in targets:       # what follows is another command
+                targets = [after for _, after in self.edges[state].values() if after not in loops]
+                if state and len(targets) < len(self.edges[state]):
+                    targets = [after for after in targets if after]    # an end without a call
+                elif state and 0 in targets:     # what follows is another command
                     targets = [0]
                 ways[state] = sum(of(after) if after else 1 for after in targets)
             return ways[state]

@@ -15,12 +15,14 @@ from vocabulary import CONTROL, SUPPRESSED, Vocabulary
 
 NAME = "gemmad pocket"
 AUDIO = "mm.a.input_projection.weight"
+ROWS = "token_embd.weight"
 SCALE = "layer_output_scale"
 STILL = 1e30               # a frequency divided by this does not rotate
 CONTEXT_LENGTH = 1024
 TYPES = {"f32": (gguf.GGMLQuantizationType.F32, gguf.LlamaFileType.ALL_F32),
          "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
          "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
+         "q5_0": (gguf.GGMLQuantizationType.Q5_0, gguf.LlamaFileType.MOSTLY_Q5_0),
          "q4_0": (gguf.GGMLQuantizationType.Q4_0, gguf.LlamaFileType.MOSTLY_Q4_0)}
 LIST, I32 = gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.INT32
 
@@ -86,7 +88,7 @@ def rope_factors(shape):
 def tensors(network):
     """(name in the file, array) in a fixed order; the helpers stay behind."""
     shape = network.shape
-    yield "token_embd.weight", network.token_embd.weight
+    yield ROWS, network.token_embd.weight
     yield AUDIO, network.audio.weight
     yield "rope_freqs.weight", rope_factors(shape)
     yield "output_norm.weight", network.output_norm.weight
@@ -94,10 +96,11 @@ def tensors(network):
         yield (name + ".weight" if name.endswith(SCALE) else name), value
 
 
-def write(path, network, vocabulary, source, kind="q8_0", least=None):
+def write(path, network, vocabulary, source, kind="q8_0", least=None, rows=None):
     """source: the text of the context file; kind: of TYPES; least: the log probability below which
-    an answer is not to be believed (calibrate.py)."""
+    an answer is not to be believed (calibrate.py); rows: of TYPES, of the words' rows, if another."""
     matrix_type, file_type = TYPES[kind]
+    types = {ROWS: TYPES[rows or kind][0]}
     out = gguf.GGUFWriter(path, "gemma4")
     out.add_name(NAME)
     out.add_license("apache-2.0")
@@ -113,7 +116,8 @@ def write(path, network, vocabulary, source, kind="q8_0", least=None):
     for name, value in tensors(network):
         array = value.detach().to(torch.float32).numpy()
         if array.ndim == 2:
-            out.add_tensor(name, gguf.quants.quantize(array, matrix_type), raw_dtype=matrix_type)
+            array_type = types.get(name, matrix_type)
+            out.add_tensor(name, gguf.quants.quantize(array, array_type), raw_dtype=array_type)
         else:
             out.add_tensor(name, array)
     out.write_header_to_file()

@@ -203,9 +203,12 @@ static bool is_call_expected(const struct conversation *c) {
         return expected_has_call(&c->request.expected, text_data(call), call->size);
 }
 
-/* Speech that lacks what it needs counts all the same when it is what somebody waits for. */
+/* Speech that lacks what it needs counts all the same when it is what somebody waits for.  "Do not lock the
+ * screen" has words and no call: nobody who called says it to somebody else, but others do. */
 static bool was_not_meant(struct conversation *c, bool has_call) {
-        if (!lacks_what_it_needs(c))
+        bool is_denied = c->request.is_uncalled && !c->request.needs_phrase && !has_call;
+
+        if (!is_denied && !lacks_what_it_needs(c))
                 return false;
         c->is_expected = has_call && !c->is_doubted && is_call_expected(c);
         return !c->is_expected;

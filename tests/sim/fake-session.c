@@ -784,6 +784,10 @@ static void script_sound(struct session *s, unsigned n_frames, bool quiet, bool 
                 script_command(s, words ? words : "fifteen minutes");
                 return;
         }
+        if (call && !*call) {
+                script_answer(s, words ? words : answer);
+                return;
+        }
         script_text(s, words ? words : answer);
         if (!call)
                 call = is_kind(s->engine, "fickle") && n_frames % 2 == 1 ? "call:get_date{}"

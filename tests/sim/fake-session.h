@@ -55,7 +55,7 @@ void fake_wait_end(void);
 void fake_say(const char *words);
 
 /* What a transcriber calls after sound that it understands; the string has to live on.  NULL: the time,
- * or for fickle ones the date. */
+ * or for fickle ones the date; "": nothing. */
 void fake_call(const char *call);
 
 /* Whether appending stops at the gate too. */

@@ -147,6 +147,7 @@ class Reading(unittest.TestCase):
                 (slots + "values: {t: {x: 1}}", "values: 't' is not there"),
                 (slots + "values: {s: {z: 1}}", "values: s: 'z' is not there"),
                 (slots + "around: {before: '(hey $s:w)'}", "nobody would be told of 'w'"),
+                (slots + "around: {denied: '(never)'}", "denied: can be said without a word"),
                 (slots + "around: {not_for: wake}", "around: not_for: 'wake' is not there"),
                 (slots + "typed: {open: [t]}", "typed: open: 't' is no type"),
                 (slots + "typed: {open: [s]}", "'s' is passed on by a"),

@@ -145,6 +145,42 @@ class Another(unittest.TestCase):
         self.assertIsNone(self.follow("hey<|tool_call>call:wake{}<tool_call|> and"))
 
 
+class Denied(unittest.TestCase):
+    SOURCE = CUP.replace("    order:", "    quiet: [do not (disturb) me, do not pour]\n    order:") + \
+        "around: {before: '(hey)', denied: '(please) [do not, never]'}\n"
+
+    def setUp(self):
+        self.context = contexts.parse(self.SOURCE)
+        self.vocabulary, self.automaton = compiled(self.context)
+        self.words = grammar.compile_words(self.context)
+
+    def end(self, answer):
+        """Whether these tokens are a whole answer; None: they are not even the beginning of one."""
+        position = self.automaton.follow_all(self.automaton.start, self.vocabulary.encode(answer))
+        return position and position[0] == 0
+
+    def test_denied(self):
+        """what is denied is written down and not called, whatever words it has"""
+        for text in ("do not a small coffee", "hey never a dark roast coffee", "please do not twenty a", "do not",
+                     "do not disturb", "do not disturb me a coffee", "please never medium roast for twenty five"):
+            with self.subTest(text):
+                self.assertTrue(self.words.deny(text.split()))
+                self.assertFalse(self.words.say(text.split()))
+                self.assertTrue(self.end(text + grammar.NOT_FOR_ME))
+                self.assertIsNone(self.end(text + grammar.CALL))
+
+    def test_commands(self):
+        """a sentence of the context is none, and what is not begun with it neither"""
+        for text in ("do not disturb me", "do not me", "hey do not pour", "a small coffee"):
+            self.assertTrue(self.words.say(text.split()) and not self.words.deny(text.split()), text)
+            self.assertIsNone(self.end(text + grammar.NOT_FOR_ME))
+            self.assertFalse(self.end(text + grammar.CALL))
+        self.assertFalse(self.words.deny("a do not".split()) or self.words.deny("please a coffee".split()))
+        plain = contexts.parse(self.SOURCE.replace(", denied: '(please) [do not, never]'", ""))
+        self.assertEqual(self.words.ambiguous, grammar.compile_words(plain).ambiguous)
+        self.assertEqual(self.automaton.count(), compiled(plain)[1].count())
+
+
 class Sentences(unittest.TestCase):
     def test_said(self):
         """the words of a sentence are told from all others"""

@@ -28,6 +28,25 @@ calls:
 
 
 @unittest.skipUnless(HAS_SOUND, "no numpy, scipy or soundfile")
+class Answers(unittest.TestCase):
+    def test_denied(self):
+        """what is denied is answered with its words, and nothing is called"""
+        import context as contexts
+        import corpus
+        drawer = corpus.Drawer(contexts.parse(CONTEXT.replace(
+            "around:", "around:\n  denied: '(please) [do not, never]'") % ("quiet", "quiet")))
+        self.assertEqual(drawer.answer_to("please don't lights on"), (None, "please do not lights on<turn|>"))
+        self.assertEqual(drawer.answer_to("do not spill it"), (None, "<turn|>"))
+        self.assertEqual(drawer.answer_to("never mind")[0], "quiet")
+        rng = random.Random(4)
+        drawn = [drawer.draw("train", rng) for _ in range(600)]
+        denied = [line for line in drawn if not line["intent"] and line["answer"] != "<turn|>"]
+        self.assertGreater(len(denied), 2)
+        for line in denied:
+            self.assertEqual(line["answer"], line["text"].replace("don't", "do not") + "<turn|>")
+
+
+@unittest.skipUnless(HAS_SOUND, "no numpy, scipy or soundfile")
 class Sound(unittest.TestCase):
     def setUp(self):
         import numpy

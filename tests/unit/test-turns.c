@@ -1970,6 +1970,25 @@ static void an_answer_begun_in_a_pause_is_the_same(void) {
         expect(with.timings.n_tokens == without.timings.n_tokens);
 }
 
+/* It has words and no call: whoever asked is told what was heard, and of others nothing is told. */
+static void what_is_denied_is_not_done(void) {
+        struct owner *o;
+
+        open_loaded("fake:transcript", "");
+        fake_say("do not lock the screen");
+        fake_call("");
+        expect(ask_sound(0, wav(640 * 2, 8000), false) == 0);
+        o = wait_done(0);
+        expect(strcmp(o->story, "started heard:do not lock the screen done") == 0);
+        expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->calls, "[]") == 0);
+        set_mode(MODE_OPEN);
+        speak_live(FAKE_ROOM, 50);
+        say("do not lock the screen");
+        wait_ignored(1);
+        expect(!world.uncalled.story[0]);
+        scene_close();
+}
+
 static void speech_without_words_is_no_turn(void) {
         open_loaded("fake:transcript unsure", "");
         set_mode(MODE_OPEN);
@@ -2248,6 +2267,7 @@ static void loading_rules(void) {
         rule("a System text without room ends the start",
              a_system_text_without_room_ends_the_start);
         rule("recent exchanges are in the context", recent_exchanges_are_in_the_context);
+        rule("what is denied is not done", what_is_denied_is_not_done);
         rule("what the model doubts is heard as nothing",
              what_the_model_doubts_is_heard_as_nothing);
         rule("two that were heard alike are asked about",
