@@ -4,16 +4,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/privileges.h"
 #include "daemon/common/drafter.h"
 #include "daemon/common/memory.h"
 #include "daemon/paths.h"
@@ -27,6 +30,9 @@
 
 /* Has OpenBLAS start no thread before main() begins; the engine wants none of it either. */
 #define NO_THREADS "OPENBLAS_NUM_THREADS"
+
+/* A history of ten million turns. */
+#define MAX_FILE_SIZE (UINT64_C(4) << 30)
 
 /* How the kernel marks a socket that listens in its list. */
 #define ACCEPTS_FLAG 0x10000
@@ -360,7 +366,16 @@ void confinement_enter_files(const struct config *config, const char *config_pat
 
 void confinement_enter(void) {
         struct why why = {};
-        int r = sandbox_enter(&why);
+        int r;
+
+        /* Whoever runs it as root still has no more rights than the files give, nor has it any in the namespaces
+         * that it has made. */
+        privileges_drop();
+        /* Nothing that it writes to grows so large; beyond it is as if the disk were full.  Of processes there are
+         * none to be limited: seccomp allows no new one, and threads would count. */
+        privileges_limit(RLIMIT_FSIZE, MAX_FILE_SIZE);
+        (void) signal(SIGXFSZ, SIG_IGN);
+        r = sandbox_enter(&why);
 
         note(PART_PROGRAMS, r, &why);
         if (r < 0)

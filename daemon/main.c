@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/privileges.h"
 #include "daemon/common/config.h"
 #include "daemon/confinement.h"
 #include "daemon/daemon.h"
@@ -394,9 +395,7 @@ static int run(struct arguments *a) {
 
 /* What was said is in memory: it stays in no core file, and no other program of the user reads it. */
 static void keep_memory_private(void) {
-        const struct rlimit none = { 0, 0 };
-
-        (void) setrlimit(RLIMIT_CORE, &none);
+        privileges_limit(RLIMIT_CORE, 0);
         (void) prctl(PR_SET_DUMPABLE, GEMMAD_DUMPABLE, 0, 0, 0);
 }
 

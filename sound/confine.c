@@ -2,7 +2,6 @@
 #include "sound/confine.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -10,24 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/privileges.h"
 #include "sound/confine-internal.h"
-
-static void limit(int what, rlim_t value) {
-        const struct rlimit both = { value, value };
-
-        (void) setrlimit((__rlimit_resource_t) what, &both);
-}
-
-/* Whoever runs this as root still has no more rights than the files give. */
-static void drop_capabilities(void) {
-        struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-        struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-
-        for (unsigned long i = 0; i <= CAP_LAST_CAP; i++)
-                (void) prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
-        (void) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-        (void) syscall(SYS_capset, &head, none);
-}
 
 int confine_starter(struct why *why) {
         int r, first;
@@ -35,12 +18,13 @@ int confine_starter(struct why *why) {
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return because(why, -errno, "no_new_privs: %s", strerror(errno));
         /* What was said is in its memory: not in a core file, and no program of the user's reads it. */
-        limit(RLIMIT_CORE, 0);
+        privileges_limit(RLIMIT_CORE, 0);
         if (confine_is_whole())
                 (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         /* Into a terminal of one's own session one can type. */
         (void) setsid();
-        drop_capabilities();
+        /* Whoever runs this as root still has no more rights than the files give. */
+        privileges_drop();
         first = confine_files(why);
         r = confine_calls(CALLS_STARTER, first < 0 ? NULL : why);
         return first < 0 ? first : r;
@@ -51,11 +35,11 @@ static int confine_reader(const struct wall_task *task, struct why *why) {
         int r;
 
         /* Next to seccomp, which forbids the same: no process, no thread, ... */
-        limit(RLIMIT_NPROC, 0);
+        privileges_limit(RLIMIT_NPROC, 0);
         /* ... in memory no larger a file than what may have to be kept of a pipe, ... */
-        limit(RLIMIT_FSIZE, task->max_spooled);
+        privileges_limit(RLIMIT_FSIZE, task->max_spooled);
         /* ... and few of them. */
-        limit(RLIMIT_NOFILE, 64);
+        privileges_limit(RLIMIT_NOFILE, 64);
         /* Nothing here says anything to people; the line of a terminal obeys. */
         if (confine_is_whole())
                 (void) dup2(STDOUT_FILENO, STDERR_FILENO);

@@ -429,6 +429,13 @@ def confinement():
         d.start()
         with contextlib.closing(d.client()) as c:
             assert c.ask(text="what time is it")["outcome"] == "answered"
+        with open(f"/proc/{d.process.pid}/status", encoding="ascii") as f:
+            facts = dict(line.split(":", 1) for line in f.read().splitlines())
+        assert int(facts["CapEff"], 16) == int(facts["CapPrm"], 16) == int(facts["CapInh"], 16) == 0, facts
+        assert facts["NoNewPrivs"].strip() == "1" and facts["Seccomp"].strip() in ("2", "0"), facts
+        with open(f"/proc/{d.process.pid}/limits", encoding="ascii") as f:
+            limits = {line[:26].strip(): line[26:].split()[0] for line in f.read().splitlines()[1:]}
+        assert limits["Max core file size"] == "0" and int(limits["Max file size"]) == 4 << 30, limits
         d.stop()
         less = (sys.executable, "-c", WITHOUT_LANDLOCK, GEMMAD, "--config", d.config)
         shown = run(*less, "--show-confinement")
