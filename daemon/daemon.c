@@ -555,6 +555,7 @@ static int open_turns(struct daemon *d) {
                 .inference = d->inference,
                 .pipeline = d->pipeline,
                 .store = d->store,
+                .lacks_store = !d->store && d->config->store_enabled,
                 .toolbox = d->toolbox,
                 .notify = on_news,
                 .userdata = d,

@@ -71,6 +71,7 @@ static void store_turn(struct turns *t, struct turn *turn) {
         struct why why = {};
         int r;
 
+        turn->is_unkept = t->config.lacks_store;
         if (!t->config.store)
                 return;
 

@@ -60,6 +60,7 @@ struct turns_config {
         struct inference *inference;
         struct pipeline *pipeline;
         struct store *store;     /* NULL: no history */
+        bool lacks_store;        /* ... which there should be, but can not be opened */
         struct toolbox *toolbox; /* NULL: nobody provides anything */
         void (*notify)(const struct news *news, void *userdata);
         void *userdata;

@@ -239,7 +239,8 @@ def unopened():
                              "PRAGMA user_version = 999")
         d.start()
         with contextlib.closing(d.client()) as c:
-            assert c.ask(text="what time is it")["outcome"] == "answered"
+            turn = c.ask(text="what time is it")
+            assert turn["outcome"] == "answered" and turn["unkept"], turn
             refused(c, "the history can not be opened")
             assert "version 999" in c.call(ASSISTANT + "Status")["parameters"]["history_error"]
         done = d.ctl("forget", "--all", "--yes")
