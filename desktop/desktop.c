@@ -14,9 +14,9 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
+#include "base/toml.h"
 #include "desktop/quiet.h"
 #include "desktop/talk.h"
-#include "desktop/toml.h"
 #include "desktop/tools.h"
 
 /* For the sound server to put volumes back in. */

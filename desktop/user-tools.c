@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "base/toml.h"
 #include "desktop/desktop.h"
 #include "desktop/process.h"
-#include "desktop/toml.h"
 
 #define MAX_TOOLS   64 /* gemmad takes no more of one provider */
 #define MAX_WORDS   64

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/parcel.h"
 #include "base/wake.h"
 #include "sound/confine.h"
 #include "sound/wall.h"
@@ -42,8 +43,8 @@ static void refuse(const int fds[WALL_MAX_FDS], int r) {
         struct wall_message failed = { .word = WALL_FAILED, .r = r };
 
         (void) because(&failed.why, r, "no process for the sound: %s", strerror(-r));
-        (void) wall_send(fds[0], &here, sizeof(here), NULL, 0);
-        (void) wall_send(fds[0], &failed, sizeof(failed), NULL, 0);
+        (void) parcel_send(fds[0], &here, sizeof(here), NULL, 0);
+        (void) parcel_send(fds[0], &failed, sizeof(failed), NULL, 0);
         wake_ring(fds[2]);
 }
 
@@ -80,7 +81,7 @@ int starter_run(int socket_fd) {
                 uint32_t request;
 
                 (void) poll(&wait, 1, -1);
-                n = wall_receive(socket_fd, &request, sizeof(request), fds, &n_fds);
+                n = parcel_receive(socket_fd, &request, sizeof(request), fds, &n_fds);
                 if (n == -EAGAIN)
                         continue;
                 if (n <= 0)

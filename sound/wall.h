@@ -135,12 +135,4 @@ enum wall_request {
 };
 #define WALL_MAX_FDS 4
 
-/* One message of a socket that keeps them apart, with descriptors, which stay the caller's.  Does not
- * wait.  0 or -errno; -EPIPE, too, when the other side is gone. */
-int wall_send(int socket_fd, const void *message, size_t size, const int *fds, size_t n_fds);
-
-/* The next one: its size, 0: nobody is there any more, -EAGAIN: there is none, or -errno.  The
- * descriptors, at most as many as asked for, are the caller's; *n_fds is how many came. */
-int wall_receive(int socket_fd, void *message, size_t size, int *fds, size_t *n_fds);
-
 #endif

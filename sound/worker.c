@@ -8,6 +8,7 @@
 
 #include "audio/source.h"
 #include "base/cleanup.h"
+#include "base/parcel.h"
 #include "base/wake.h"
 #include "sound/live.h"
 #include "sound/work.h"
@@ -28,7 +29,7 @@ bool work_is_over(void *userdata) {
 }
 
 void work_say(const struct work *w, const struct wall_message *message) {
-        (void) wall_send(w->socket_fd, message, sizeof(*message), NULL, 0);
+        (void) parcel_send(w->socket_fd, message, sizeof(*message), NULL, 0);
         wake_ring(w->up_fd);
 }
 
@@ -114,12 +115,13 @@ static int list(struct work *w, struct why *why) {
 /* The task, and the file that belongs to it.  False: there is none. */
 static bool receive_task(struct work *w, int *ret_fd) {
         struct pollfd wait = { .fd = w->socket_fd, .events = POLLIN };
-        size_t n_fds = 1;
+        size_t n_fds;
         int n;
 
         do {
                 (void) poll(&wait, 1, -1);
-                n = wall_receive(w->socket_fd, &w->task, sizeof(w->task), ret_fd, &n_fds);
+                n_fds = 1;
+                n = parcel_receive(w->socket_fd, &w->task, sizeof(w->task), ret_fd, &n_fds);
         } while (n == -EAGAIN);
         w->task.device[sizeof(w->task.device) - 1] = '\0';
         return n == sizeof(w->task) && w->task.version == WALL_VERSION;
@@ -143,7 +145,7 @@ static void begin(const struct worker *worker, struct work *w) {
         struct why why = {};
         int r = 0;
 
-        (void) wall_send(w->socket_fd, &here, sizeof(here), &worker->self_fd, worker->self_fd >= 0);
+        (void) parcel_send(w->socket_fd, &here, sizeof(here), &worker->self_fd, worker->self_fd >= 0);
         wake_ring(w->up_fd);
         if (!receive_task(w, &fd))
                 return;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/parcel.h"
 #include "base/wake.h"
 
 struct ear {
@@ -47,7 +48,7 @@ static int start(struct ear *e, const struct wall_task *task, int file_fd, struc
         e->socket_fd = pair[0];
         other = pair[1];
 
-        r = wall_send(e->socket_fd, task, sizeof(*task), &file_fd, file_fd >= 0);
+        r = parcel_send(e->socket_fd, task, sizeof(*task), &file_fd, file_fd >= 0);
         if (r < 0)
                 return because(why, r, "a process for the sound: %s", strerror(-r));
         return starter_start(e->starter, (int[]){ other, wall_fd, e->its_up_fd, e->its_down_fd },
@@ -132,7 +133,7 @@ int ear_hear(struct ear *e, struct wall_message *ret) {
         int n;
         size_t n_fds = 1;
 
-        n = wall_receive(e->socket_fd, ret, sizeof(*ret), &process_fd, &n_fds);
+        n = parcel_receive(e->socket_fd, ret, sizeof(*ret), &process_fd, &n_fds);
         if (n == -EAGAIN)
                 return 0;
         if (n <= 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/hear/starter.h"
+#include "base/parcel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -156,7 +157,7 @@ static void have_another(struct starter *s) {
         }
         if (s->fds[0] < 0 || s->fds[1] >= 0 || make_pair(&fd, &other) < 0)
                 return;
-        if (wall_send(s->fds[0], &request, sizeof(request), &other, 1) >= 0)
+        if (parcel_send(s->fds[0], &request, sizeof(request), &other, 1) >= 0)
                 s->fds[1] = TAKE_FD(fd);
 }
 
@@ -166,7 +167,7 @@ int starter_start(struct starter *s, const int fds[static WALL_MAX_FDS], struct 
 
         have_another(s);
         for (unsigned n = 0; n < 2 && s->fds[0] >= 0; n++) {
-                r = wall_send(s->fds[0], &request, sizeof(request), fds, WALL_MAX_FDS);
+                r = parcel_send(s->fds[0], &request, sizeof(request), fds, WALL_MAX_FDS);
                 if (r >= 0) {
                         have_another(s);
                         return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
-#include "desktop/toml.h"
+#include "base/toml.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

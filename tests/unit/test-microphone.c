@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The live microphone around one that is played (tests/sim/fake-capture.h), in a worker that is a thread
  * here (tests/sim/fake-starter.h), with a clock that the test turns: nothing here waits for time. */
+#include "base/parcel.h"
 #include "daemon/hear/microphone.h"
 
 #include <errno.h>
@@ -316,8 +317,8 @@ static int open_hostile(void) {
         fake_starter_stall(1);
         world.m.is_wanted = true;
         step(0);
-        expect(wall_send(fake_starter_stalled(), &here, sizeof(here), NULL, 0) == 0);
-        expect(wall_send(fake_starter_stalled(), &open, sizeof(open), NULL, 0) == 0);
+        expect(parcel_send(fake_starter_stalled(), &here, sizeof(here), NULL, 0) == 0);
+        expect(parcel_send(fake_starter_stalled(), &open, sizeof(open), NULL, 0) == 0);
         step(0);
         expect(world.m.is_open);
         return fake_starter_stalled();
@@ -327,7 +328,7 @@ static void *talk(void *userdata) {
         const struct wall_message other = { .word = WALL_OTHER };
         int fd = *(int *) userdata;
 
-        while (wall_send(fd, &other, sizeof(other), NULL, 0) != -EPIPE)
+        while (parcel_send(fd, &other, sizeof(other), NULL, 0) != -EPIPE)
                 continue;
         return NULL;
 }
@@ -357,7 +358,7 @@ static void what_makes_no_sense_ends_it_and_leaves_nothing(void) {
         char byte;
 
         /* It is open already. */
-        expect(wall_send(fd, &open, sizeof(open), NULL, 0) == 0);
+        expect(parcel_send(fd, &open, sizeof(open), NULL, 0) == 0);
         step(0);
         expect(world.m.state == MICROPHONE_LOST && strstr(world.m.why.text, "no sense"));
         close_world();
@@ -365,7 +366,7 @@ static void what_makes_no_sense_ends_it_and_leaves_nothing(void) {
         /* Nothing, and a descriptor with it. */
         fd = open_hostile();
         expect(pipe2(given, O_CLOEXEC | O_NONBLOCK) == 0);
-        expect(wall_send(fd, "", 0, &given[1], 1) == 0);
+        expect(parcel_send(fd, "", 0, &given[1], 1) == 0);
         (void) close(given[1]);
         expect(read(given[0], &byte, 1) < 0 && errno == EAGAIN);
         step(0);

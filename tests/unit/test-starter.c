@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process that makes those of the sound, where no process can be made. */
+#include "base/parcel.h"
 #include "sound/starter.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ static int hear(int fd, struct wall_message *ret) {
 
         do {
                 (void) poll(&wait, 1, 60000);
-                n = wall_receive(fd, ret, sizeof(*ret), NULL, &n_fds);
+                n = parcel_receive(fd, ret, sizeof(*ret), NULL, &n_fds);
         } while (n == -EAGAIN);
         return n;
 }
@@ -53,7 +54,7 @@ static void ask_for_worker(int starter_fd) {
         fds[0] = pair[1];
         fds[1] = fds[3] = down[0];
         fds[2] = up[1];
-        expect(wall_send(starter_fd, &request, sizeof(request), fds, WALL_MAX_FDS) == 0);
+        expect(parcel_send(starter_fd, &request, sizeof(request), fds, WALL_MAX_FDS) == 0);
         closep(&pair[1]);
         expect(hear(pair[0], &message) == sizeof(message) && message.word == WALL_HERE);
         expect(hear(pair[0], &message) == sizeof(message) && message.word == WALL_FAILED);

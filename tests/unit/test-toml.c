@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "desktop/toml.h"
+#include "base/toml.h"
 
 #include <errno.h>
 #include <stdlib.h>

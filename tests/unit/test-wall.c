@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What gemmad believes of the process behind the wall, whatever that does. */
+#include "base/parcel.h"
 #include "sound/wall.h"
 
 #include <errno.h>
@@ -150,10 +151,10 @@ static void descriptors_that_nobody_asked_for_are_closed(void) {
 
         expect(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
         expect(pipe(given) == 0);
-        expect(wall_receive(pair[0], &byte, 1, got, &n) == -EAGAIN);
+        expect(parcel_receive(pair[0], &byte, 1, got, &n) == -EAGAIN);
         n = 1;
-        expect(wall_send(pair[1], &byte, 1, (int[]){ given[1], given[1], given[1] }, 3) == 0);
-        expect(wall_receive(pair[0], &byte, 1, got, &n) == 1 && n == 1);
+        expect(parcel_send(pair[1], &byte, 1, (int[]){ given[1], given[1], given[1] }, 3) == 0);
+        expect(parcel_receive(pair[0], &byte, 1, got, &n) == 1 && n == 1);
         (void) close(got[0]);
         (void) close(given[1]);
         /* No writer is left: none of the copies is. */
@@ -161,8 +162,8 @@ static void descriptors_that_nobody_asked_for_are_closed(void) {
         (void) close(given[0]);
         (void) close(pair[1]);
         n = 1;
-        expect(wall_receive(pair[0], &byte, 1, got, &n) == 0);
-        expect(wall_send(pair[0], &byte, 1, NULL, 0) == -EPIPE);
+        expect(parcel_receive(pair[0], &byte, 1, got, &n) == 0);
+        expect(parcel_send(pair[0], &byte, 1, NULL, 0) == -EPIPE);
         (void) close(pair[0]);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef DESKTOP_TOML_H
-#define DESKTOP_TOML_H
+#ifndef BASE_TOML_H
+#define BASE_TOML_H
 
 #include <stddef.h>
 
