@@ -458,6 +458,12 @@ static void on_changed(void *userdata) {
         tell_systemd(d);
 }
 
+static void on_link(int link_fd, void *userdata) {
+        struct daemon *d = userdata;
+
+        inference_set_link(d->inference, link_fd);
+}
+
 static void on_news(const struct news *news, void *userdata) {
         struct daemon *d = userdata;
 
@@ -478,6 +484,7 @@ static int open_control(struct daemon *d, struct why *why) {
                 .store_missing = d->store_missing,
                 .sounds = &d->sounds,
                 .forgotten = on_forgotten,
+                .take_link = on_link,
                 .changed = on_changed,
                 .reload = on_reload,
                 .userdata = d,

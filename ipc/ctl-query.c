@@ -26,7 +26,8 @@ static const char *label_of(const char *key) {
                 { "max_positions", "context size" }, { "ignored_segments", "sounds ignored" },
                 { "refused_frames", "sound lost" },  { "cut_turns", "questions cut" },
                 { "queued", "waiting" },             { "dropped_clients", "clients dropped" },
-                { "hears", "can hear" },
+                { "hears", "can hear" },             { "remote_server", "asked elsewhere" },
+                { "remote_error", "not asked, because" },
         };
 
         for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)

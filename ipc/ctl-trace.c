@@ -114,6 +114,29 @@ static void show_wait(json_t *timings) {
                       json_is_number(end) ? "end of speech" : "question");
 }
 
+/* What left this machine. */
+static void show_remote(const struct ctl *c, json_t *turn) {
+        json_t *remote = json_object_get(turn, "remote");
+        const char *server = field_string(remote, "server"), *error = field_string(remote, "error");
+
+        if (!remote)
+                return;
+        if (server[0]) {
+                (void) printf("%" JSON_INTEGER_FORMAT " bytes went to ", field_int(remote, "sent"));
+                print_text(stdout, c->to_terminal, server);
+                (void) printf(" at %.1f ms, %" JSON_INTEGER_FORMAT " came back", field_number(remote, "asked"),
+                              field_int(remote, "received"));
+                if (json_is_number(json_object_get(remote, "first")))
+                        (void) printf(", the first of the answer at %.1f ms", field_number(remote, "first"));
+                (void) puts(".");
+        }
+        if (error[0]) {
+                (void) fputs(server[0] ? "It was not answered there: " : "Nothing left this machine: ", stdout);
+                print_text(stdout, c->to_terminal, error);
+                (void) putchar('\n');
+        }
+}
+
 static void show_trace(const struct ctl *c, json_t *turn) {
         json_t *timings = json_object_get(turn, "timings");
         double speed = trace_speed(timings);
@@ -141,6 +164,7 @@ static void show_trace(const struct ctl *c, json_t *turn) {
         show_steps(timings);
         (void) putchar('\n');
         show_wait(timings);
+        show_remote(c, turn);
 }
 
 enum ctl_exit ctl_trace(const struct ctl *c) {

@@ -22,6 +22,7 @@ enum kind {
         KIND_U64,
         KIND_AUTO, /* a double, or "auto" */
         KIND_BOOL,
+        KIND_ENGINE, /* a bool: local or remote */
         KIND_MODE,
 };
 
@@ -56,6 +57,7 @@ static const struct option_row options[] = {
         { "Model",  "Path",             KIND_STRING,   FILE_OF_MODEL(model_path), 0, 0,     "" },
         { "Model",  "Projector",        KIND_STRING,   FILE_OF_MODEL(projector_path), 0, 0, "" },
         { "Model",  "Drafter",          KIND_STRING,   FILE_OF_MODEL(drafter_path), 0, 0,   "auto" },
+        { "Model",  "Engine",           KIND_ENGINE,   AT(is_remote),         0, 0,       "local" },
         { "Model",  "Threads",          KIND_UNSIGNED, AT(n_threads),         0, 256,     "0" },
         { "Model",  "ContextPositions", KIND_UNSIGNED, AT(context_positions), 64, 262144, "4096" },
         { "Model",  "ImagePositions",   KIND_UNSIGNED, AT(image_positions),   70, 1120,  "280" },
@@ -86,6 +88,9 @@ static const struct option_row options[] = {
         { "Audio",  "Detector",         KIND_BOOL,     AT(has_detector),      0, 0,       "yes" },
         { "Audio",  "LingerSeconds",    KIND_UNSIGNED, LIVE(linger_seconds),  0, 86400,   "10" },
         { "Process", "RequireConfinement", KIND_BOOL,  AT(require_confinement), 0, 0,     "no" },
+        { "Remote", "FallbackMs",       KIND_UNSIGNED, AT(remote_fallback_ms), 100, 600000, "8000" },
+        { "Remote", "AnswerSeconds",    KIND_UNSIGNED, AT(remote_answer_seconds), 1, 3600, "180" },
+        { "Remote", "HistoryKiB",       KIND_UNSIGNED, AT(remote_history_kib), 0, 256,    "8" },
         { "Socket", "Path",             KIND_STRING,   AT(socket_path),       0, 0,       "" },
         { "Socket", "MaxClients",       KIND_UNSIGNED, AT(max_clients),       1, 1024,    "32" },
         { "Socket", "MaxMessageKiB",    KIND_UNSIGNED, AT(max_message_kib),   4, 65536,   "2048" },
@@ -152,6 +157,11 @@ static int set_number_or_auto(struct config *c, const struct option_row *o, cons
         return 0;
 }
 
+static int set_engine(const char *value, bool *ret) {
+        *ret = strcmp(value, "remote") == 0;
+        return *ret || strcmp(value, "local") == 0 ? 0 : -EINVAL;
+}
+
 static int set_option(struct config *c, const struct option_row *o, const char *value) {
         switch (o->kind) {
         case KIND_STRING:
@@ -164,6 +174,8 @@ static int set_option(struct config *c, const struct option_row *o, const char *
                 return set_number_or_auto(c, o, value);
         case KIND_BOOL:
                 return parse_bool(value, field(c, o));
+        case KIND_ENGINE:
+                return set_engine(value, field(c, o));
         case KIND_MODE:
                 return mode_from_name(value, field(c, o));
         }
@@ -174,7 +186,8 @@ static int explain(const struct option_row *o, const char *value, int r, struct 
         static const char *const expected[] = {
                 [KIND_STRING] = "a text",      [KIND_UNSIGNED] = "a whole number",
                 [KIND_U64] = "a whole number", [KIND_AUTO] = "a number, or auto",
-                [KIND_BOOL] = "yes or no",     [KIND_MODE] = "push, open or wake",
+                [KIND_BOOL] = "yes or no",     [KIND_ENGINE] = "local or remote",
+                [KIND_MODE] = "push, open or wake",
         };
 
         if (r == -ENOMEM)
@@ -454,6 +467,9 @@ static void write_value(const struct config *c, const struct option_row *o, FILE
         case KIND_BOOL:
                 (void) fprintf(out, "%s\n", *(const bool *) at ? "yes" : "no");
                 break;
+        case KIND_ENGINE:
+                (void) fprintf(out, "%s\n", *(const bool *) at ? "remote" : "local");
+                break;
         case KIND_MODE:
                 (void) fprintf(out, "%s\n", mode_name(*(const enum mode *) at));
                 break;
@@ -484,6 +500,7 @@ static size_t size_of(enum kind kind) {
         case KIND_AUTO:
                 return sizeof(double);
         case KIND_BOOL:
+        case KIND_ENGINE:
                 return sizeof(bool);
         case KIND_MODE:
                 return sizeof(enum mode);

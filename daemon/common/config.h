@@ -30,6 +30,7 @@ struct config {
         double top_k, top_p;      /* as temperature */
         uint64_t seed;
         unsigned idle_after;
+        bool is_remote; /* Engine: what the model here does not understand is asked elsewhere */
 
         char *system_text;
         bool tools;
@@ -49,6 +50,10 @@ struct config {
         bool has_detector;
         unsigned patience_ms;
         unsigned linger_seconds;
+
+        unsigned remote_fallback_ms;
+        unsigned remote_answer_seconds;
+        unsigned remote_history_kib;
 
         char *socket_path;
         unsigned max_clients;

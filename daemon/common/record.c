@@ -100,6 +100,10 @@ int ending_from_name(const char *name, enum ending *ret) {
         return 0;
 }
 
+struct remote_record remote_none(void) {
+        return (struct remote_record){ .asked = TIME_NEVER, .first = TIME_NEVER };
+}
+
 struct timings timings_none(void) {
         return (struct timings){
                 .first_frame = TIME_NEVER,

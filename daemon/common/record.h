@@ -59,6 +59,16 @@ struct timings {
         unsigned largest_backlog; /* frames that waited for the model at once */
 };
 
+/* What of a turn went to a server, and what came back. */
+#define REMOTE_SERVER_SIZE 160
+#define REMOTE_ERROR_SIZE  200
+struct remote_record {
+        char server[REMOTE_SERVER_SIZE]; /* the last one that it was sent to; empty: to none */
+        char error[REMOTE_ERROR_SIZE];   /* why it did not answer; empty: it did */
+        uint64_t n_sent, n_received;     /* bytes */
+        double asked, first;             /* milliseconds since the request: it was sent, an answer began */
+};
+
 struct record {
         uint64_t id;
         uint64_t session;
@@ -78,6 +88,7 @@ struct record {
         bool is_unkept; /* of a turn that has just ended: it is not in the history (yet) */
         const char *model;
         struct timings timings;
+        struct remote_record remote;
 };
 
 /* Names as the interface and the store have them, and back; -EINVAL for another word. */
@@ -99,5 +110,6 @@ int ending_from_name(const char *name, enum ending *ret);
 
 /* The times of a turn in which nothing has happened yet. */
 struct timings timings_none(void);
+struct remote_record remote_none(void);
 
 #endif

@@ -18,6 +18,7 @@
 #include "daemon/serve/live.h"
 #include "daemon/serve/parameters.h"
 #include "daemon/serve/provide.h"
+#include "daemon/serve/remote.h"
 #include "daemon/serve/replies.h"
 #include "daemon/serve/sleepers.h"
 #include "ipc/assistant.h"
@@ -56,6 +57,7 @@ struct control {
         struct listeners observers; /* of the status */
         struct listeners reloaders; /* who wait for another model */
         struct sleepers sleepers;
+        struct remote_desk remote;
         struct expectations expectations;
         json_t *last_status;        /* owned; what the observers know */
 };
@@ -191,7 +193,7 @@ static int submit_detached(struct control *c, struct call *call, struct ask *ask
 static bool take_images(struct control *c, struct call *call, json_t *parameters, struct ask *ask) {
         const json_t *list = json_object_get(parameters, "images");
 
-        if (json_array_size(list) > 0 && c->is_loaded && !c->loaded.sees) {
+        if (json_array_size(list) > 0 && c->is_loaded && !c->loaded.sees && !remote_is_up(&c->remote)) {
                 call_error(call, ASSISTANT ".CannotSee", NULL);
                 return false;
         }
@@ -403,6 +405,7 @@ static json_t *status_of(struct control *c) {
         live_add_status(&c->live, status);
         add_history_error(c, status);
         add_drafter(c, status);
+        remote_add_status(&c->remote, status);
         return status;
 }
 
@@ -581,6 +584,12 @@ static int on_call(struct call *call, json_t *parameters, void *userdata) {
         return provide_on_call(c->config.toolbox, call, parameters);
 }
 
+static int on_remote(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        return remote_on_remote(&c->remote, call, parameters);
+}
+
 /* What went wrong because of the one who asked is an error; all else is how the turn ended. */
 static void answer_asker(struct control *c, const struct turn *turn, json_t *reply) {
         struct asker *a = turn->owner;
@@ -698,6 +707,16 @@ static int on_reload(struct call *call, json_t *parameters, void *userdata) {
         return 0;
 }
 
+static void on_link(int link_fd, void *userdata) {
+        struct control *c = userdata;
+
+        c->config.take_link(link_fd, c->config.userdata);
+}
+
+static void on_remote_changed(void *userdata) {
+        control_changed(userdata);
+}
+
 static int open_server(struct control *c, struct why *why) {
         static const struct server_method methods[] = {
                 { ASSISTANT ".Ask", on_ask },
@@ -722,6 +741,7 @@ static int open_server(struct control *c, struct why *why) {
                 { ASSISTANT ".Respond", on_respond },
                 { ASSISTANT ".Tools", on_tools },
                 { ASSISTANT ".Call", on_call },
+                { ASSISTANT ".Remote", on_remote },
                 { NULL, NULL },
         };
         const char *interfaces[] = { assistant_interface(), NULL };
@@ -764,6 +784,13 @@ int control_new(struct control **ret, const struct control_config *config, struc
                 .forgotten = config->forgotten,
                 .userdata = config->userdata,
         };
+        c->remote = (struct remote_desk){
+                .config = config->config,
+                .loop = config->loop,
+                .take_link = on_link,
+                .changed = on_remote_changed,
+                .userdata = c,
+        };
         c->sleepers.changed = on_sleeping;
         c->sleepers.userdata = c;
         c->expectations.changed = on_expected;
@@ -787,6 +814,7 @@ struct control *control_free(struct control *c) {
         if (c->server)
                 server_free(c->server);
         live_done(&c->live);
+        remote_done(&c->remote);
         listeners_done(&c->watchers);
         listeners_done(&c->observers);
         listeners_done(&c->reloaders);

@@ -34,6 +34,9 @@ struct control_config {
         /* Past turns have been forgotten; NULL: nobody needs to know. */
         void (*forgotten)(void *userdata);
 
+        /* Another way to servers, taken over. */
+        void (*take_link)(int link_fd, void *userdata);
+
         /* Something that Status tells may have changed, once per round of the loop; or NULL. */
         void (*changed)(void *userdata);
 

@@ -56,6 +56,19 @@ json_t *reply_string(const char *text) {
         return reply_text(text, strlen(text));
 }
 
+static json_t *reply_remote(const struct remote_record *remote) {
+        json_t *object = json_pack("{s:o, s:I, s:I}", "server", reply_string(remote->server), "sent",
+                                   (json_int_t) remote->n_sent, "received", (json_int_t) remote->n_received);
+
+        if (!object)
+                return NULL;
+        set_time(object, "asked", remote->asked);
+        set_time(object, "first", remote->first);
+        if (remote->error[0])
+                (void) json_object_set_new(object, "error", reply_string(remote->error));
+        return object;
+}
+
 static json_t *reply_calls(const char *calls_json) {
         json_t *calls = json_loads(calls_json, 0, NULL);
 
@@ -94,6 +107,8 @@ json_t *reply_turn(const struct record *turn) {
                 (void) json_object_set_new(object, "cut", json_true());
         if (object && turn->is_unkept)
                 (void) json_object_set_new(object, "unkept", json_true());
+        if (object && (turn->remote.server[0] || turn->remote.error[0]))
+                (void) json_object_set_new(object, "remote", reply_remote(&turn->remote));
         return object;
 }
 
@@ -111,7 +126,7 @@ json_t *reply_event(const struct turns *turns, const struct news *news) {
                 [NEWS_STARTED] = "started",       [NEWS_HEARD] = "heard",
                 [NEWS_TOKEN] = "token",           [NEWS_CALL] = "call",
                 [NEWS_RESULT] = "result",         [NEWS_DONE] = "done",
-                [NEWS_TRANSCRIPT] = "transcript",
+                [NEWS_TRANSCRIPT] = "transcript", [NEWS_REMOTE] = "remote",
         };
         json_t *event;
 
@@ -127,6 +142,7 @@ json_t *reply_event(const struct turns *turns, const struct news *news) {
         case NEWS_HEARD:
         case NEWS_TOKEN:
         case NEWS_TRANSCRIPT:
+        case NEWS_REMOTE:
                 (void) json_object_set_new(event, "text", reply_text(news->text, news->text_size));
                 break;
         case NEWS_CALL:

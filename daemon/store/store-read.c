@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/store/store-internal.h"
@@ -37,6 +38,25 @@ static struct timings column_timings(sqlite3_stmt *statement, int at) {
         };
 }
 
+static void copy_text(sqlite3_stmt *statement, int at, char *ret, size_t size) {
+        const char *text = (const char *) sqlite3_column_text(statement, at);
+
+        (void) snprintf(ret, size, "%s", text ? text : "");
+}
+
+static struct remote_record column_remote(sqlite3_stmt *statement, int at) {
+        struct remote_record remote = {
+                .n_sent = (uint64_t) sqlite3_column_int64(statement, at + 2),
+                .n_received = (uint64_t) sqlite3_column_int64(statement, at + 3),
+                .asked = column_time(statement, at + 4),
+                .first = column_time(statement, at + 5),
+        };
+
+        copy_text(statement, at, remote.server, sizeof(remote.server));
+        copy_text(statement, at + 1, remote.error, sizeof(remote.error));
+        return remote;
+}
+
 /* The row at hand of a statement that reads turns.  -EBADMSG when it is not as we write it. */
 static int read_row(sqlite3_stmt *statement, struct record *ret) {
         const char *origin = (const char *) sqlite3_column_text(statement, 3);
@@ -58,6 +78,7 @@ static int read_row(sqlite3_stmt *statement, struct record *ret) {
                 .is_cut = sqlite3_column_int(statement, 21) != 0,
                 .hint = (const char *) sqlite3_column_text(statement, 23),
                 .model = (const char *) sqlite3_column_text(statement, 25),
+                .remote = column_remote(statement, 26),
         };
         if (!origin || !outcome || !ret->heard || !ret->answered || !ret->calls_json || !ret->model)
                 return -EBADMSG;

@@ -92,6 +92,14 @@ static const char *const migrations[] = {
         " began_to INTEGER NOT NULL,"
         " n INTEGER NOT NULL"
         ") STRICT;",
+
+        /* What went out to a server; NULL: nothing. */
+        "ALTER TABLE turns ADD COLUMN remote TEXT;"
+        "ALTER TABLE turns ADD COLUMN remote_error TEXT;"
+        "ALTER TABLE turns ADD COLUMN remote_sent INTEGER;"
+        "ALTER TABLE turns ADD COLUMN remote_received INTEGER;"
+        "ALTER TABLE turns ADD COLUMN remote_asked_ms REAL;"
+        "ALTER TABLE turns ADD COLUMN remote_first_ms REAL;",
 };
 
 #define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
@@ -101,7 +109,8 @@ static const char *const migrations[] = {
         " coalesce(stopped, outcome),"                                                             \
         " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"        \
         " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens, largest_backlog,"     \
-        " cut, unanswered, hint, ending, model"
+        " cut, unanswered, hint, ending, model,"                                                   \
+        " remote, remote_error, remote_sent, remote_received, remote_asked_ms, remote_first_ms"
 #define COLUMNS COLUMNS_ONLY " FROM turns JOIN sessions ON sessions.id = turns.session"
 
 /* Times stand in the order of struct timings in both statements that name them. */
@@ -113,9 +122,10 @@ static const char *const statements[] = {
                 "INSERT INTO turns (id, session, began, source, heard, answered, calls, outcome,"
                 " error, audio_ms, first_frame_ms, end_of_speech_ms, prefilled_ms, first_token_ms,"
                 " done_ms, framing_ms, caching_ms, frames, prompt_positions, tokens,"
-                " largest_backlog, cut, unanswered, hint, ending, stopped)"
+                " largest_backlog, cut, unanswered, hint, ending, stopped, remote, remote_error,"
+                " remote_sent, remote_received, remote_asked_ms, remote_first_ms)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                "?, ?)",
+                "?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_APPEND_WORDS] = "INSERT INTO words (rowid, heard, answered)"
                                    " SELECT id, heard, answered FROM turns WHERE id = ?",
         [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
@@ -598,6 +608,19 @@ static void bind_timings(sqlite3_stmt *statement, int at, const struct timings *
         (void) sqlite3_bind_int64(statement, at + 11, t->largest_backlog);
 }
 
+/* What was not set is NULL. */
+static void bind_remote(sqlite3_stmt *statement, int at, const struct remote_record *remote) {
+        if (!remote->server[0] && !remote->error[0])
+                return;
+        (void) sqlite3_bind_text(statement, at, remote->server, -1, SQLITE_TRANSIENT);
+        if (remote->error[0])
+                (void) sqlite3_bind_text(statement, at + 1, remote->error, -1, SQLITE_TRANSIENT);
+        (void) sqlite3_bind_int64(statement, at + 2, (sqlite3_int64) remote->n_sent);
+        (void) sqlite3_bind_int64(statement, at + 3, (sqlite3_int64) remote->n_received);
+        bind_time(statement, at + 4, remote->asked);
+        bind_time(statement, at + 5, remote->first);
+}
+
 /* A NULL pointer would be bound as NULL. */
 static void bind_text(sqlite3_stmt *statement, int at, const char *text, size_t size) {
         (void) sqlite3_bind_text64(statement, at, text ? text : "", size, SQLITE_TRANSIENT,
@@ -628,6 +651,7 @@ static int append_turn(struct store *s, const struct record *turn, struct why *w
         (void) sqlite3_bind_text(statement, 25, ending_name(turn->ending), -1, SQLITE_STATIC);
         (void) sqlite3_bind_text(statement, 26, is_stopped ? outcome_name(turn->outcome) : NULL, -1,
                                  SQLITE_STATIC);
+        bind_remote(statement, 27, &turn->remote);
         return store_run(s, STATEMENT_APPEND, why);
 }
 

@@ -86,6 +86,7 @@ bool conversation_forget_past(struct conversation *c) {
                 return false;
         c->forgotten = forgotten;
         dialogue_forget(c->dialogue);
+        elsewhere_forget(&c->elsewhere);
         wipe(&c->asked, sizeof(c->asked));
         wipe_stack();
         return true;

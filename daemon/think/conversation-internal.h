@@ -5,7 +5,7 @@
 #include "daemon/think/conversation.h"
 
 /* What the files want of each other: conversation.c, where the turns and the answers are,
- * conversation-hear.c, where everything up to an answer is, conversation-see.c, where
+ * conversation-elsewhere.c, where answers of servers are, conversation-hear.c, where everything up to an answer is, conversation-see.c, where
  * pictures are, conversation-afterwards.c, where the work between turns is, and conversation-rest.c, where it is known whether there will be any. */
 
 /* A turn that went well and in which there was nothing to answer. */
@@ -30,6 +30,20 @@ void conversation_keep_question(struct conversation *c, bool is_over);
 
 /* Tells what an answer says, all of whose tokens are there. */
 int conversation_say(struct conversation *c, const int32_t *tokens, unsigned n_tokens);
+
+/* A turn that a server answers.  Whether somebody is there that asks servers for us.  For a model that answers freely, in
+ * its place: 0, it is answered.  For a picture that the model here can not see, in the place of all that it would do:
+ * CONVERSATION_TYPED.  For what a model of commands (which made r of it) did not understand: r, or CONVERSATION_TYPED.
+ * CONVERSATION_NOBODY_ELSEWHERE: no server has answered, and nothing was told. */
+#define CONVERSATION_NOBODY_ELSEWHERE 3
+bool conversation_may_ask_elsewhere(struct conversation *c);
+int conversation_answer_elsewhere(struct conversation *c);
+int conversation_show_elsewhere(struct conversation *c);
+int conversation_ask_about_rest(struct conversation *c, int r);
+
+/* A call in the model's notation, whose result is waited for, or not; and the next result for this turn. */
+int conversation_emit_call(struct conversation *c, const char *text, size_t size, bool is_awaited);
+int conversation_next_response(struct conversation *c, struct response *ret);
 
 /* Hears the turn's text or sound, up to where the model begins to answer.
  * CONVERSATION_NOBODY_SPOKE: it does not. */

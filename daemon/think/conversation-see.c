@@ -81,6 +81,9 @@ int conversation_see(struct conversation *c) {
         const struct pictures *pictures = &c->request.pictures;
         int r = 0;
 
+        /* They are for a server. */
+        if (!conversation_can_see(c))
+                return 0;
         for (unsigned i = 0; r == 0 && i < pictures->n; i++)
                 r = see_one(c, &pictures->list[i]);
         if (r <= 0)

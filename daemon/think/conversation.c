@@ -22,6 +22,7 @@ void conversation_wait(struct conversation *c) {
 
 int conversation_init(struct conversation *c) {
         c->afterwards = AFTERWARDS_REST;
+        elsewhere_init(&c->elsewhere, c->config);
         c->request.turn = COMMAND_STOP; /* before the first turn nothing else ends the work */
         c->samples = calloc(c->config->batch_frames, FRAME_SAMPLES * sizeof(float));
         return c->samples ? 0 : -ENOMEM;
@@ -39,6 +40,7 @@ void conversation_done(struct conversation *c) {
         text_done(&c->heard);
         text_done(&c->answered);
         calls_clear(&c->calls);
+        elsewhere_done(&c->elsewhere);
 }
 
 double conversation_since_request(const struct conversation *c, uint64_t ns) {
@@ -262,11 +264,12 @@ static int end_heard(struct conversation *c, bool has_call) {
         return conversation_emit_text(c, EVENT_HEARD, text_data(&c->heard), c->heard.size, true);
 }
 
-static int emit_call(struct conversation *c, const char *text, size_t size, bool is_awaited) {
+int conversation_emit_call(struct conversation *c, const char *text, size_t size, bool is_awaited) {
         struct event like = event_of(c, EVENT_CALL);
 
         like.is_last = true;
         like.is_awaited = is_awaited;
+        like.sees = c->remote.server[0] || conversation_can_see(c);
         return refused(c, event_push_text(c->events, &like, text, size));
 }
 
@@ -278,7 +281,7 @@ static int say_call(struct conversation *c) {
                 kind = calls_keep(&c->calls, c->dialogue, text_data(call), call->size);
         if (kind == CALLS_OWN)
                 return 0;
-        return emit_call(c, text_data(call), call->size, kind == CALLS_AWAITED);
+        return conversation_emit_call(c, text_data(call), call->size, kind == CALLS_AWAITED);
 }
 
 /* What answer_push() or answer_end() returned. */
@@ -411,7 +414,7 @@ void response_done(struct response *r) {
 
 /* The next result for this turn; what is left of turns before is dropped.  The main thread sends one
  * for every call that is awaited, or ends the turn. */
-static int next_response(struct conversation *c, struct response *ret) {
+int conversation_next_response(struct conversation *c, struct response *ret) {
         for (;;) {
                 int r = conversation_look_up(c);
 
@@ -431,7 +434,7 @@ static int respond_to(struct conversation *c, unsigned index) {
         struct response response = {};
         int r;
 
-        r = c->calls.kept[index].is_own ? 0 : next_response(c, &response);
+        r = c->calls.kept[index].is_own ? 0 : conversation_next_response(c, &response);
         if (r >= 0)
                 r = calls_respond(&c->calls, c->dialogue, index, response.result_json);
         if (r >= 0)
@@ -470,7 +473,7 @@ static int respond(struct conversation *c) {
                 c->outcome = OUTCOME_CUT;
         }
         while ((size = calls_take(&c->calls, call, sizeof(call))) > 0) {
-                r = emit_call(c, call, size, false);
+                r = conversation_emit_call(c, call, size, false);
                 if (r < 0)
                         return r;
         }
@@ -498,7 +501,7 @@ static int ask_back(struct conversation *c,
                                      sizeof(sentence));
         int r;
 
-        c->has_heard = true;
+        c->has_heard = c->is_settled = true;
         c->unanswered = UNANSWERED_UNSURE;
         r = text_append(&c->heard, sentence, size, sizeof(sentence));
         if (r < 0)
@@ -540,6 +543,7 @@ static bool answers(struct conversation *c, const struct ballot *ballot, int *re
         verdict = typed_answer(c->typed, &c->asked, &c->wording, &command);
         if (verdict != TYPED_COMMANDS && verdict != TYPED_TAKEN_BACK)
                 return false;
+        c->is_settled = true;
         *ret = text_append(&c->heard, sentence, size, sizeof(sentence));
         if (*ret >= 0)
                 *ret = verdict == TYPED_TAKEN_BACK
@@ -586,6 +590,9 @@ static int speak(struct conversation *c) {
                 return speak_voted(c);
         if (c->typed)
                 return conversation_take_for(c);
+        r = conversation_answer_elsewhere(c);
+        if (r != CONVERSATION_NOBODY_ELSEWHERE)
+                return r;
         calls_clear(&c->calls);
         reins_begin(&c->reins, c->request.max_tokens, c->config->max_thought);
         answer_begin(&c->answer, false);
@@ -690,13 +697,27 @@ static void drop_responses(struct conversation *c) {
 
 /* Who shows something to a model that does not see is told so, and not answered as if there were nothing. */
 static int check_pictures(struct conversation *c) {
-        if (c->request.pictures.n == 0 || conversation_can_see(c))
+        if (c->request.pictures.n == 0 || conversation_can_see(c) || conversation_may_ask_elsewhere(c))
                 return 0;
         return conversation_fail(c, FAULT_BLIND, -EOPNOTSUPP, "the model does not see pictures");
 }
 
-void conversation_run(struct conversation *c, const struct request *request) {
+static int answer(struct conversation *c) {
         int r;
+
+        r = check_pictures(c);
+        if (r == 0 && c->request.pictures.n > 0 && !conversation_can_see(c))
+                return conversation_show_elsewhere(c);
+        if (r == 0)
+                r = conversation_type(c);
+        if (r == 0)
+                r = conversation_hear(c);
+        if (r == 0)
+                r = speak(c);
+        return r < 0 ? r : conversation_ask_about_rest(c, r);
+}
+
+void conversation_run(struct conversation *c, const struct request *request) {
 
         conversation_forget_exchanges(c);
         conversation_interrupt_work(c);
@@ -712,6 +733,8 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->has_heard = false;
         c->is_doubted = false;
         c->is_cut = false;
+        c->is_settled = false;
+        c->remote = remote_none();
         c->unanswered = UNANSWERED_NOT;
         c->ending = ENDING_NONE;
         c->is_faint = false;
@@ -723,14 +746,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
                 (void) text_append(&c->heard, c->request.text, c->request.text_size,
                                    c->request.text_size);
 
-        r = check_pictures(c);
-        if (r == 0)
-                r = conversation_type(c);
-        if (r == 0)
-                r = conversation_hear(c);
-        if (r == 0)
-                r = speak(c);
-        end_turn(c, r);
+        end_turn(c, answer(c));
         conversation_wipe_frames(c);
         wipe(&c->wording, sizeof(c->wording));
         wipe(c->spoken, sizeof(c->spoken));

@@ -19,6 +19,7 @@
 #include "daemon/hear/sound.h"
 #include "daemon/think/calls.h"
 #include "daemon/think/dialogue.h"
+#include "daemon/think/elsewhere.h"
 #include "daemon/think/end-sense.h"
 #include "daemon/think/event.h"
 #include "daemon/think/reins.h"
@@ -119,6 +120,12 @@ struct conversation {
         bool has_heard;        /* the transcript has been sent completely */
         bool is_doubted;       /* the model was not sure of it: nothing was heard */
         bool is_cut;           /* not all of the sound was heard */
+
+        struct elsewhere elsewhere;
+        atomic_int *link_fd; /* not owned; owned what it holds: the newest way to servers, -1: taken */
+        struct remote_record remote;                         /* of the turn */
+        uint64_t remote_sent_before, remote_received_before; /* ... by its questions before this one */
+        bool is_settled; /* the model here has answered in a way that is for nobody else */
 
         struct typed *typed;     /* owned; NULL: the model has no grammar of commands */
         struct wording wording;  /* of a typed turn */

@@ -255,6 +255,10 @@ void dialogue_set_tools(struct dialogue *d, struct toolset *tools) {
         (void) declare_tools(d);
 }
 
+const struct toolset *dialogue_tools(const struct dialogue *d) {
+        return d->provided;
+}
+
 bool dialogue_owns_tool(const struct dialogue *d, const char *name) {
         return (tools_find(name) || strcmp(name, DECLARED_FIND) == 0) &&
                !toolset_has(d->provided, name);

@@ -97,6 +97,8 @@ char *dialogue_find_tools(const struct dialogue *d, const json_t *arguments);
  * over. */
 void dialogue_set_tools(struct dialogue *d, struct toolset *tools);
 
+const struct toolset *dialogue_tools(const struct dialogue *d); /* NULL: there are none */
+
 /* The result of a call, a JSON object, where the model has stopped to wait for it; after the last of
  * them the model's turn goes on, with a thought if it is to think. */
 int dialogue_respond(struct dialogue *d, const char *name, const char *result_json);

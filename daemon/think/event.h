@@ -24,6 +24,7 @@ enum event_kind {
         EVENT_HEARD,         /* text: what was heard, before done */
         EVENT_TOKEN,         /* text: the next piece of the answer */
         EVENT_CALL,          /* text: a call in the model's notation */
+        EVENT_REMOTE,        /* remote: the turn goes out to a server; is_last: what came of that */
         EVENT_DONE,          /* done; nothing but a transcript comes after it */
         EVENT_TRANSCRIPT,    /* text: what was heard, found out after done */
 };
@@ -83,12 +84,14 @@ struct event {
         bool is_last;
         bool rests;
         bool is_awaited; /* of a call: the model waits for what comes of it */
+        bool sees;       /* ... and looks at a picture that comes with that */
         bool is_expected; /* the turn only counts because this was expected */
         uint16_t text_size;
         union {
                 char text[EVENT_TEXT_SIZE]; /* UTF-8, cut between characters */
                 struct event_loaded loaded;
                 struct event_done done;
+                struct remote_record remote;
                 struct why why;
         };
 };

@@ -43,6 +43,7 @@ struct inference {
         struct spsc responses;       /* of struct response, main to inference */
         struct toolset
                 *_Atomic tools;    /* main to inference: the newest ones, until they are taken */
+        atomic_int link_fd;        /* main to inference: the newest one, until it is taken; -1: none */
         struct event_queue events; /* inference to main */
         struct command command;
         struct thread thread;
@@ -90,6 +91,7 @@ static void take_other(struct inference *i) {
                 return;
         }
         conversation_wake(&i->conversation);
+        elsewhere_set_link(&load->conversation.elsewhere, TAKE_FD(i->conversation.elsewhere.link_fd));
         conversation_done(&i->conversation);
         config_free(i->own_config);
         i->own_config = TAKE_PTR(load->config);
@@ -150,6 +152,7 @@ new_conversation(struct inference *i, const struct config *config, struct comman
                 .command = command,
                 .responses = &i->responses,
                 .tools = &i->tools,
+                .link_fd = &i->link_fd,
         };
 }
 
@@ -164,6 +167,7 @@ int inference_new(struct inference **ret, const struct config *config, struct so
         i->events.bell_fd = -1;
         i->config = config;
         i->load.inference = i;
+        atomic_init(&i->link_fd, -1);
         i->conversation = new_conversation(i, config, &i->command);
 
         r = spsc_init(&i->requests, 1, sizeof(struct request));
@@ -200,6 +204,7 @@ struct inference *inference_free(struct inference *i) {
                 response_done(&response);
         spsc_done(&i->responses);
         toolset_free(atomic_load(&i->tools));
+        inference_set_link(i, -1);
         while (i->events.queue.slots && event_pop(&i->events, &event))
                 if (event.kind == EVENT_LOADED)
                         json_decref(event.loaded.help);
@@ -280,6 +285,13 @@ int inference_respond(struct inference *i, const struct response *response) {
 void inference_set_tools(struct inference *i, struct toolset *tools) {
         toolset_free(atomic_exchange_explicit(&i->tools, tools, memory_order_acq_rel));
         wake_ring(i->sounds->filled_fd);
+}
+
+/* As with the tools. */
+void inference_set_link(struct inference *i, int link_fd) {
+        int old = atomic_exchange_explicit(&i->link_fd, link_fd, memory_order_acq_rel);
+
+        closep(&old);
 }
 
 void inference_end_turn(struct inference *i, uint64_t turn) {

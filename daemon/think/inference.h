@@ -47,6 +47,9 @@ int inference_respond(struct inference *i, const struct response *response);
 /* The tools that clients provide from now on; the model is told before the next turn.  Taken over. */
 void inference_set_tools(struct inference *i, struct toolset *tools);
 
+/* Another way to servers (remote/link.h), from the next turn on; taken over. */
+void inference_set_link(struct inference *i, int link_fd);
+
 /* Ends this turn, which still gives its EVENT_DONE. */
 void inference_end_turn(struct inference *i, uint64_t turn);
 

@@ -159,7 +159,7 @@ static bool carry_out_next(struct turns *t) {
                 .arguments = json_object_get(call, "arguments"),
                 .turn = turn->id,
                 .begun = begun_of(turn),
-                .sees = t->loaded.sees && turn->n_carried < turn->n_awaited,
+                .sees = turn->sees && turn->n_carried < turn->n_awaited,
                 .done = on_result,
                 .userdata = t,
         };

@@ -37,6 +37,7 @@ int turn_new(struct turn **ret, const struct ask *ask, size_t max_text) {
                 return -ENOMEM;
         turn->audio_fd = -1;
         turn->timings = timings_none();
+        turn->remote = remote_none();
         turn->asked_ns = clock_now_ns();
         turn->began_us = now_us();
         turn->origin = ask->text ? ORIGIN_TEXT : ask->is_live ? ORIGIN_MICROPHONE : ORIGIN_AUDIO;

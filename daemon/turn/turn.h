@@ -42,6 +42,7 @@ struct turn {
         struct text call; /* in the model's notation, as it comes */
         size_t calls_size;
         json_t *calls;      /* owned, array of {name, arguments} */
+        bool sees;          /* who asked for the last of them looks at a picture that comes with its result */
         size_t n_awaited;   /* the first of them, whose results the model waits for */
         size_t n_carried;   /* the first of them, of which it is known what came of them */
         uint64_t errand;    /* the next one, which is being carried out; 0: it is not */
@@ -53,6 +54,7 @@ struct turn {
         enum fault fault;
         struct why why; /* empty unless it failed */
         struct timings timings;
+        struct remote_record remote;
         enum unanswered unanswered;
         char hint[EVENT_HINT_SIZE]; /* empty: there is none */
         enum ending ending;

@@ -89,6 +89,7 @@ static void on_call(struct turns *t, const struct event *event) {
                 return;
 
         turn->is_expected = event->is_expected;
+        turn->sees = event->sees;
         add_call(t, event->is_awaited);
         text_clear(&turn->call);
 }
@@ -103,6 +104,14 @@ static void on_words(struct turns *t, const struct event *event) {
         if (!is_blank(event->text, event->text_size))
                 text_clear(&t->running->unsaid);
         turns_on_token(t, event->text, event->text_size);
+}
+
+static void on_remote(struct turns *t, const struct event *event) {
+        t->running->remote = event->remote;
+        if (event->is_last)
+                return;
+        t->activity = ACTIVITY_THINKING;
+        tell_text(t, NEWS_REMOTE, event->remote.server, strlen(event->remote.server));
 }
 
 static void on_done(struct turns *t, const struct event_done *done) {
@@ -208,6 +217,9 @@ void turns_on_event(struct turns *t, const struct event *event) {
         case EVENT_CALL:
                 t->activity = ACTIVITY_ANSWERING;
                 on_call(t, event);
+                break;
+        case EVENT_REMOTE:
+                on_remote(t, event);
                 break;
         case EVENT_DONE:
                 on_done(t, &event->done);

@@ -53,6 +53,7 @@ int turns_record(const struct turns *t,
                 .is_unkept = turn->is_unkept,
                 .model = t->loaded.model,
                 .timings = turn->timings,
+                .remote = turn->remote,
         };
         *ret_calls_json = calls;
         return 0;

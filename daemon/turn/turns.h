@@ -30,6 +30,7 @@ enum news_kind {
         NEWS_TOKEN,
         NEWS_CALL,
         NEWS_RESULT,     /* of a call: carried out, or not */
+        NEWS_REMOTE,     /* the turn goes out to a server, text says to which */
         NEWS_DONE,       /* the turn is freed afterwards */
         NEWS_TRANSCRIPT, /* what was heard, found out when the turn was over and freed */
 };
@@ -39,7 +40,7 @@ struct news {
         enum news_kind kind;
         uint64_t id;
         const struct turn *turn; /* NULL for a transcript */
-        const char *text;        /* of heard, token, result and transcript; of a result NULL, too */
+        const char *text;        /* of heard, token, result, remote and transcript; of a result NULL, too */
         size_t text_size;
         json_t *call;  /* borrowed */
         bool is_error; /* of a result: it was not carried out, and text says why */

@@ -69,6 +69,7 @@ static int append_text(struct store *s, uint64_t id, const char *heard, const ch
                 .answered_size = strlen(answered),
                 .calls_json = "[{\"name\":\"get_time\",\"arguments\":{}}]",
                 .timings = timings_none(),
+                .remote = { "https://a/v1", "it broke off", 1234, 567, 1.5, TIME_NEVER },
         };
         struct why why = {};
 
@@ -139,6 +140,9 @@ static void a_turn_comes_back_as_it_was(void) {
         expect(seen.n == 1 && seen.last.id == 5 && seen.last.session == store_session(s));
         expect(strcmp(seen.heard, "what time is it") == 0 && strcmp(seen.model, "pocket") == 0);
         expect(seen.last.origin == ORIGIN_AUDIO && seen.last.outcome == OUTCOME_ANSWERED);
+        expect(strcmp(seen.last.remote.server, "https://a/v1") == 0 &&
+               strcmp(seen.last.remote.error, "it broke off") == 0 && seen.last.remote.n_sent == 1234 &&
+               seen.last.remote.n_received == 567 && seen.last.remote.asked > 1.4 && seen.last.remote.first < 0);
         expect(!seen.last.error && seen.last.timings.n_tokens == 7);
         expect(seen.last.timings.done > 12.4 && seen.last.timings.first_frame > 1.4);
         expect(seen.last.timings.prefilled < 0 && seen.last.timings.largest_backlog == 9);
@@ -532,13 +536,16 @@ static void an_old_store_is_upgraded_with_its_turns(void) {
             " ALTER TABLE turns DROP COLUMN framing_ms; ALTER TABLE turns DROP COLUMN caching_ms;"
             " ALTER TABLE turns DROP COLUMN cut; ALTER TABLE turns DROP COLUMN unanswered;"
             " ALTER TABLE turns DROP COLUMN hint; ALTER TABLE turns DROP COLUMN ending;"
-            " ALTER TABLE turns DROP COLUMN stopped; PRAGMA user_version = 1");
+            " ALTER TABLE turns DROP COLUMN stopped; ALTER TABLE turns DROP COLUMN remote;"
+            " ALTER TABLE turns DROP COLUMN remote_error; ALTER TABLE turns DROP COLUMN remote_sent;"
+            " ALTER TABLE turns DROP COLUMN remote_received; ALTER TABLE turns DROP COLUMN remote_asked_ms;"
+            " ALTER TABLE turns DROP COLUMN remote_first_ms; PRAGMA user_version = 1");
 
         s = begun();
         expect(found(s, "time", &seen) == 1 && seen.ids[0] == 1);
         expect(append_text(s, 2, "lamp", "") == 0 && found(s, "lamp", &seen) == 1);
         ask_raw("PRAGMA user_version", answer);
-        expect(strcmp(answer, "8") == 0);
+        expect(strcmp(answer, "9") == 0);
         expect(forget(s, STORE_SPAN_ALL) == 2);
         store_close(s);
 }
