@@ -22,6 +22,7 @@ ROWS = {
     "avxvnni": (r"(?:\{vex\} )?vpdpbusd", r"^v?mov\w+\s+%[xyz]mm\d+,-?0x[0-9a-f]+\(%r[sb]p\)"),
     "avx512": (r"vpdpbusd", r"^v?mov\w+\s+%[xyz]mm\d+,-?0x[0-9a-f]+\(%r[sb]p\)"),
     "neon": (r"sdot", r"^st[rp]\s+q\d+.*\[sp"),
+    "i8mm": (r"smmla", r"^st[rp]\s+q\d+.*\[sp"),
 }
 TILE = 32       # products in the loop of a large tile, at least
 DENSE = 8       # instructions in such a loop for a product, at most

@@ -124,6 +124,7 @@ extern const struct kernels kernels_avx2;
 extern const struct kernels kernels_avxvnni;
 extern const struct kernels kernels_avx512;
 extern const struct kernels kernels_neon;
+extern const struct kernels kernels_i8mm;
 
 /* The row of that name if this processor can run it, NULL if it can not or there is none.  NULL
  * asks for the best row. */

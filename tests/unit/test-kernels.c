@@ -376,12 +376,14 @@ static void quantisation(void) {
         activations_done(&a);
 }
 
-extern const struct kernels emulated_avx512, emulated_avxvnni, emulated_neon;
+extern const struct kernels emulated_avx512, emulated_avxvnni, emulated_neon, emulated_i8mm;
 
 int main(void) {
-        const struct kernels *rows[16] = { &emulated_avx512, &emulated_avxvnni, &emulated_neon };
-        const char *labels[16] = { "avx512 (emulated)", "avxvnni (emulated)", "neon (emulated)" };
-        unsigned n = 3;
+        const struct kernels *rows[16] = { &emulated_avx512, &emulated_avxvnni, &emulated_neon,
+                                           &emulated_i8mm };
+        const char *labels[16] = { "avx512 (emulated)", "avxvnni (emulated)", "neon (emulated)",
+                                   "i8mm (emulated)" };
+        unsigned n = 4;
         static const struct {
                 const char *name;
                 void (*run)(void);

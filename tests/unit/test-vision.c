@@ -321,7 +321,7 @@ static void positions_on(const struct kernels *kernels, const char *label, unsig
 }
 
 #if HAVE_EMULATED
-extern const struct kernels emulated_avx512, emulated_avxvnni, emulated_neon;
+extern const struct kernels emulated_avx512, emulated_avxvnni, emulated_neon, emulated_i8mm;
 #endif
 
 /* Those that this processor runs, and one case on those that it may not. */
@@ -332,6 +332,7 @@ static void positions(void) {
         positions_on(&emulated_avx512, "avx512 (emulated)", 1);
         positions_on(&emulated_avxvnni, "avxvnni (emulated)", 1);
         positions_on(&emulated_neon, "neon (emulated)", 1);
+        positions_on(&emulated_i8mm, "i8mm (emulated)", 1);
 #endif
 }
 
