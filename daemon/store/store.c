@@ -376,6 +376,30 @@ void store_close_database(struct store *s) {
         s->session = 0;
 }
 
+/* SQLite takes a PRAGMA that it does not know, or can not follow, without a word. */
+static int check_facts(struct store *s, struct why *why) {
+        static const struct {
+                const char *question;
+                sqlite3_int64 answer;
+        } facts[] = {
+                { "SELECT journal_mode = 'wal' FROM pragma_journal_mode", 1 },
+                { "PRAGMA synchronous", 1 },
+                { "PRAGMA secure_delete", 1 },
+                { "PRAGMA foreign_keys", 1 },
+                { "PRAGMA trusted_schema", 0 },
+                { "PRAGMA temp_store", 2 },
+        };
+        sqlite3_int64 answer = 0;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < sizeof(facts) / sizeof(facts[0]); i++) {
+                r = store_query(s, facts[i].question, &answer, why);
+                if (r >= 0 && answer != facts[i].answer)
+                        r = because(why, -EIO, "%s: '%s' is %lld", STORE_FILE, facts[i].question, (long long) answer);
+        }
+        return r;
+}
+
 /* From the name in the directory to statements that can be run. */
 int store_open_database(struct store *s, struct why *why) {
         /* NORMAL loses no commit to a killed process, only to a power cut, and then whole turns
@@ -391,6 +415,8 @@ int store_open_database(struct store *s, struct why *why) {
         r = open_file(s, s->directory, why);
         for (unsigned i = 0; r >= 0 && i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
                 r = store_execute(s, pragmas[i], why);
+        if (r >= 0)
+                r = check_facts(s, why);
         if (r >= 0)
                 r = store_create_tables(s, why);
         if (r >= 0)
