@@ -300,7 +300,9 @@ def default_is_followed():
         wait_microphone("live")
         first = status()["microphone_device"]
         assert sound.pactl("set-default-source", "second").returncode == 0
+        began = time.monotonic()
         wait_until(lambda: status()["microphone"] == "live" and status()["microphone_device"] != first, "the second one")
+        print(f"# followed after {time.monotonic() - began:.2f} s")
         assert sound.pactl("set-default-source", "mic").returncode == 0
         wait_until(lambda: status()["microphone"] == "live" and status()["microphone_device"] == first, "the first one again")
     wait_microphone("closed")
