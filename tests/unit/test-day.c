@@ -274,7 +274,7 @@ static bool has_ended(void) {
 static void start_daemon(void) {
         int fd = -1;
 
-        for (unsigned n = 0; fd < 0 && n < 10000; n++) {
+        for (unsigned n = 0; fd < 0 && n < 60000; n++) {
                 if (has_ended()) {
                         (void) unlink(socket_path);
                         (void) fflush(stdout);
@@ -546,7 +546,7 @@ static bool is_settled(struct told *t) {
 static void settle(struct told *t) {
         bool is_well = false;
 
-        for (unsigned i = 0; i < 2000 && !is_well; i++) {
+        for (unsigned i = 0; i < 20000 && !is_well; i++) {
                 pass(TICK_NS);
                 is_well = is_settled(t);
                 /* What is erased is erased in true time. */
