@@ -555,6 +555,18 @@ static void watch_socket(struct daemon *d) {
                 log_debug("The socket's folder can not be watched (%s), going on without it", strerror(-r));
 }
 
+static void on_interrupt(void *userdata) {
+        struct daemon *d = userdata;
+
+        control_interrupt(d->control);
+}
+
+static void on_heard_itself(void *userdata) {
+        struct daemon *d = userdata;
+
+        control_heard_itself(d->control);
+}
+
 static int open_turns(struct daemon *d) {
         struct turns_config config = {
                 .config = d->config,
@@ -565,6 +577,8 @@ static int open_turns(struct daemon *d) {
                 .lacks_store = !d->store && d->config->store_enabled,
                 .toolbox = d->toolbox,
                 .notify = on_news,
+                .interrupt = on_interrupt,
+                .heard_itself = on_heard_itself,
                 .userdata = d,
         };
         int r;

@@ -50,13 +50,41 @@ static void on_event(json_t *event, void *userdata) {
         chime_on_event(d->chime, event);
 }
 
+static void duck(struct desktop *d) {
+        loudness_duck(d->loudness, d->ducks && (d->is_listening || d->is_speaking));
+}
+
+static void on_speaking(bool is_speaking, void *userdata) {
+        struct desktop *d = userdata;
+
+        d->is_speaking = is_speaking;
+        duck(d);
+}
+
+/* Why the microphone does not open by itself any more is not to be found in a log only. */
+static void show_reason(struct desktop *d, json_t *status) {
+        bool is_told = json_object_get(status, "mode_reason") != NULL;
+        const struct notice_config notice = {
+                .title = "gemmad hears itself",
+                .body = "Its answers came back through the microphone and were taken for yours. It listens "
+                        "while you hold a key only, until you choose another mode.",
+                .icon = "audio-input-microphone",
+        };
+
+        if (is_told && !d->is_reason_told)
+                notice_leave(notice_show(d->notify, &notice));
+        d->is_reason_told = is_told;
+}
+
 static void on_status(json_t *status, void *userdata) {
         const char *state = json_string_value(json_object_get(status, "state"));
         struct desktop *d = userdata;
 
         assistant_on_status(d->assistant, status);
         tray_on_status(d->tray, status);
-        loudness_duck(d->loudness, d->ducks && state && strcmp(state, "listening") == 0);
+        show_reason(d, status);
+        d->is_listening = state && strcmp(state, "listening") == 0;
+        duck(d);
 }
 
 void desktop_expect(struct desktop *d) {
@@ -307,6 +335,13 @@ static bool is_setting(const char *name, json_t *value) {
 
 static int open_configured(struct desktop *d, const char *socket) {
         char path[PATH_MAX] = "";
+        struct speaker_config speaker = {
+                .loop = d->loop,
+                .path = socket,
+                .peer = d->peer,
+                .changed = on_speaking,
+                .userdata = d,
+        };
         _cleanup_(json_decrefp) json_t *settings = read_settings(path, sizeof(path));
         json_t *value, *key = json_object_get(settings, "push_to_talk");
         const char *name;
@@ -321,7 +356,8 @@ static int open_configured(struct desktop *d, const char *socket) {
         if (r < 0)
                 return r;
         d->ducks = read_flag(settings, "ducking", true, path);
-        r = speaker_new(&d->speaker, d->loop, read_when(settings, "speak", path));
+        speaker.when = read_when(settings, "speak", path);
+        r = speaker_new(&d->speaker, &speaker);
         if (r >= 0 && read_flag(settings, "sounds", true, path))
                 r = chime_new(&d->chime, d->sound);
         if (r >= 0 && read_flag(settings, "bus", true, path))

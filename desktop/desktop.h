@@ -65,7 +65,9 @@ struct desktop {
         uint32_t inhibit_cookie; /* of quiet.c; 0: none */
         int64_t quiet_until;     /* ... in microseconds since 1970; 0: not limited */
         sd_event_source *quiet_end; /* owned; ... */
-        bool ducks;              /* others are lower while somebody speaks to us */
+        bool ducks;              /* others are lower while somebody speaks to us, or we do */
+        bool is_listening, is_speaking;
+        bool is_reason_told;     /* why gemmad is in another mode */
         sd_event_source *end;    /* owned; NULL: nobody has asked for it */
 };
 

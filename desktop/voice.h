@@ -11,7 +11,19 @@
  * thread, and none waits. */
 struct voice;
 
-int voice_new(struct voice **ret, sd_event *loop);
+/* What has become of what was said since it was last silenced, as far as the library tells. */
+struct voice_state {
+        unsigned n_said;  /* sentences that were given to it, */
+        unsigned n_begun; /* ... so many of which could be heard, */
+        unsigned n_ended; /* ... and so many have ended, or never will */
+};
+
+/* changed: something of it has; not called from within the functions below.  There is one voice at a time:
+ * the library does not say whose sentence it tells of. */
+int voice_new(struct voice **ret,
+              sd_event *loop,
+              void (*changed)(const struct voice_state *state, void *userdata),
+              void *userdata);
 struct voice *voice_free(struct voice *v);
 DEFINE_CLEANUP(struct voice *, voice_free)
 

@@ -28,6 +28,7 @@ static const char *label_of(const char *key) {
                 { "queued", "waiting" },             { "dropped_clients", "clients dropped" },
                 { "hears", "can hear" },             { "remote_server", "asked elsewhere" },
                 { "remote_error", "not asked, because" },
+                { "mode_reason", "mode chosen since" },
         };
 
         for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)

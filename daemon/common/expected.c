@@ -49,6 +49,10 @@ bool expected_is_empty(const struct expected *e) {
         return !e->names[0];
 }
 
+bool expected_has(const struct expected *e, const char *name) {
+        return has(e, name, strlen(name));
+}
+
 bool expected_has_call(const struct expected *e, const char *call, size_t size) {
         const size_t before = sizeof(BEFORE_NAME) - 1;
         const char *end;

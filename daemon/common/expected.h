@@ -18,6 +18,7 @@ int expected_add(struct expected *e, const char *name);
 int expected_add_all(struct expected *e, const struct expected *more);
 
 bool expected_is_empty(const struct expected *e);
+bool expected_has(const struct expected *e, const char *name);
 
 /* Whether a call in the model's notation, "call:NAME{...}", is expected. */
 bool expected_has_call(const struct expected *e, const char *call, size_t size);

@@ -85,5 +85,5 @@ enum interruption_verdict interruption_look(struct interruption *i,
                 return (enum interruption_verdict) r;
         log_debug("Speech beside an answer can not be looked at: %s",
                   why.text[0] ? why.text : strerror(-r));
-        return INTERRUPTION_UNDECIDED;
+        return INTERRUPTION_NOT_CALLED;
 }

@@ -50,7 +50,7 @@ struct pipeline {
 
         /* Written by the main thread only. */
         _Atomic uint64_t finished; /* the newest turn that is to listen no longer */
-        atomic_bool is_muted, has_meter, is_answering;
+        atomic_bool is_muted, has_meter, is_answering, is_speaking;
         atomic_uint hands_free; /* frames of speech at most; 0: not hands free */
         atomic_uint n_lists;    /* how often the devices were asked for */
         atomic_uint n_drops;    /* ... speech that waits was not for us */
@@ -183,21 +183,24 @@ static void wait_for_speech(struct pipeline *p, unsigned max_frames) {
         p->told_ns = 0;
 }
 
-/* Whoever calls while a turn is answered is not kept waiting. */
+/* Whoever calls while a turn is answered, or the answer spoken, is not kept waiting. */
 static void look_for_phrase(struct pipeline *p) {
         struct pipeline_event event = { .kind = PIPELINE_CALLED };
+        bool is_speaking = atomic_load_explicit(&p->is_speaking, memory_order_relaxed);
 
         if (!p->is_waiting || !has_room_for_event(p) ||
-            !atomic_load_explicit(&p->is_answering, memory_order_relaxed))
+            !(is_speaking || atomic_load_explicit(&p->is_answering, memory_order_relaxed)))
                 return;
-        switch (interruption_look(&p->interruption, p->hearing, false)) {
+        switch (interruption_look(&p->interruption, p->hearing, is_speaking)) {
         case INTERRUPTION_UNDECIDED:
                 return;
         case INTERRUPTION_NOT_CALLED:
                 event.kind = PIPELINE_NOT_CALLED;
                 break;
-        case INTERRUPTION_CALLED:
         case INTERRUPTION_STOPPED:
+                event.kind = PIPELINE_STOPPED;
+                break;
+        case INTERRUPTION_CALLED:
                 break;
         }
         (void) send_event(p, &event);
@@ -753,6 +756,11 @@ void pipeline_set_hands_free(struct pipeline *p, unsigned max_frames) {
 
 void pipeline_set_answering(struct pipeline *p, bool is_answering) {
         atomic_store_explicit(&p->is_answering, is_answering, memory_order_relaxed);
+}
+
+void pipeline_set_speaking(struct pipeline *p, bool is_speaking) {
+        atomic_store_explicit(&p->is_speaking, is_speaking, memory_order_relaxed);
+        wake_ring(p->sounds->room_fd);
 }
 
 void pipeline_drop_speech(struct pipeline *p) {

@@ -37,7 +37,8 @@ enum pipeline_event_kind {
         PIPELINE_METERED,    /* the meter is on, once a second: does anybody still read it? */
         PIPELINE_SPEECH,     /* hands free: somebody has begun to speak and waits for a job */
         PIPELINE_CALLED,     /* ... and calls by the phrase, though a turn is still answered */
-        PIPELINE_NOT_CALLED, /* ... or has ended and did not */
+        PIPELINE_STOPPED,    /* ... or says "stop" and nothing else, while an answer is spoken */
+        PIPELINE_NOT_CALLED, /* ... or has ended and did neither */
         PIPELINE_DEVICES,    /* what pipeline_list() asked for */
         PIPELINE_ASLEEP,     /* what pipeline_set_asleep() asked for: no device is open */
 };
@@ -102,6 +103,9 @@ void pipeline_set_hands_free(struct pipeline *p, unsigned max_frames);
 /* While a turn is answered: of speech that waits it is told whether it begins with the wake phrase
  * (PIPELINE_CALLED, PIPELINE_NOT_CALLED). */
 void pipeline_set_answering(struct pipeline *p, bool is_answering);
+
+/* While an answer is spoken: the same, and "stop" is told as well (PIPELINE_STOPPED). */
+void pipeline_set_speaking(struct pipeline *p, bool is_speaking);
 
 /* The speech that waits is not for us; the next is waited for. */
 void pipeline_drop_speech(struct pipeline *p);

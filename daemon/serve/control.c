@@ -21,6 +21,7 @@
 #include "daemon/serve/remote.h"
 #include "daemon/serve/replies.h"
 #include "daemon/serve/sleepers.h"
+#include "daemon/serve/speaking.h"
 #include "ipc/assistant.h"
 #include "ipc/server.h"
 
@@ -59,6 +60,7 @@ struct control {
         struct sleepers sleepers;
         struct remote_desk remote;
         struct expectations expectations;
+        struct speaking speaking;
         json_t *last_status;        /* owned; what the observers know */
 };
 
@@ -319,6 +321,32 @@ static int on_expect(struct call *call, json_t *parameters, void *userdata) {
         struct control *c = userdata;
 
         return expect_on_expect(&c->expectations, call, parameters);
+}
+
+static int on_speaking(struct call *call, json_t *parameters, void *userdata) {
+        struct control *c = userdata;
+
+        (void) parameters;
+        return speaking_on_speaking(&c->speaking, call);
+}
+
+/* How a client that speaks tells how far it came. */
+static int on_spoken(struct call *call, json_t *parameters, void *userdata) {
+        json_int_t turn = json_integer_value(json_object_get(parameters, "turn"));
+        const char *text = parameter_string(parameters, "text", NULL);
+        struct control *c = userdata;
+        struct why why = {};
+
+        if (turn <= 0)
+                call_invalid_parameter(call, "turn");
+        else if (!text)
+                call_invalid_parameter(call, "text");
+        else if (turns_set_spoken(c->turns, (uint64_t) turn, text, strlen(text), &why) == -ENOENT)
+                call_error(call, ASSISTANT ".NoSuchTurn", json_pack("{s:I}", "id", turn));
+        else
+                /* A history that fails is told by Status. */
+                call_reply(call, NULL);
+        return 0;
 }
 
 static int on_set_mode(struct call *call, json_t *parameters, void *userdata) {
@@ -669,6 +697,21 @@ static void on_expected(const struct expected *expected, void *userdata) {
         turns_set_expected(c->turns, expected);
 }
 
+static void on_spoken_to(bool is_speaking, void *userdata) {
+        struct control *c = userdata;
+
+        turns_set_speaking(c->turns, is_speaking);
+}
+
+void control_interrupt(struct control *c) {
+        speaking_interrupt(&c->speaking);
+}
+
+void control_heard_itself(struct control *c) {
+        live_on_heard_itself(&c->live);
+        control_changed(c);
+}
+
 static int add_sources(struct control *c) {
         int r;
 
@@ -736,6 +779,8 @@ static int open_server(struct control *c, struct why *why) {
                 { ASSISTANT ".SetMode", on_set_mode },
                 { ASSISTANT ".Sleep", on_sleep },
                 { ASSISTANT ".Expect", on_expect },
+                { ASSISTANT ".Speaking", on_speaking },
+                { ASSISTANT ".Spoken", on_spoken },
                 { ASSISTANT ".Reload", on_reload },
                 { ASSISTANT ".Provide", on_provide },
                 { ASSISTANT ".Respond", on_respond },
@@ -795,6 +840,8 @@ int control_new(struct control **ret, const struct control_config *config, struc
         c->sleepers.userdata = c;
         c->expectations.changed = on_expected;
         c->expectations.userdata = c;
+        c->speaking.changed = on_spoken_to;
+        c->speaking.userdata = c;
 
         r = add_sources(c);
         if (r < 0)

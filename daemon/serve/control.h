@@ -63,6 +63,12 @@ void control_on_news(const struct news *news, void *userdata);
 /* Whether the model's memory has been given back. */
 void control_set_resting(struct control *c, bool is_resting);
 
+/* What speaks is to be silent: somebody speaks to us. */
+void control_interrupt(struct control *c);
+
+/* Answers have begun turns by themselves. */
+void control_heard_itself(struct control *c);
+
 void control_on_reload(struct control *c);
 
 /* The model that was on its way is there, or could not be loaded (why): those who wait for it are told. */

@@ -23,6 +23,8 @@ void live_add_status(const struct live *l, json_t *status) {
 
         (void) json_object_set_new(status, "muted", json_boolean(l->is_muted));
         (void) json_object_set_new(status, "mode", json_string(mode_name(turns_mode(l->turns))));
+        if (l->has_heard_itself)
+                (void) json_object_set_new(status, "mode_reason", json_string("heard_itself"));
         (void) json_object_set_new(status, "ignored_segments",
                                    json_integer((json_int_t) turns_n_ignored(l->turns)));
         (void) json_object_set_new(status, "microphone",
@@ -185,6 +187,9 @@ void live_on_event(struct live *l, const struct pipeline_event *event) {
         case PIPELINE_CALLED:
                 turns_on_called(l->turns);
                 break;
+        case PIPELINE_STOPPED:
+                turns_on_stopped(l->turns);
+                break;
         case PIPELINE_NOT_CALLED:
                 turns_on_not_called(l->turns);
                 break;
@@ -209,11 +214,22 @@ int live_on_mode(struct live *l, struct call *call, json_t *parameters) {
                 call_invalid_parameter(call, "mode");
                 return 0;
         }
-        if (live_set_mode(l, mode) < 0)
+        if (live_set_mode(l, mode) < 0) {
                 call_error(call, ASSISTANT ".CannotHear", NULL);
-        else
-                call_reply(call, NULL);
+                return 0;
+        }
+        l->has_heard_itself = false;
+        call_reply(call, NULL);
         return 0;
+}
+
+void live_on_heard_itself(struct live *l) {
+        if (turns_mode(l->turns) == MODE_PUSH)
+                return;
+        log_warning("The microphone hears the answers, twice within a minute, so that it opens for a key "
+                    "only from now on (Mode=push); headphones, or less volume, help");
+        (void) live_set_mode(l, MODE_PUSH);
+        l->has_heard_itself = true;
 }
 
 int live_on_mute(struct live *l, struct call *call, json_t *parameters) {

@@ -20,6 +20,7 @@ struct live {
 
         struct pipeline_microphone microphone; /* as last told */
         bool is_muted, is_asleep;
+        bool has_heard_itself;     /* ... and so the mode is MODE_PUSH */
         bool is_mode_set;          /* by a call, which counts more than the configuration */
         enum mode mode;            /* that is wanted; a model that does not hear has none but MODE_PUSH */
         bool is_loaded, can_hear;  /* the model is there, and hears */
@@ -56,6 +57,9 @@ void live_set_muted(struct live *l, bool is_muted);
 
 /* -EOPNOTSUPP when the model can not hear. */
 int live_set_mode(struct live *l, enum mode mode);
+
+/* Answers have begun turns: the microphone opens for a key only, until a client sets a mode. */
+void live_on_heard_itself(struct live *l);
 
 /* The configuration has changed; Mode is only for the start. */
 void live_on_reload(struct live *l);

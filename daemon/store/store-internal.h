@@ -22,6 +22,7 @@ enum statement {
         STATEMENT_APPEND_WORDS,
         STATEMENT_REMOVE_WORDS,
         STATEMENT_SET_HEARD,
+        STATEMENT_SET_ANSWERED,
         STATEMENT_HISTORY,
         STATEMENT_SHOW,
         STATEMENT_SEARCH,
@@ -131,6 +132,7 @@ unsigned store_forget_waiting(struct store *s, const struct store_span *span);
 
 /* -ENOENT when no turn with this id waits. */
 int store_set_waiting_heard(struct store *s, uint64_t id, const char *text, size_t size);
+int store_set_waiting_answered(struct store *s, uint64_t id, const char *text, size_t size);
 
 /* Closes a damaged database, begins a new one and carries over what can be read. */
 int store_replace(struct store *s, struct why *why);

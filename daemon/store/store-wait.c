@@ -163,23 +163,46 @@ unsigned store_forget_waiting(struct store *s, const struct store_span *span) {
         return n;
 }
 
-int store_set_waiting_heard(struct store *s, uint64_t id, const char *text, size_t size) {
-        for (struct store_waiting **at = &s->waiting; *at; at = &(*at)->next) {
-                struct record record = (*at)->record;
-                struct store_waiting *w;
+static struct store_waiting **find_waiting(struct store *s, uint64_t id) {
+        for (struct store_waiting **at = &s->waiting; *at; at = &(*at)->next)
+                if ((*at)->record.id == id)
+                        return at;
+        return NULL;
+}
 
-                if (record.id != id)
-                        continue;
-                record.heard = text;
-                record.heard_size = size;
-                w = waiting_new(&record);
-                if (!w)
-                        return -ENOMEM;
-                w->next = (*at)->next;
-                s->waiting_size += w->size - (*at)->size;
-                waiting_free(*at);
-                *at = w;
-                return 0;
-        }
-        return -ENOENT;
+/* Another one in the place of one that waits. */
+static int replace_waiting(struct store *s, struct store_waiting **at, const struct record *record) {
+        struct store_waiting *w = waiting_new(record);
+
+        if (!w)
+                return -ENOMEM;
+        w->next = (*at)->next;
+        s->waiting_size += w->size - (*at)->size;
+        waiting_free(*at);
+        *at = w;
+        return 0;
+}
+
+int store_set_waiting_heard(struct store *s, uint64_t id, const char *text, size_t size) {
+        struct store_waiting **at = find_waiting(s, id);
+        struct record record;
+
+        if (!at)
+                return -ENOENT;
+        record = (*at)->record;
+        record.heard = text;
+        record.heard_size = size;
+        return replace_waiting(s, at, &record);
+}
+
+int store_set_waiting_answered(struct store *s, uint64_t id, const char *text, size_t size) {
+        struct store_waiting **at = find_waiting(s, id);
+        struct record record;
+
+        if (!at)
+                return -ENOENT;
+        record = (*at)->record;
+        record.answered = text;
+        record.answered_size = size;
+        return replace_waiting(s, at, &record);
 }

@@ -131,6 +131,7 @@ static const char *const statements[] = {
         [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
                                    " SELECT 'delete', id, heard, answered FROM turns WHERE id = ?",
         [STATEMENT_SET_HEARD] = "UPDATE turns SET heard = ? WHERE id = ?",
+        [STATEMENT_SET_ANSWERED] = "UPDATE turns SET answered = ? WHERE id = ?",
         [STATEMENT_HISTORY] = "SELECT " COLUMNS " WHERE turns.id < ? AND turns.id > " STORE_FLOOR
                               " AND " STORE_VISIBLE("") " ORDER BY turns.id DESC LIMIT ?",
         [STATEMENT_SHOW] = "SELECT " COLUMNS " WHERE turns.id = ? AND " STORE_VISIBLE(""),
@@ -709,13 +710,13 @@ int store_append(struct store *s, const struct record *turn, struct why *why) {
         return store_end(s, store_append_row(s, turn, why), why);
 }
 
-static int set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
-        sqlite3_stmt *statement = s->prepared[STATEMENT_SET_HEARD];
+static int
+set_text(struct store *s, int statement, uint64_t id, const char *text, size_t size, struct why *why) {
         int r;
 
-        bind_text(statement, 1, text, size);
-        (void) sqlite3_bind_int64(statement, 2, (sqlite3_int64) id);
-        r = store_run(s, STATEMENT_SET_HEARD, why);
+        bind_text(s->prepared[statement], 1, text, size);
+        (void) sqlite3_bind_int64(s->prepared[statement], 2, (sqlite3_int64) id);
+        r = store_run(s, statement, why);
         if (r < 0)
                 return r;
         if (sqlite3_changes(s->db) == 0)
@@ -724,19 +725,30 @@ static int set_heard(struct store *s, uint64_t id, const char *text, size_t size
         return 0;
 }
 
-int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
+static int
+change_text(struct store *s, int statement, uint64_t id, const char *text, size_t size, struct why *why) {
         int r;
 
-        if (store_set_waiting_heard(s, id, text, size) == 0)
-                return 0;
         store_changed_turn(s, id);
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
                 return r;
         r = run_about(s, STATEMENT_REMOVE_WORDS, id, why);
         if (r >= 0)
-                r = set_heard(s, id, text, size, why);
+                r = set_text(s, statement, id, text, size, why);
         if (r >= 0)
                 r = run_about(s, STATEMENT_APPEND_WORDS, id, why);
         return store_end(s, r, why);
+}
+
+int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
+        if (store_set_waiting_heard(s, id, text, size) == 0)
+                return 0;
+        return change_text(s, STATEMENT_SET_HEARD, id, text, size, why);
+}
+
+int store_set_answered(struct store *s, uint64_t id, const char *text, size_t size, struct why *why) {
+        if (store_set_waiting_answered(s, id, text, size) == 0)
+                return 0;
+        return change_text(s, STATEMENT_SET_ANSWERED, id, text, size, why);
 }

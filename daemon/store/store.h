@@ -57,6 +57,9 @@ int store_write_waiting(struct store *s, struct why *why);
 /* A transcript that came after the turn was over.  -ENOENT when there is no such turn. */
 int store_set_heard(struct store *s, uint64_t id, const char *text, size_t size, struct why *why);
 
+/* What of an answer was spoken; the same. */
+int store_set_answered(struct store *s, uint64_t id, const char *text, size_t size, struct why *why);
+
 /* Who reads turns: the record and what it points to are valid in the call only.  Returns 0 to go
  * on, 1 to end, -errno.  May not use the store. */
 struct store_visitor {

@@ -46,6 +46,7 @@ int turn_new(struct turn **ret, const struct ask *ask, size_t max_text) {
         turn->is_uncalled = turn->is_hidden = ask->is_uncalled;
         turn->needs_phrase = ask->needs_phrase;
         turn->needs_words = ask->needs_words;
+        turn->is_beside = ask->is_beside;
         turn->expected = ask->expected;
         turn->max_frames = ask->max_frames;
         turn->thinking = ask->thinking;

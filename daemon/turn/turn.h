@@ -33,11 +33,13 @@ struct turn {
         bool needs_words;    /* ... and counts only with more than one word */
         struct expected expected; /* ... but these calls count without either */
         bool is_expected;         /* ... as one of which it does count */
+        bool is_beside;      /* ... which began while an answer was spoken */
         bool is_hidden;      /* ... and no client knows of it, because it may not count */
         bool thinking;
         unsigned max_tokens;
 
         struct text heard, answered;
+        bool is_spoken_known; /* answered is what of the answer was spoken */
         bool has_heard;   /* heard is complete */
         struct text call; /* in the model's notation, as it comes */
         size_t calls_size;
@@ -77,7 +79,7 @@ struct ask {
         bool realtime;
         bool is_live; /* neither text nor audio_fd, but the microphone */
         bool is_held; /* ... until turns_finish() */
-        bool is_uncalled, needs_phrase, needs_words;
+        bool is_uncalled, needs_phrase, needs_words, is_beside;
         struct expected expected;
         unsigned max_frames;
         bool thinking;

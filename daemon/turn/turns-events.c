@@ -44,6 +44,9 @@ static void on_heard(struct turns *t, const struct event *event) {
 void turns_on_token(struct turns *t, const char *text, size_t size) {
         struct turn *turn = t->running;
 
+        /* Nobody hears it any more. */
+        if (turn->is_spoken_known)
+                return;
         if (text_append(&turn->answered, text, size, turns_max_text(t)) < 0)
                 turns_spoil(turn, "the answer is longer than MaxTextKiB");
         else
@@ -176,6 +179,8 @@ static void on_transcript(struct turns *t, const struct event *event) {
                                    t->transcript.size, turns_max_text(t));
                 return;
         }
+        if (event->is_last && event->turn == t->beside_turn)
+                turns_look_for_itself(t, text_data(&t->transcript));
         if (!event->is_last || t->transcript.size == 0 || keep_transcript(t, event->turn) < 0)
                 return;
         news.text = text_data(&t->transcript);

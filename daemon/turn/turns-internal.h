@@ -13,6 +13,11 @@ struct turns {
         struct turn *running; /* owned */
         struct turn *waiting; /* owned, oldest first */
         struct handsfree handsfree;
+        sd_event_source *hush;    /* owned; a moment after an answer was spoken */
+        struct text last_answer;  /* of the turn that ended last */
+        struct text beside_what;  /* what was spoken when somebody, or it itself, was heard beside it */
+        uint64_t beside_turn;     /* that began so, and of which it is not known yet what was heard */
+        uint64_t itself_ns;       /* when an answer last began a turn by itself; 0: never */
         enum activity activity;
         struct event_loaded loaded;
         struct event_drafting drafting; /* by the last turn */
@@ -33,6 +38,9 @@ void turns_tell(struct turns *t, const struct news *news);
 void turns_note_store(struct turns *t, int r, const struct why *why);
 
 void turns_finish_running(struct turns *t);
+
+/* What was heard in the turn that began beside an answer. */
+void turns_look_for_itself(struct turns *t, const char *heard);
 
 /* The next piece of the answer of the turn that runs.  The first failure of a turn is the one that is
  * told. */

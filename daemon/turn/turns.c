@@ -6,7 +6,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/turn/own-voice.h"
 #include "daemon/turn/turns-internal.h"
+
+/* What a loudspeaker and a room go on with when a voice has ended. */
+#define HUSH_USEC UINT64_C(500000)
+
+/* So many nanoseconds between two turns that answers begin by themselves are too few. */
+#define ITSELF_NS UINT64_C(60000000000)
+
+/* Of an answer so much is compared with what is heard. */
+#define MAX_COMPARED 8192
 
 size_t turns_max_text(const struct turns *t) {
         return (size_t) t->config.config->max_text_kib * 1024;
@@ -97,6 +107,22 @@ static void log_turn(const struct turn *turn) {
                   text_data(&turn->heard), text_data(&turn->answered));
 }
 
+/* The beginning of a text, in the place of what is there. */
+static void keep_text(struct text *text, const char *from, size_t size) {
+        text_clear(text);
+        (void) text_append(text, from, size < MAX_COMPARED ? size : MAX_COMPARED, MAX_COMPARED);
+}
+
+/* One that began beside an answer is compared with that before its own takes its place. */
+static void keep_answer(struct turns *t, const struct turn *turn) {
+        if (turn->is_beside && turn->heard.size > 0)
+                turns_look_for_itself(t, text_data(&turn->heard));
+        else if (turn->is_beside)
+                t->beside_turn = turn->id;
+        if (turn->answered.size > 0)
+                keep_text(&t->last_answer, text_data(&turn->answered), turn->answered.size);
+}
+
 /* The end of every turn.  Written down before anybody is told, so that what was told is there after
  * a crash.  A turn that never ran is no history. */
 static void finish(struct turns *t, struct turn *turn) {
@@ -109,6 +135,7 @@ static void finish(struct turns *t, struct turn *turn) {
                 return;
         }
         handsfree_on_done(&t->handsfree, turn);
+        keep_answer(t, turn);
         if (turn->has_run)
                 store_turn(t, turn);
         log_turn(turn);
@@ -199,6 +226,9 @@ static int begin(struct turns *t, struct turn *turn) {
         };
         int r;
 
+        /* Its microphone takes the place of what waited. */
+        if (turn->origin == ORIGIN_MICROPHONE && !turn->is_uncalled && handsfree_is_judged(&t->handsfree))
+                t->handsfree.is_waiting = false;
         if (turn->origin != ORIGIN_TEXT) {
                 r = pipeline_play(t->config.pipeline, &job);
                 if (r < 0)
@@ -267,6 +297,35 @@ static int on_settle(sd_event_source *source, void *userdata) {
         return 0;
 }
 
+/* What waits beside an answer is judged to its end, though that is over. */
+static void judge(struct turns *t) {
+        pipeline_set_speaking(t->config.pipeline,
+                              t->handsfree.is_speaking || handsfree_is_judged(&t->handsfree));
+}
+
+static int on_hush(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct turns *t = userdata;
+
+        (void) source, (void) usec;
+        t->handsfree.is_speaking = false;
+        judge(t);
+        return 0;
+}
+
+static int add_sources(struct turns *t) {
+        int r;
+
+        r = sd_event_add_defer(t->config.loop, &t->settle, on_settle, t);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(t->settle, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(t->settle, "settle-turns");
+        r = sd_event_add_time_relative(t->config.loop, &t->hush, CLOCK_MONOTONIC, 0, 0, on_hush, t);
+        return r < 0 ? r : sd_event_source_set_enabled(t->hush, SD_EVENT_OFF);
+}
+
 int turns_new(struct turns **ret, const struct turns_config *config) {
         _cleanup_(turns_freep) struct turns *t = NULL;
         struct why why = {};
@@ -282,13 +341,9 @@ int turns_new(struct turns **ret, const struct turns_config *config) {
                 r = store_last_number(config->store, &t->last_id, &why);
                 turns_note_store(t, r, &why);
         }
-        r = sd_event_add_defer(config->loop, &t->settle, on_settle, t);
+        r = add_sources(t);
         if (r < 0)
                 return r;
-        r = sd_event_source_set_enabled(t->settle, SD_EVENT_OFF);
-        if (r < 0)
-                return r;
-        (void) sd_event_source_set_description(t->settle, "settle-turns");
 
         *ret = TAKE_PTR(t);
         return 0;
@@ -302,7 +357,10 @@ struct turns *turns_free(struct turns *t) {
                 turn_free(take_waiting(t, false));
         turn_free(t->running);
         text_done(&t->transcript);
+        text_done(&t->last_answer);
+        text_done(&t->beside_what);
         sd_event_source_disable_unref(t->settle);
+        sd_event_source_disable_unref(t->hush);
         free(t);
         return NULL;
 }
@@ -435,6 +493,7 @@ void turns_set_mode(struct turns *t, enum mode mode) {
         t->handsfree.mode = mode;
         t->handsfree.follow_until_ns = 0;
         t->handsfree.is_waiting = false;
+        judge(t);
         if (is_hidden(t->running))
                 cancel(t, t->running);
 }
@@ -449,15 +508,95 @@ void turns_on_speech(struct turns *t) {
         settle_later(t);
 }
 
-void turns_on_called(struct turns *t) {
-        if (t->handsfree.is_waiting && t->running && !is_hidden(t->running) &&
-            t->running->origin == ORIGIN_MICROPHONE)
+void turns_set_speaking(struct turns *t, bool is_speaking) {
+        (void) sd_event_source_set_enabled(t->hush, SD_EVENT_OFF);
+        if (is_speaking) {
+                handsfree_begin_speaking(&t->handsfree);
+                judge(t);
+                return;
+        }
+        handsfree_end_speaking(&t->handsfree);
+        (void) sd_event_source_set_time_relative(t->hush, HUSH_USEC);
+        (void) sd_event_source_set_enabled(t->hush, SD_EVENT_ONESHOT);
+}
+
+/* The answer may be the one that is still being made. */
+static void keep_beside_what(struct turns *t) {
+        const struct text *answer = &t->last_answer;
+
+        if (t->running && !is_hidden(t->running) && t->running->answered.size > 0)
+                answer = &t->running->answered;
+        keep_text(&t->beside_what, text_data(answer), answer->size);
+}
+
+void turns_look_for_itself(struct turns *t, const char *heard) {
+        uint64_t now = clock_now_ns();
+
+        if (!own_voice_is(heard, text_data(&t->beside_what)))
+                return;
+        log_notice("What was heard beside an answer may have been the answer itself");
+        if (t->itself_ns != 0 && now - t->itself_ns < ITSELF_NS && t->config.heard_itself)
+                t->config.heard_itself(t->config.userdata);
+        t->itself_ns = now;
+}
+
+/* Somebody speaks to us, beside the voice or the making of an answer. */
+static void interrupt(struct turns *t) {
+        if (t->handsfree.is_speaking && t->config.interrupt)
+                t->config.interrupt(t->config.userdata);
+        if (t->running && !is_hidden(t->running) && t->running->origin == ORIGIN_MICROPHONE)
                 cancel(t, t->running);
+}
+
+void turns_on_called(struct turns *t) {
+        if (!t->handsfree.is_waiting)
+                return;
+        if (t->handsfree.is_beside)
+                keep_beside_what(t);
+        t->handsfree.is_called = true;
+        interrupt(t);
+        judge(t);
+        settle_later(t);
+}
+
+/* Of the word nothing is left to be done, unless something rings. */
+void turns_on_stopped(struct turns *t) {
+        if (!t->handsfree.is_waiting)
+                return;
+        keep_beside_what(t);
+        interrupt(t);
+        turns_look_for_itself(t, "stop");
+        turns_on_not_called(t);
 }
 
 void turns_on_not_called(struct turns *t) {
         if (handsfree_drop(&t->handsfree))
                 pipeline_drop_speech(t->config.pipeline);
+        judge(t);
+        settle_later(t);
+}
+
+static int keep_spoken(struct turns *t, uint64_t id, const char *text, size_t size, struct why *why) {
+        int r;
+
+        if (!t->config.store)
+                return because(why, -ENOENT, "there is no history");
+        r = store_set_answered(t->config.store, id, text, size, why);
+        if (r != -ENOENT)
+                turns_note_store(t, r, why);
+        return r;
+}
+
+int turns_set_spoken(struct turns *t, uint64_t id, const char *text, size_t size, struct why *why) {
+        struct turn *turn = t->running;
+        int r;
+
+        if (!turn || is_hidden(turn) || turn->id != id)
+                return keep_spoken(t, id, text, size, why);
+        text_clear(&turn->answered);
+        turn->is_spoken_known = true;
+        r = text_append(&turn->answered, text, size, turns_max_text(t));
+        return r < 0 ? because(why, r, "the text is too long") : 0;
 }
 
 void turns_leave(struct turn *turn) {

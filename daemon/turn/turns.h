@@ -64,6 +64,8 @@ struct turns_config {
         bool lacks_store;        /* ... which there should be, but can not be opened */
         struct toolbox *toolbox; /* NULL: nobody provides anything */
         void (*notify)(const struct news *news, void *userdata);
+        void (*interrupt)(void *userdata);    /* what speaks is to be silent; may be NULL, like the next */
+        void (*heard_itself)(void *userdata); /* answers have begun turns, again */
         void *userdata;
 };
 
@@ -93,10 +95,21 @@ enum mode turns_mode(const struct turns *t);
 /* What counts from now on although nobody has called for it, and without the wake phrase. */
 void turns_set_expected(struct turns *t, const struct expected *expected);
 
+/* An answer is spoken: until that is over, and for half a second more, only who calls by the phrase, or says
+ * "stop", is heard. */
+void turns_set_speaking(struct turns *t, bool is_speaking);
+
+/* Of the answer of that turn only so much was spoken, and the history keeps no more.  -ENOENT: there is
+ * no such turn. */
+int turns_set_spoken(struct turns *t, uint64_t id, const char *text, size_t size, struct why *why);
+
 /* PIPELINE_CALLED: the answer to what was spoken before is ended.  PIPELINE_NOT_CALLED: what waits is
  * dropped, if it needs the phrase. */
 void turns_on_called(struct turns *t);
 void turns_on_not_called(struct turns *t);
+
+/* PIPELINE_STOPPED: the voice is silent, and the answer ended. */
+void turns_on_stopped(struct turns *t);
 
 /* Somebody has begun to speak and nobody listens; PIPELINE_SPEECH. */
 void turns_on_speech(struct turns *t);

@@ -27,9 +27,20 @@ static struct scene {
         sd_event *loop;
         sd_event_source *events;
         json_t *help; /* owned, as the daemon's control owns it; NULL: none */
+        unsigned n_interrupted, n_heard_itself; /* what turns have told */
         bool is_loaded, load_failed;
         char reason[512]; /* of not being loaded */
 } scene;
+
+static void scene_on_interrupt(void *userdata) {
+        (void) userdata;
+        scene.n_interrupted++;
+}
+
+static void scene_on_heard_itself(void *userdata) {
+        (void) userdata;
+        scene.n_heard_itself++;
+}
 
 static int scene_on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct event event;
@@ -109,6 +120,8 @@ static void scene_open(unsigned seconds,
                 .store = scene.store,
                 .toolbox = scene.toolbox,
                 .notify = on_news,
+                .interrupt = scene_on_interrupt,
+                .heard_itself = scene_on_heard_itself,
         };
         expect(turns_new(&scene.turns, &config) == 0);
         expect(sd_event_add_io(scene.loop, &scene.events, inference_events_fd(scene.inference),

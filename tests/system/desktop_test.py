@@ -31,6 +31,7 @@ class FakeGemmad:
         self.owners = {}                # name of a tool → that of its provider
         self.watcher = None
         self.observer = None            # who has asked for the status
+        self.speaking = None            # who speaks
         self.turns = []                 # what History tells
         self.n_calls = 0
         self.connections = []
@@ -59,6 +60,8 @@ class FakeGemmad:
             while True:
                 data, fds, _, _ = socket.recv_fds(connection, 65536, 8)
                 if not data:
+                    if connection is self.speaking:
+                        self.speaking = None
                     return
                 descriptors += fds
                 buffer += data
@@ -89,6 +92,10 @@ class FakeGemmad:
                 self.others.put((name, tools))
         elif method == "Watch":
             self.watcher = connection
+        elif method == "Speaking":
+            assert message["more"]
+            self.reply(connection, {"interrupted": False}, continues=True)
+            self.speaking = connection
         elif method == "Status":
             self.reply(connection, {"state": "idle", "muted": False, "mode": "push"}, continues=True)
             self.observer = connection
@@ -145,6 +152,9 @@ class FakeGemmad:
     def status(self, state, **fields):
         wait_until(lambda: self.observer, "somebody who observes")
         self.reply(self.observer, {"state": state, "muted": False, "mode": "push", **fields}, continues=True)
+
+    def interrupt(self):
+        self.reply(self.speaking, {"interrupted": True}, continues=True)
 
     def close(self):
         self.socket.close()

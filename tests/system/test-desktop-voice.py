@@ -113,6 +113,50 @@ def stops():
             assert loud() < 250, f"all of it was spoken: {loud()}"
 
 
+def interrupted():
+    """gemmad knows while it speaks; who speaks to gemmad silences it, and what was spoken is told."""
+    with world() as d:
+        d.start()
+        server.record()
+        turn(d.gemmad, 1, "microphone", ["Hello there, you."])
+        wait_until(lambda: d.gemmad.speaking, "that it speaks")
+        wait_until(lambda: loud() >= 4, "the voice")
+        wait_until(lambda: not d.gemmad.speaking, "that it is over")
+        server.record()
+        turn(d.gemmad, 2, "microphone", [word + " " for word in LONG])
+        wait_until(lambda: loud() >= 10, "the voice")
+        d.gemmad.interrupt()
+        wait_until(lambda: not d.gemmad.speaking, "that it is silent")
+        while (method := (call := d.gemmad.told.get(timeout=PATIENCE))[0]) == "History":
+            pass
+        told = call[1]
+        assert method == "Spoken" and told["turn"] == 2, call
+        whole = " ".join(LONG).strip()
+        assert told["text"] and whole.startswith(told["text"]) and len(told["text"]) < len(whole), told
+        wait_until(lambda: is_silent_for(2), "silence")
+        assert loud() < 250, f"all of it was spoken: {loud()}"
+        # Of what was typed, and is read, nothing is told.
+        turn(d.gemmad, 3, "text", ["Hello there, you."])
+        assert d.gemmad.say("stop") and "Spoken" not in [m for m, _ in d.gemmad.told.queue]
+
+
+def ducks():
+    """Others are lower by 12 dB while it speaks, and as they were afterwards."""
+    player = subprocess.Popen(["pacat", "--playback", "--raw", "/dev/zero", "--client-name=somebody"],
+                              env=server.environment, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: "somebody" in server.pactl("list", "sink-inputs").stdout, "it plays")
+        with world() as d:
+            d.start()
+            turn(d.gemmad, 1, "microphone", [word + " " for word in LONG])
+            wait_until(lambda: "-12.0" in server.pactl("list", "sink-inputs").stdout, "lower")
+            d.gemmad.interrupt()
+            wait_until(lambda: "-12.0" not in server.pactl("list", "sink-inputs").stdout, "as it was")
+    finally:
+        player.kill()
+        player.wait()
+
+
 def comes_back():
     """A speech-dispatcher that ends, and one that comes."""
     with world() as d:
@@ -155,6 +199,8 @@ try:
     tap.rule("answers aloud", speaks)
     tap.rule("the first sentence comes early", speaks_early)
     tap.rule("silence when it is wanted", stops)
+    tap.rule("who speaks to it interrupts it", interrupted)
+    tap.rule("others are lower while it speaks", ducks)
     tap.rule("speech-dispatcher ends and comes", comes_back)
     tap.rule("no speech-dispatcher", missing)
     voice.kill()

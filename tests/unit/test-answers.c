@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/turn/own-voice.h"
 #include "tests/tap.h"
 
 /* Tuesday, 24 November 2026, five to three in the afternoon. */
@@ -60,9 +61,19 @@ static void what_can_be_said(void) {
         json_decref(help);
 }
 
+static void the_answer_itself_is_known(void) {
+        static const char answer[] = "The alarm rings: say \"Stop\" to end it, or hey Gemma, snooze.";
+
+        expect(own_voice_is("stop", answer) && own_voice_is("hey gemma", answer));
+        expect(own_voice_is("Hey gemma, snooze the lamp", answer));
+        expect(!own_voice_is("hey gemma what time is it", answer) && !own_voice_is("gemmadine", answer));
+        expect(!own_voice_is("stopping", answer) && !own_voice_is("stop", "") && !own_voice_is("hey gemma", "Hello."));
+}
+
 int main(void) {
         rule("the date is that of the day that was asked for", the_day_that_was_asked_for);
         rule("what a command lacks is asked for, what can not be done is said", what_is_missing_and_what_can_not_be);
         rule("examples of what can be said, as many as there is room for", what_can_be_said);
+        rule("what an answer has said itself is known", the_answer_itself_is_known);
         return tap_done();
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/turn/turns-internal.h"
 #include "daemon/turn/turns.h"
 
 #include <errno.h>
@@ -244,6 +245,8 @@ static void take_calls(void) {
         while (pipeline_next_event(scene.pipeline, &event)) {
                 if (event.kind == PIPELINE_CALLED)
                         turns_on_called(scene.turns);
+                if (event.kind == PIPELINE_STOPPED)
+                        turns_on_stopped(scene.turns);
                 if (event.kind == PIPELINE_NOT_CALLED)
                         turns_on_not_called(scene.turns);
         }
@@ -2132,6 +2135,145 @@ static void who_calls_ends_the_answer(void) {
         scene_close();
 }
 
+static void say_beside(const char *words, unsigned n_interrupted) {
+        say(words);
+        while (scene.n_interrupted < n_interrupted) {
+                take_calls();
+                if (sd_event_run(scene.loop, 1000) < 0)
+                        break;
+        }
+}
+
+static void wait_hush(void) {
+        while (scene.turns->handsfree.is_speaking)
+                (void) sd_event_run(scene.loop, 1000);
+}
+
+/* Of what is heard while an answer is spoken only the phrase and "stop" count, though one may follow up. */
+static void check_beside(const char *model, const char *options) {
+        open_loaded(model, options);
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        say("hey gemma what time is it");
+        wait_story(&world.uncalled, "done");
+        expect(scene.n_interrupted == 0);
+
+        turns_set_speaking(scene.turns, true);
+        say("what time is it");
+        wait_ignored(1);
+        expect(!world.uncalled.story[0] && scene.n_interrupted == 0);
+        say_beside("hey gemma that is enough", 1);
+        wait_story(&world.uncalled, "done");
+        expect(world.uncalled.outcome == OUTCOME_ANSWERED);
+        say_beside("stop", 2);
+        expect(turns_n_ignored(scene.turns) == 2);
+        turn_loop();
+        expect(!world.uncalled.story[0] && turns_activity(scene.turns) == ACTIVITY_IDLE);
+
+        /* From its end on one may. */
+        turns_set_speaking(scene.turns, false);
+        wait_hush();
+        say("what time is it");
+        wait_story(&world.uncalled, "done");
+        expect(world.uncalled.outcome == OUTCOME_ANSWERED && turns_n_ignored(scene.turns) == 2);
+        scene_close();
+}
+
+static void an_answer_is_not_heard_as_a_question(void) {
+        check_beside("fake:", "[Audio]\nFollowUpSeconds=600\n");
+        check_beside("fake:transcript", "[Audio]\nFollowUpSeconds=600\n");
+}
+
+/* ... neither where all that is said counts. */
+static void nor_by_an_open_microphone(void) {
+        open_loaded("fake:transcript", "[Audio]\nFollowUpSeconds=0\n");
+        set_mode(MODE_OPEN);
+        speak_live(FAKE_ROOM, 50);
+        turns_set_speaking(scene.turns, true);
+        say("what time is it");
+        wait_ignored(1);
+        expect(!world.uncalled.story[0]);
+        say_beside("hey gemma what time is it", 1);
+        wait_story(&world.uncalled, "done");
+
+        /* Who holds a key is heard, whatever waits. */
+        speak_live(FAKE_VOICE, 20);
+        wait_speech();
+        expect(ask_live(0, false) == 0);
+        turn_loop();
+        speak_live(FAKE_VOICE, 40);
+        speak_live(FAKE_ROOM, 50);
+        wait_story(&world.owners[0], "done");
+        expect(world.owners[0].outcome == OUTCOME_ANSWERED && scene.n_heard_itself == 0);
+        scene_close();
+}
+
+/* An alarm that rings meanwhile is stopped by the word, too. */
+static void what_rings_is_stopped_beside_an_answer(void) {
+        struct expected expected = {};
+
+        expect(expected_add(&expected, "stop") == 0 && expected_add(&expected, "yes") == 0);
+        open_loaded("fake:transcript", "[Audio]\nFollowUpSeconds=0\n");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        turns_set_expected(scene.turns, &expected);
+        turns_set_speaking(scene.turns, true);
+        fake_call("call:stop{}");
+        say_beside("stop", 1);
+        wait_story(&world.uncalled, "done");
+        expect(strcmp(world.uncalled.heard, "stop") == 0 && strstr(world.uncalled.calls, "stop"));
+        fake_call(NULL);
+        scene_close();
+}
+
+/* Twice within a minute what it has said itself was taken for somebody. */
+static void who_hears_itself_twice_says_so(void) {
+        open_loaded("fake:", "[Audio]\nFollowUpSeconds=0\n");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        (void) answer_to(0, "say hello");
+        turns_set_speaking(scene.turns, true);
+        say_beside("stop", 1);
+        say_beside("stop", 2);
+        expect(scene.n_heard_itself == 0);
+        expect(strstr(answer_to(1, "say it rings until you say stop")->answered, "stop"));
+        say_beside("stop", 3);
+        expect(scene.n_heard_itself == 0);
+        say_beside("stop", 4);
+        expect(scene.n_heard_itself == 1);
+        scene_close();
+}
+
+static int see_answer(const struct record *turn, void *userdata) {
+        (void) snprintf(userdata, 64, "%.*s", (int) turn->answered_size, turn->answered);
+        return 0;
+}
+
+static void the_history_keeps_what_was_spoken(void) {
+        char answered[64] = "";
+        struct why why = {};
+        uint64_t id;
+
+        open_loaded("fake:", "");
+        (void) answer_to(0, "say one two three");
+        id = world.owners[0].id;
+        expect(turns_set_spoken(scene.turns, id, "one two", 7, &why) == 0);
+        expect(store_show(scene.store, id, &(struct store_visitor){ see_answer, answered }, &why) >= 0);
+        expect(strcmp(answered, "one two") == 0);
+        expect(turns_set_spoken(scene.turns, id + 100, "one", 3, &why) == -ENOENT);
+        scene_close();
+
+        /* Of an answer that is still being made nothing is added any more. */
+        open_loaded("fake:", "");
+        expect(ask_text(0, "gate x") == 0);
+        turn_loop();
+        fake_wait_gate();
+        expect(turns_set_spoken(scene.turns, world.asked[0]->id, "y", 1, &why) == 0);
+        fake_allow(100);
+        expect(strcmp(wait_done(0)->answered, "y") == 0);
+        scene_close();
+}
+
 static void what_was_typed_is_answered_to_its_end(void) {
         open_loaded("fake:", "[Audio]\nFollowUpSeconds=0\n");
         set_mode(MODE_WAKE);
@@ -2180,6 +2322,11 @@ static void hands_free_rules(void) {
         rule("who calls does not wait for the room", who_calls_does_not_wait_for_the_room);
         rule("speech waits for the answer before", speech_waits_for_the_answer_before);
         rule("who calls ends the answer before", who_calls_ends_the_answer);
+        rule("an answer is not heard as a question", an_answer_is_not_heard_as_a_question);
+        rule("... nor where all that is said counts", nor_by_an_open_microphone);
+        rule("what rings is stopped beside an answer", what_rings_is_stopped_beside_an_answer);
+        rule("who hears itself twice says so", who_hears_itself_twice_says_so);
+        rule("the history keeps what was spoken", the_history_keeps_what_was_spoken);
         rule("what was typed is answered to its end", what_was_typed_is_answered_to_its_end);
         rule("muting closes an open microphone", muting_closes_an_open_microphone);
 }
