@@ -40,8 +40,18 @@ static bool on_day(const struct tm *today, int days, int hour, int minute, struc
         return true;
 }
 
+/* In the evening people set an alarm to be woken by. */
+#define EVENING     17
+#define FIRST_WAKES 5
+#define LAST_WAKES  9
+
+static bool is_for_waking(const struct wall_wish *wish, const struct tm *now) {
+        return wish->days < 0 && wish->weekday < 0 && now->tm_hour >= EVENING &&
+               wish->hour >= FIRST_WAKES && wish->hour <= LAST_WAKES;
+}
+
 /* The hours of the 24 hour clock that can be meant. */
-static unsigned candidates(const struct wall_wish *wish, int hours[2]) {
+static unsigned candidates(const struct wall_wish *wish, const struct tm *now, int hours[2]) {
         int half = wish->hour % 12;
 
         hours[0] = wish->hour;
@@ -50,7 +60,7 @@ static unsigned candidates(const struct wall_wish *wish, int hours[2]) {
         hours[0] = half;
         hours[1] = half + 12;
         if (wish->daytime == DAYTIME_NONE)
-                return 2;
+                return is_for_waking(wish, now) ? 1 : 2;
         if (wish->daytime == DAYTIME_AFTERNOON)
                 hours[0] = half + 12;
         return 1;
@@ -63,7 +73,7 @@ static bool find_on_day(const struct wall_wish *wish,
                         time_t now,
                         struct wall *ret) {
         int hours[2];
-        unsigned n = candidates(wish, hours);
+        unsigned n = candidates(wish, today, hours);
 
         for (unsigned i = 0; i < n; i++)
                 if (on_day(today, days, hours[i], wish->minute, ret) && wall_moment(ret) > now)

@@ -22,7 +22,8 @@ struct wall_wish {
         int weekday; /* 0 Sunday - 6 Saturday; -1: any */
 };
 
-/* The next time that fits, in local time, after now (seconds since 1970).  -ERANGE: that time of
+/* The next time that fits, in local time, after now (seconds since 1970); from 17:00 on, of 5 to 9 without a
+ * day and a time of the day the one of the next morning.  -ERANGE: that time of
  * the day that was named has passed, -EINVAL: there is none. */
 int wall_find(const struct wall_wish *wish, time_t now, struct wall *ret);
 
