@@ -22,6 +22,7 @@
 struct shortcut {
         struct peer *peer;   /* not owned */
         char *trigger;       /* owned */
+        char owner[64];      /* whose name the portal's is: what others on the bus say of keys is not heard */
         char session[256];   /* of the portal, on the bus that is there now */
         char request[256];   /* whose answer is waited for */
         bool is_bound;       /* the session is there, and the keys are asked for */
@@ -53,6 +54,12 @@ static int on_refused(sd_bus_message *reply, void *userdata, sd_bus_error *error
         return 0;
 }
 
+static bool is_portal(const struct shortcut *s, sd_bus_message *message) {
+        const char *sender = sd_bus_message_get_sender(message);
+
+        return sender && strcmp(sender, s->owner) == 0;
+}
+
 static void bind_keys(struct shortcut *s, sd_bus *bus) {
         s->is_bound = true;
         (void) sd_bus_call_method_async(
@@ -68,7 +75,7 @@ static int on_response(sd_bus_message *message, void *userdata, sd_bus_error *er
         uint32_t response;
 
         (void) error;
-        if (!path || strcmp(path, s->request) != 0 ||
+        if (!is_portal(s, message) || !path || strcmp(path, s->request) != 0 ||
             sd_bus_message_read(message, "u", &response) < 0)
                 return 0;
         if (response != 0)
@@ -90,7 +97,7 @@ static void on_replied(const struct varlink_reply *reply, void *userdata) {
 static bool is_ours(const struct shortcut *s, sd_bus_message *message) {
         const char *session, *id;
 
-        return sd_bus_message_read(message, "os", &session, &id) >= 0 &&
+        return is_portal(s, message) && sd_bus_message_read(message, "os", &session, &id) >= 0 &&
                strcmp(session, s->session) == 0 && strcmp(id, ID) == 0;
 }
 
@@ -107,14 +114,67 @@ static int on_activated(sd_bus_message *message, void *userdata, sd_bus_error *e
         return 0;
 }
 
+static void let_go(struct shortcut *s) {
+        if (!s->is_down)
+                return;
+        s->is_down = false;
+        (void) peer_call(s->peer, "Finish", NULL, on_replied, s);
+}
+
 static int on_deactivated(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         struct shortcut *s = userdata;
 
         (void) error;
-        if (!is_ours(s, message) || !s->is_down)
-                return 0;
-        s->is_down = false;
-        (void) peer_call(s->peer, "Finish", NULL, on_replied, s);
+        if (is_ours(s, message))
+                let_go(s);
+        return 0;
+}
+
+/* Of a portal that is new, or new to us. */
+static void create_session(struct shortcut *s, sd_bus *bus, const char *owner) {
+        if (strcmp(owner, s->owner) == 0)
+                return;
+        (void) snprintf(s->owner, sizeof(s->owner), "%s", owner);
+        s->is_bound = false;
+        let_go(s);
+        if (*owner)
+                (void) sd_bus_call_method_async(bus, NULL, PORTAL, PORTAL_PATH, INTERFACE,
+                                                "CreateSession", on_refused, s, "a{sv}", 2,
+                                                "handle_token", "s", TOKEN, "session_handle_token",
+                                                "s", TOKEN);
+}
+
+/* A portal that ends takes its sessions along, and one that begins has none. */
+static int on_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        const char *name, *old, *new;
+        struct shortcut *s = userdata;
+
+        (void) error;
+        if (sd_bus_message_read(message, "sss", &name, &old, &new) >= 0 && strcmp(name, PORTAL) == 0)
+                create_session(s, sd_bus_message_get_bus(message), new);
+        return 0;
+}
+
+static int on_owner(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct shortcut *s = userdata;
+        const char *owner;
+
+        (void) error;
+        if (sd_bus_message_is_method_error(reply, NULL))
+                return on_refused(reply, s, error);
+        if (sd_bus_message_read(reply, "s", &owner) >= 0)
+                create_session(s, sd_bus_message_get_bus(reply), owner);
+        return 0;
+}
+
+/* One that nothing starts may be there all the same. */
+static int on_portal_started(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct shortcut *s = userdata;
+
+        (void) error;
+        (void) sd_bus_call_method_async(sd_bus_message_get_bus(reply), NULL, "org.freedesktop.DBus",
+                                        "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                        "GetNameOwner", on_owner, s, "s", PORTAL);
         return 0;
 }
 
@@ -129,6 +189,12 @@ static int listen_to(struct shortcut *s, sd_bus *bus) {
         if (r >= 0)
                 r = sd_bus_match_signal_async(bus, NULL, PORTAL, PORTAL_PATH, INTERFACE,
                                               "Deactivated", on_deactivated, NULL, s);
+        if (r >= 0)
+                r = sd_bus_add_match_async(bus, NULL,
+                                           "type='signal',sender='org.freedesktop.DBus',"
+                                           "interface='org.freedesktop.DBus',"
+                                           "member='NameOwnerChanged',arg0='" PORTAL "'",
+                                           on_owner_changed, NULL, s);
         return r;
 }
 
@@ -140,16 +206,17 @@ static int on_ready(sd_bus_message *reply, void *userdata, sd_bus_error *error) 
 
         (void) error;
         s->is_bound = s->is_down = false;
+        s->owner[0] = '\0';
         r = name_object(bus, "request", s->request, sizeof(s->request));
         if (r >= 0)
                 r = name_object(bus, "session", s->session, sizeof(s->session));
         if (r >= 0)
                 r = listen_to(s, bus);
         if (r >= 0)
-                r = sd_bus_call_method_async(bus, NULL, PORTAL, PORTAL_PATH, INTERFACE,
-                                             "CreateSession", on_refused, s, "a{sv}", 2,
-                                             "handle_token", "s", TOKEN, "session_handle_token", "s",
-                                             TOKEN);
+                r = sd_bus_call_method_async(bus, NULL, "org.freedesktop.DBus",
+                                             "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                             "StartServiceByName", on_portal_started, s, "su", PORTAL,
+                                             0);
         if (r < 0)
                 log_debug("No key to talk by the portal: %s", strerror(-r));
         return 0;

@@ -616,6 +616,10 @@ def push_to_talk():
             key("Activated", name="something-else")
             key("Activated", session=session + "_other")
             key("Deactivated")
+            # Whoever else says it, and to us alone, is not the portal.
+            for name in {row["name"] for row in json.loads(bus.busctl("list").stdout) if row["name"].startswith(":")}:
+                bus.busctl("emit", "--destination=" + name, "/org/freedesktop/portal/desktop", interface, "Activated",
+                           "osta{sv}", session, "push-to-talk", "0", "0")
             key("Activated")
             key("Activated")
             wait_until(lambda: ("Listen", {"hold": True, "detached": True}) in list(d.gemmad.told.queue), "it listens")
@@ -623,6 +627,13 @@ def push_to_talk():
             wait_until(lambda: ("Finish", {}) in list(d.gemmad.told.queue), "it has heard all")
             heard = [x for x in d.gemmad.told.queue if x[0] in ("Listen", "Finish")]
             assert [x[0] for x in heard] == ["Listen", "Finish"], heard
+
+            # A portal that is started anew is asked anew; this one can do nothing yet.
+            assert "No key to talk by the portal" not in d.said()
+            bus.children[-1].kill()
+            bus.children[-1].wait()
+            Mock(bus, PORTAL, "/org/freedesktop/portal/desktop", interface)
+            wait_until(lambda: "No key to talk by the portal" in d.said(), "it is asked anew")
 
 
 if not shutil.which("dbus-daemon") or not shutil.which("busctl"):
