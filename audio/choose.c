@@ -17,6 +17,15 @@ static int choose_default_source(const struct server_source *sources, int n) {
         return found;
 }
 
+/* The same microphone without the echo of what is played, if the server has made one of it. */
+static int without_echo(const struct server_source *sources, int n, int found) {
+        for (int i = 0; found >= 0 && !sources[found].is_echo_free && i < n; i++)
+                if (sources[i].is_echo_free && !sources[i].is_bluetooth &&
+                    (!sources[i].master[0] || strcmp(sources[i].master, sources[found].name) == 0))
+                        return i;
+        return found;
+}
+
 static int choose_named_source(const struct server_source *sources, int n, const char *name) {
         int found = -1;
 
@@ -31,6 +40,6 @@ static int choose_named_source(const struct server_source *sources, int n, const
 }
 
 int choose_source(const struct server_source *sources, int n, const char *name) {
-        return choose_is_default(name) ? choose_default_source(sources, n)
+        return choose_is_default(name) ? without_echo(sources, n, choose_default_source(sources, n))
                                        : choose_named_source(sources, n, name);
 }

@@ -10,8 +10,8 @@
 bool choose_is_default(const char *name);
 
 /* Which of a sound server's microphones is meant by a name, or a part of one, as in struct
- * capture_config: the server's choice, unless that is a Bluetooth headset, if it stands for that; else
- * the whole name wins over a part of one.  -1: none. */
+ * capture_config: the server's choice, unless that is a Bluetooth headset, and without its echo where the
+ * server offers that, if it stands for that; else the whole name wins over a part of one.  -1: none. */
 int choose_source(const struct server_source *sources, int n, const char *name);
 
 #endif

@@ -34,6 +34,12 @@ static bool is_bluetooth(const pa_source_info *info) {
                has(pa_proplist_gets(info->proplist, PA_PROP_DEVICE_API), "bluez");
 }
 
+/* PulseAudio's module-echo-cancel, and PipeWire's. */
+static bool is_echo_free(const pa_source_info *info) {
+        return has(info->driver, "echo-cancel") || has(info->name, "echo-cancel") ||
+               has(info->name, "echo_cancel");
+}
+
 static void on_server(pa_context *context, const pa_server_info *info, void *userdata) {
         struct query *q = userdata;
 
@@ -46,6 +52,8 @@ static void on_server(pa_context *context, const pa_server_info *info, void *use
 bool server_describe(struct server_source *ret,
                      const pa_source_info *info,
                      const char *default_name) {
+        const char *master = pa_proplist_gets(info->proplist, PA_PROP_DEVICE_MASTER_DEVICE);
+
         if (info->monitor_of_sink != PA_INVALID_INDEX)
                 return false;
         *ret = (struct server_source){
@@ -53,8 +61,10 @@ bool server_describe(struct server_source *ret,
                 .n_channels = info->sample_spec.channels,
                 .is_default = strcmp(info->name, default_name) == 0,
                 .is_bluetooth = is_bluetooth(info),
+                .is_echo_free = is_echo_free(info),
         };
         (void) snprintf(ret->name, sizeof(ret->name), "%s", info->name);
+        (void) snprintf(ret->master, sizeof(ret->master), "%s", master ? master : "");
         (void) snprintf(ret->label, sizeof(ret->label), "%s",
                         info->description ? info->description : info->name);
         return true;

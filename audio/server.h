@@ -15,7 +15,9 @@ struct server_source {
         char name[256];  /* the server's own, by which it is opened */
         char label[128]; /* for people */
         unsigned rate, n_channels;
+        char master[256]; /* the one behind it, "": none that is told */
         bool is_default, is_bluetooth;
+        bool is_echo_free; /* the server takes out of it what it plays */
 };
 
 /* Writes at most size of them, and not what a loudspeaker plays; how many it wrote.  -ENOTCONN: no

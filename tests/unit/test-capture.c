@@ -478,6 +478,25 @@ static void nothing_but_bluetooth(void) {
         expect(capture_open(&c, &config, &why) == -ENODEV && !c && strstr(why.text, "Bluetooth"));
 }
 
+/* Of the microphone that is meant, where the server makes one of it without what is played. */
+static void without_its_echo(void) {
+        static const struct server_source with_echo[] = {
+                { .name = "alsa_input.pci", .label = "Built-in", .is_default = true },
+                { .name = "alsa_input.usb", .label = "USB" },
+                { .name = "usb.echo-cancel", .master = "alsa_input.usb", .is_echo_free = true },
+                { .name = "pci.echo-cancel", .master = "alsa_input.pci", .is_echo_free = true },
+        };
+        const struct server_source untold = { .name = "echo-cancel-source", .is_echo_free = true };
+        struct server_source some[] = { with_echo[0], untold };
+
+        expect(choose_source(with_echo, 4, NULL) == 3);
+        expect(choose_source(with_echo, 3, NULL) == 0);
+        expect(choose_source(with_echo, 4, "Built-in") == 0 && choose_source(with_echo, 4, "USB") == 1);
+        expect(choose_source(some, 2, "default") == 1);
+        some[1].is_default = true;
+        expect(choose_source(some, 2, NULL) == 1);
+}
+
 static void listing(void) {
         struct capture_device listed[16];
         int n;
@@ -575,6 +594,7 @@ int main(void) {
         rule("the right device is chosen, never Bluetooth by itself", choice);
         rule("of a sound server the same holds for its microphones", choice_of_a_server);
         rule("a headset that is the only one is told", nothing_but_bluetooth);
+        rule("a microphone without its echo is the better one", without_its_echo);
         rule("all microphones are listed, the server's first", listing);
         rule("each failing step is undone and has its reason", failing_steps);
         rule("a stream is aborted, never stopped", never_stopped);
