@@ -344,7 +344,7 @@ static void count_weights(struct bench *b) {
 static int report_machine(struct bench *b, double ready_ms) {
         int r;
 
-        r = limits_measure(&b->limits, engine_n_threads(b->engine));
+        r = limits_measure(&b->limits, engine_kernels(b->engine), engine_n_threads(b->engine));
         if (r < 0)
                 return r;
         if (b->json) {

@@ -81,6 +81,7 @@ static double measure_reading(struct pool *pool, const unsigned char *memory) {
 }
 
 struct multiplying {
+        const char *kernels;
         double products[256]; /* by item */
 };
 
@@ -88,16 +89,16 @@ static void multiply_item(void *userdata, unsigned item, unsigned worker) {
         struct multiplying *job = userdata;
 
         (void) worker;
-        job->products[item] = limits_run_products(TURNS);
+        job->products[item] = limits_run_products(job->kernels, TURNS);
 }
 
-static double measure_products(struct pool *pool) {
+static double measure_products(struct pool *pool, const char *kernels) {
         double best = 0;
         /* As many items as threads: a thread that is late finds none left, and another does two. */
         unsigned n = pool_n_threads(pool) < 256 ? pool_n_threads(pool) : 256;
 
         for (unsigned i = 0; i < N_REPEATS; i++) {
-                struct multiplying job = { 0 };
+                struct multiplying job = { .kernels = kernels };
                 uint64_t began = clock_now_ns();
                 double seconds, products = 0;
 
@@ -111,7 +112,7 @@ static double measure_products(struct pool *pool) {
         return best;
 }
 
-int limits_measure(struct limits *ret, unsigned n_threads) {
+int limits_measure(struct limits *ret, const char *kernels, unsigned n_threads) {
         _cleanup_(pool_freep) struct pool *pool = NULL;
         _cleanup_(freep) unsigned char *memory = aligned_alloc(4096, READ_SIZE + AHEAD * 2);
         int r;
@@ -124,6 +125,6 @@ int limits_measure(struct limits *ret, unsigned n_threads) {
         if (r < 0)
                 return r;
 
-        *ret = (struct limits){ measure_reading(pool, memory), measure_products(pool) };
+        *ret = (struct limits){ measure_reading(pool, memory), measure_products(pool, kernels) };
         return 0;
 }

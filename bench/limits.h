@@ -8,12 +8,13 @@ struct limits {
         double products; /* 8-bit products summed per second by all threads, 0: not measured */
 };
 
-/* Takes about a second and 512 MiB, given back at once.  0 or -errno. */
-int limits_measure(struct limits *ret, unsigned n_threads);
+/* Takes about a second and 512 MiB, given back at once.  `kernels` is the name of a row of kernels that
+ * this processor can run, whose instructions are to be measured.  0 or -errno. */
+int limits_measure(struct limits *ret, const char *kernels, unsigned n_threads);
 
-/* Of one thread: runs the instructions of a product of 8-bit integers in registers for n turns and
- * returns the products summed; 0 when this processor's are not known.  limits_x86.c or
+/* Of one thread: runs the instructions of a product of 8-bit integers in registers, those of a row of
+ * kernels, for n turns and returns the products summed; 0 when they are not known.  limits_x86.c or
  * limits_other.c, as configure finds. */
-double limits_run_products(unsigned n);
+double limits_run_products(const char *kernels, unsigned n);
 
 #endif

@@ -2,6 +2,7 @@
 #include "bench/limits.h"
 
 #include <immintrin.h>
+#include <string.h>
 
 /* So many chains of sums hide the latency of an instruction.  The loops over them are unrolled, so that
  * they stay in registers. */
@@ -54,10 +55,29 @@ __attribute__((target("avx512f,avx512vnni"))) static double run_vnni(unsigned n)
         return (double) n * N_VNNI * 64;
 }
 
-double limits_run_products(unsigned n) {
-        if (__builtin_cpu_supports("avx512vnni"))
+/* The same in 256 bits. */
+__attribute__((target("avx2,avxvnni"))) static double run_avxvnni(unsigned n) {
+        __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-2);
+        __m256i sums[N_VNNI];
+
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < N_VNNI; i++)
+                sums[i] = _mm256_setzero_si256();
+        for (unsigned turn = 0; turn < n; turn++)
+#pragma GCC unroll 8
+                for (unsigned i = 0; i < N_VNNI; i++) {
+                        sums[i] = _mm256_dpbusd_avx_epi32(sums[i], a, b);
+                        __asm__ volatile("" : "+x"(sums[i]));
+                }
+        return (double) n * N_VNNI * 32;
+}
+
+double limits_run_products(const char *kernels, unsigned n) {
+        if (strcmp(kernels, "avx512") == 0)
                 return run_vnni(n);
-        if (__builtin_cpu_supports("avx2"))
+        if (strcmp(kernels, "avxvnni") == 0)
+                return run_avxvnni(n);
+        if (strcmp(kernels, "avx2") == 0)
                 return run_avx2(n);
         return 0;
 }
