@@ -10,6 +10,7 @@
 #include "model/half.h"
 
 #define PANEL_ROWS      4
+#define PANEL_TILE      4 /* with two panels: eight sums and eight products of 32 registers */
 #define PANEL_Q8_SIGNED 1
 #define CACHE_SUMS      16
 

@@ -10,7 +10,6 @@
  * two vectors of weights it takes rows 0 and 1, then 2 and 3; its sums are zipped alike.  An input
  * that has no other to go with takes sdot. */
 
-#define PANEL_TILE  4 /* with two panels: eight sums, eight products, and of six gcc puts a fifth aside */
 #define MOST_GROUPS 2 /* PANEL_GROUPS of kernels_panel.h */
 
 /* The same as in kernels_neon.c, for one input. */

@@ -8,8 +8,6 @@
 /* ARMv8.2 with the dot-product instructions. sdot takes signed bytes on both sides; weights of 4 to 6
  * bits are the same signed or not. */
 
-#define PANEL_TILE 6
-
 INLINE void dot(vec_i *ret,
                 const vec_b *w,
                 size_t w_stride,

@@ -19,7 +19,7 @@ TYPES = 4                       # of quantised weights with a loop of their own;
 DRIFT = 0.05                    # of the instructions of a tile, between patches of one compiler
 # Vectors that may go to the stack in such a loop, for a product. The sums of a tile have a register each;
 # what a compiler puts aside once a block, a scale or where a sum begins, costs little.
-SPILLS = {"avx512": 1 / 5, "neon": 1 / 5, "i8mm": 1 / 5, "avxvnni": 0.6, "avx2": 0.6}
+SPILLS = {"avx512": 1 / 5, "neon": 0.6, "i8mm": 0.6, "avxvnni": 0.6, "avx2": 0.6}
 
 
 def instrumented(library):
