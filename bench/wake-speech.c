@@ -3,10 +3,12 @@
  * first token, with the sound coming at the speed of speech.  It goes through daemon/think/dialogue.c as the
  * daemon does.
  *
- *   wake-speech MODEL PROJECTOR [SECONDS ...]      2, 4, 6, 8, 10 and 12 unless given
+ *   wake-speech [--rest] MODEL PROJECTOR [SECONDS ...]      2, 4, 6, 8, 10 and 12 unless given; --rest: no
+ *                                                           history
  *
  * Milliseconds, a line for each manner: without a history; with one of 256 positions that stays, and with
- * the same that makes room; and, without a history, after a rest. */
+ * the same that makes room; and, without a history, after a rest.  In all of them the model is told of as
+ * many tools as there is room for before twelve seconds of speech. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +74,7 @@ static void sleep_until(uint64_t ns) {
 }
 
 /* All n frames, none before it is spoken. */
-static int hear(struct dialogue *d, unsigned n, uint64_t began) {
+static int hear(struct dialogue *d, enum manner manner, unsigned n, uint64_t began) {
         unsigned n_heard = 0;
         int r;
 
@@ -86,7 +88,7 @@ static int hear(struct dialogue *d, unsigned n, uint64_t began) {
                         continue;
                 }
                 part = n_spoken - n_heard < BATCH ? n_spoken - n_heard : BATCH;
-                if (dialogue_yield(d, part))
+                if (manner != LATE && dialogue_yield(d, part))
                         r = begin(d, n_heard);
                 if (r >= 0)
                         r = dialogue_append_frames(d, samples + (size_t) n_heard * FRAME_SAMPLES,
@@ -97,7 +99,7 @@ static int hear(struct dialogue *d, unsigned n, uint64_t began) {
 }
 
 static int measure(struct dialogue *d, enum manner manner, unsigned seconds, double *ret) {
-        unsigned n = seconds * 25;
+        unsigned n = seconds * 25, n_before;
         uint64_t began;
         int32_t token;
         int r;
@@ -105,10 +107,11 @@ static int measure(struct dialogue *d, enum manner manner, unsigned seconds, dou
         r = warm(d);
         if (r < 0)
                 return r;
+        n_before = dialogue_position(d);
         if (manner == RESTED)
                 dialogue_rest(d);
         began = clock_now_ns();
-        r = hear(d, n, began);
+        r = hear(d, manner, n, began);
         if (r >= 0)
                 r = dialogue_close_audio(d);
         if (r >= 0)
@@ -118,6 +121,7 @@ static int measure(struct dialogue *d, enum manner manner, unsigned seconds, dou
         if (r >= 0)
                 r = dialogue_next(d, true, &token);
         *ret = clock_ms(clock_now_ns() - began) - (double) n * 40;
+        fprintf(stderr, "%u positions before speech\n", n_before);
         dialogue_restore(d);
         return r;
 }
@@ -145,6 +149,25 @@ static int remember(struct dialogue *d) {
         return r;
 }
 
+/* As many as gemmad-desktop has. */
+static int provide(struct dialogue *d) {
+        _cleanup_(toolset_freep) struct toolset *set = NULL;
+        int r;
+
+        r = toolset_new(&set);
+        for (unsigned i = 0; r >= 0 && i < 36; i++) {
+                char name[32];
+                const struct tool tool = { name, "Does something of the desktop, if it is asked to.",
+                                           "{\"type\":\"object\",\"properties\":{}}" };
+
+                (void) snprintf(name, sizeof(name), "set_thing%c%c", 'a' + i / 6, 'a' + i % 6);
+                r = toolset_add(set, &tool);
+        }
+        if (r >= 0)
+                dialogue_set_tools(d, TAKE_PTR(set));
+        return r;
+}
+
 static int run(char **files, enum manner manner, const unsigned *seconds, unsigned n, double *ret) {
         _cleanup_(config_freep) struct config *config = NULL;
         _cleanup_(dialogue_closep) struct dialogue *d = NULL;
@@ -157,9 +180,9 @@ static int run(char **files, enum manner manner, const unsigned *seconds, unsign
         if (r >= 0)
                 r = set(config, "Model", "Projector", files[1]);
         if (r >= 0)
-                r = set(config, "Prompt", "SpeechPositions", manner == MAKES_ROOM ? "450" : "0");
-        if (r >= 0)
                 r = dialogue_open(&d, config, &why);
+        if (r >= 0)
+                r = provide(d);
         if (r >= 0 && (manner == LATE || manner == MAKES_ROOM))
                 r = remember(d);
         for (unsigned i = 0; r >= 0 && i < n; i++)
@@ -173,10 +196,16 @@ int main(int argc, char **argv) {
         static const char *const titles[N_MANNERS] = { "no history", "it stays", "it makes room",
                                                        "after a rest" };
         unsigned seconds[16] = { 2, 4, 6, 8, 10, 12 }, n = 6;
+        bool has_history = true;
         double ms[16];
 
+        if (argc > 1 && strcmp(argv[1], "--rest") == 0) {
+                has_history = false;
+                argc--;
+                argv++;
+        }
         if (argc < 3 || argc - 3 > 16) {
-                fputs("usage: wake-speech MODEL PROJECTOR [SECONDS ...]\n", stderr);
+                fputs("usage: wake-speech [--rest] MODEL PROJECTOR [SECONDS ...]\n", stderr);
                 return 2;
         }
         for (int i = 3; i < argc; i++, n = (unsigned) argc - 3)
@@ -189,6 +218,8 @@ int main(int argc, char **argv) {
                 printf(" %6u", seconds[i]);
         putchar('\n');
         for (unsigned m = 0; m < N_MANNERS; m++) {
+                if (!has_history && (m == LATE || m == MAKES_ROOM))
+                        continue;
                 if (run(argv + 1, (enum manner) m, seconds, n, ms) < 0)
                         return 1;
                 printf("%-14s", titles[m]);
