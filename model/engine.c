@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "model/pocket.h"
+#include "model/quant.h"
 
 DEFINE_CLEANUP(struct engine *, engine_close)
 
@@ -278,4 +279,39 @@ const char *engine_kernels(const struct engine *e) {
 
 unsigned engine_n_threads(const struct engine *e) {
         return pool_n_threads(e->pool);
+}
+
+/* Row by row.  NULL, or the tensor. */
+static const struct gguf_tensor *find_damaged(const struct gguf *g) {
+        for (size_t i = 0; i < gguf_n_tensors(g); i++) {
+                const struct gguf_tensor *t = gguf_tensor_at(g, i);
+                size_t n_rows = (size_t) (t->dims[1] * t->dims[2] * t->dims[3]);
+                _cleanup_(freep) float *row = NULL;
+
+                if (!t->data || t->type == GGUF_I32)
+                        continue;
+                row = calloc(t->dims[0], sizeof(*row));
+                for (size_t k = 0; row && k < n_rows; k++) {
+                        quant_dequantize_row(row, t->type,
+                                             (const unsigned char *) t->data + k * (t->size / n_rows),
+                                             t->dims[0]);
+                        for (size_t c = 0; c < t->dims[0]; c++)
+                                if (!isfinite(row[c]))
+                                        return t;
+                }
+        }
+        return NULL;
+}
+
+int engine_find_damage(const struct engine *e, struct why *why) {
+        const struct gguf *files[] = { e->model, e->projector };
+
+        for (size_t i = 0; i < 2; i++) {
+                const struct gguf_tensor *t = files[i] ? find_damaged(files[i]) : NULL;
+
+                if (t)
+                        return because(why, -EBADMSG, "%s: tensor '%.*s' holds numbers that are none",
+                                       gguf_name(files[i]), (int) t->name.size, t->name.text);
+        }
+        return 0;
 }

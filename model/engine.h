@@ -59,6 +59,10 @@ float engine_least_log_probability(const struct engine *e);
  * what it says nothing of. */
 void engine_recommend(const struct engine *e, struct sampler_config *config);
 
+/* Looks for numbers in the weights that are none (NaN, infinite), which takes long: for a model that computes
+ * none.  0, or -EBADMSG with a reason that names file and tensor. */
+int engine_find_damage(const struct engine *e, struct why *why);
+
 /* Gives the memory of the weights back; they stay mapped, and what is used of them is read again from
  * the file.  Not while a session of the engine computes.  The embedded model is left alone: it is small,
  * and others use it. */

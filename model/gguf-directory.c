@@ -295,6 +295,28 @@ static int read_alignment(const struct gguf *g, uint32_t *ret, struct why *why) 
         return 0;
 }
 
+/* What is not handled has no place, and comes first. */
+static int compare_places(const void *a, const void *b) {
+        uintptr_t x = (uintptr_t) ((const struct gguf_tensor *) a)->data;
+        uintptr_t y = (uintptr_t) ((const struct gguf_tensor *) b)->data;
+
+        return x < y ? -1 : x > y;
+}
+
+/* No writer lets two tensors share bytes: an offset of one of them is damaged. */
+static int check_apart(struct gguf *g, struct why *why) {
+        qsort(g->tensors, g->n_tensors, sizeof(*g->tensors), compare_places);
+        for (size_t i = 1; i < g->n_tensors; i++) {
+                const struct gguf_tensor *t = &g->tensors[i - 1], *next = t + 1;
+
+                if (t->data && (uintptr_t) next->data - (uintptr_t) t->data < t->size)
+                        return because(why, -EBADMSG, "tensors '%.*s' and '%.*s' overlap",
+                                       (int) t->name.size, t->name.text, (int) next->name.size,
+                                       next->name.text);
+        }
+        return 0;
+}
+
 static int read_tensors(struct gguf *g, struct reader *r, const void *start, struct why *why) {
         _cleanup_(freep) uint64_t *offsets = NULL;
         uint32_t alignment = 0;
@@ -327,7 +349,9 @@ static int read_tensors(struct gguf *g, struct reader *r, const void *start, str
         for (size_t i = 1; i < g->n_tensors; i++)
                 if (gguf_compare_tensors(&g->tensors[i - 1], &g->tensors[i]) == 0)
                         return bad_tensor(&g->tensors[i], "occurs twice", why);
-        return 0;
+        q = check_apart(g, why);
+        qsort(g->tensors, g->n_tensors, sizeof(*g->tensors), gguf_compare_tensors);
+        return q;
 }
 
 static int read_header(struct gguf *g, struct reader *r, struct why *why) {

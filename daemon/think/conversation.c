@@ -161,6 +161,10 @@ int conversation_load(struct conversation *c, struct why *why) {
                                dialogue_max_positions(c->dialogue));
         if (r < 0)
                 return because(why, r, "the first run of the model: %s", strerror(-r));
+        if (!dialogue_computes(c->dialogue)) {
+                r = engine_find_damage(dialogue_engine(c->dialogue), why);
+                return r < 0 ? r : because(why, -EBADMSG, "the model computes no numbers");
+        }
         conversation_note_use(c);
         return 0;
 }

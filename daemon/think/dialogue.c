@@ -310,6 +310,15 @@ static int rewind_to_common(struct dialogue *d) {
         return 0;
 }
 
+bool dialogue_computes(const struct dialogue *d) {
+        const float *logits = session_logits(d->session);
+
+        for (size_t i = 0; logits && i < tokenizer_n_tokens(d->tokenizer); i++)
+                if (isnan(logits[i]))
+                        return false;
+        return true;
+}
+
 void dialogue_rest(struct dialogue *d) {
         if (!d->session)
                 return;

@@ -44,6 +44,9 @@ unsigned dialogue_max_positions(const struct dialogue *d);
  * is there. */
 int dialogue_warm(struct dialogue *d, bool thinking);
 
+/* Whether what was computed last are numbers; the weights of a damaged file may be none. */
+bool dialogue_computes(const struct dialogue *d);
+
 /* Gives back the memory of the weights and of the cache, which is empty then; the next dialogue_warm()
  * begins anew. */
 void dialogue_rest(struct dialogue *d);

@@ -322,6 +322,12 @@ const struct grammar *engine_grammar(const struct engine *e) {
         return e->grammar;
 }
 
+int engine_find_damage(const struct engine *e, struct why *why) {
+        (void) e;
+        (void) why;
+        return 0;
+}
+
 void engine_recommend(const struct engine *e, struct sampler_config *config) {
         if (is_kind(e, "recommends"))
                 config->temperature = 1;

@@ -161,7 +161,13 @@ def bad_model():
         broken = os.path.join(d.folder, "broken.gguf")
         with open(broken, "wb") as f:
             f.write(b"GGUF nothing")
-        for path, reason in ((broken, "broken.gguf: "), (os.path.join(d.folder, "none.gguf"), "No such file")):
+        damaged = os.path.join(d.folder, "damaged.gguf")  # some of its weights are no numbers
+        with open(OTHER, "rb") as f:
+            data = f.read()
+        with open(damaged, "wb") as f:
+            f.write(data[:-300000] + b"\xff" * 40000 + data[-260000:])
+        for path, reason in ((broken, "broken.gguf: "), (os.path.join(d.folder, "none.gguf"), "No such file"),
+                             (damaged, "damaged.gguf: tensor 'blk.")):
             before = len(d.said())
             use(d, path)
             reply = c.call(ASSISTANT + "Reload")

@@ -357,6 +357,19 @@ static void crooked_offset(struct gguf_builder *b) {
         memcpy(b->tensors.data + b->tensors.size - 8, "\4\0\0\0\0\0\0\0", 8);
 }
 
+/* The second begins in the middle of the first. */
+static void shared_bytes(struct gguf_builder *b) {
+        builder_add_tensor(b, "first", GGUF_F32, 1, (const uint64_t[]){ 16 }, (const float[16]){ 0 }, 64);
+        builder_add_tensor(b, "second", GGUF_F32, 1, dims_8, (const float[8]){ 0 }, 32);
+        memcpy(b->tensors.data + b->tensors.size - 8, "\x20\0\0\0\0\0\0\0", 8);
+}
+
+static void same_place(struct gguf_builder *b) {
+        builder_add_tensor(b, "first", GGUF_F32, 1, dims_8, (const float[8]){ 0 }, 32);
+        builder_add_tensor(b, "second", GGUF_F32, 1, dims_8, (const float[8]){ 0 }, 32);
+        memcpy(b->tensors.data + b->tensors.size - 8, "\0\0\0\0\0\0\0\0", 8);
+}
+
 static void version_1(struct gguf_builder *b) {
         b->version = 1;
 }
@@ -408,6 +421,8 @@ static void test_damage(void) {
                 { missing_data, -EBADMSG, "truncated: tensor 'short'" },
                 { wrapping_offset, -EBADMSG, "truncated: tensor 'far'" },
                 { crooked_offset, -EBADMSG, "tensor 'crooked' is not aligned" },
+                { shared_bytes, -EBADMSG, "tensors 'first' and 'second' overlap" },
+                { same_place, -EBADMSG, "overlap" },
                 { version_1, -ENOTSUP, "version 1" },
                 { version_4, -ENOTSUP, "version 4" },
                 { big_endian, -ENOTSUP, "big-endian" },
