@@ -267,7 +267,7 @@ static enum exchange_end explain_loss(struct exchange *e, CURLcode result, struc
         return e->stream && stream_has_said(e->stream) ? EXCHANGE_BROKEN : EXCHANGE_LOST;
 }
 
-enum exchange_end exchange_finish(struct exchange *e, CURLcode result, struct why *why) {
+static enum exchange_end finish(struct exchange *e, CURLcode result, struct why *why) {
         long status = status_of(e);
 
         if (e->r < 0) {
@@ -284,6 +284,19 @@ enum exchange_end exchange_finish(struct exchange *e, CURLcode result, struct wh
         if (stream_end(e->stream, why) >= 0)
                 return EXCHANGE_WELL;
         return stream_has_said(e->stream) ? EXCHANGE_BROKEN : EXCHANGE_FAILED;
+}
+
+/* Some servers say which key they do not take. */
+static void hide_key(const struct exchange *e, struct why *why) {
+        if (e->config.server->key && strstr(why->text, e->config.server->key))
+                (void) because(why, 0, "it says something with the key in it, which is not repeated here");
+}
+
+enum exchange_end exchange_finish(struct exchange *e, CURLcode result, struct why *why) {
+        enum exchange_end end = finish(e, result, why);
+
+        hide_key(e, why);
+        return end;
 }
 
 const struct stream *exchange_stream(const struct exchange *e) {

@@ -205,7 +205,7 @@ class World:
         self.daemon = Daemon("[Model]\nEngine = remote\n[Remote]\nFallbackMs = 60000\n" + config)
         self.toml = os.path.join(self.daemon.folder, "remote.toml")
         listed = ", ".join(f'"{s.url()}"' for s in servers)
-        self.write(f'model = "some-model"\ncheck_seconds = 1\n{settings}\nservers = [{listed}]\n')
+        self.write(f'model = "some-model"\ncheck_seconds = 1\nconnect_ms = 60000\n{settings}\nservers = [{listed}]\n')
         self.environment = {**self.daemon.environment, **(environment or {})}
         self.log_path = os.path.join(self.daemon.folder, "remote.log")
         self.process = None
@@ -228,14 +228,23 @@ class World:
         with contextlib.closing(self.daemon.client()) as c:
             return c.call(ASSISTANT + "Status")["parameters"]
 
-    def wait_for_server(self, server=None):
-        url = (server or self.servers[0]).url()
+    def wait_for_server(self):
+        url = self.servers[0].url()
         wait_until(lambda: self.status().items() >= {"remote_server": url}.items() and
                    "remote_error" not in self.status(), "a server is there")
 
     def wait_for_none(self):
         wait_until(lambda: "remote_error" in self.status(), "no server is there")
         return self.status()["remote_error"]
+
+    def wait_for_answers(self, name):
+        """The state is told beside the turns: that a server answers again is certain only when it does."""
+        wait_until(lambda: self.ask()["answered"] == name, f"{name} answers")
+
+    def wait_for_another(self):
+        """... process that talks to servers, in the place of the first."""
+        wait_until(lambda: self.said().count("Ready: gemmad may ask") == 2, "another process")
+        self.wait_for_server()
 
     def ask(self, **parameters):
         with contextlib.closing(self.daemon.client()) as c:
@@ -523,7 +532,7 @@ def the_next_one_answers():
         for fault in (status(500), status(401), status(404), status(200, b"<html>\nno\n</html>\n"),
                       send([event(b"no json")]), send([], ends=False),
                       send([event({"error": {"message": "out of memory"}})]), status(429, Retry_After="30")):
-            w.wait_for_server(w.servers[0])
+            w.wait_for_answers("first")
             w.servers[0].plan = [fault]
             turn = w.ask()
             assert turn["answered"] == "second" and turn["remote"]["server"] == w.servers[1].url(), turn
@@ -539,8 +548,7 @@ def who_stalls_is_left():
 def who_was_down_is_asked_again():
     with two([status(401)]) as w:
         assert w.ask()["answered"] == "second"
-        w.wait_for_server(w.servers[0])
-        assert w.ask()["answered"] == "first"
+        w.wait_for_answers("first")
 
 
 def a_fault_of_the_moment():
@@ -575,7 +583,8 @@ def nobody_is_there():
         back = Server(port=port)
         w.servers = (back,)
         w.wait_for_server()
-        assert w.ask()["answered"] == "server"
+        turn = w.ask()
+        assert turn["answered"] == "server", (turn, w.said())
 
 
 def a_broken_answer():
@@ -585,14 +594,13 @@ def a_broken_answer():
         for fault in (send([half], ends=False), send([half, event(chunk(content="f"))[:-20]], ends=False),
                       send([half]), send([half, event(b"garbage")]),
                       send([half, event({"error": {"message": "full"}})])):
-            w.wait_for_server(w.servers[0])
+            w.wait_for_answers("first")
             w.servers[0].plan = [fault]
             turn = w.ask()
             assert turn["outcome"] == "failed" and turn["answered"] == "This is hal", turn
             assert "broke off" in turn["error"], turn
         assert not w.servers[1].questions, "nobody says the other half"
-        w.wait_for_server(w.servers[0])
-        assert w.ask()["answered"] == "first"
+        w.wait_for_answers("first")
 
 
 def a_stalled_answer():
@@ -605,13 +613,13 @@ def a_gigabyte():
     with two([]) as w:
         for piece in (b"x" * 65536, b'data: {"choices":[{"delta":{"content":""}}]}\n\n' * 1000,
                       b": nothing\n" * 8192, b"{" + b" " * 65535):
-            w.wait_for_server(w.servers[0])
+            w.wait_for_answers("first")
             w.servers[0].plan = [gigabyte(piece)]
             turn = w.ask()
             assert turn["answered"] == "second", turn
             assert w.servers[0].n_sent < 64 << 20, w.servers[0].n_sent
         assert w.said().count("is longer than anything that is meant") == 4, w.said()
-        w.wait_for_server(w.servers[0])
+        w.wait_for_answers("first")
         w.servers[0].plan = [gigabyte(event(chunk(content="and so on " * 2000)))]
         turn = w.ask()
         assert turn["outcome"] == "failed" and "MaxTextKiB" in turn["error"], turn["error"]
@@ -623,7 +631,8 @@ def a_look_of_a_gigabyte():
         w.servers[0].health = "endless"
         wait_until(lambda: w.servers[0].looks > 3, "it is looked after")
         assert w.servers[0].n_sent < 64 << 20, w.servers[0].n_sent
-        assert w.ask()["answered"] == "server"
+        turn = w.ask()
+        assert turn["answered"] == "server", (turn, w.said())
 
 
 def headers_without_end():
@@ -645,7 +654,8 @@ def cancelled():
             c.call(ASSISTANT + "Cancel")
         event_ = client.receive()["parameters"]["event"]
         assert event_["kind"] == "done" and event_["turn"]["outcome"] == "cancelled", event_
-        assert w.ask()["answered"] == "server"
+        turn = w.ask()
+        assert turn["answered"] == "server", (turn, w.said())
 
 
 # ---- when gemmad-remote is not ----
@@ -659,8 +669,9 @@ def killed_before_an_answer():
         os.kill(w.child(), signal.SIGKILL)
         turn = client.receive()["parameters"]["event"]["turn"]
         assert turn["unanswered"] == "not_understood" and "gemmad-remote has ended" in turn["remote"]["error"], turn
-        w.wait_for_server()
-        assert w.ask()["answered"] == "server", "another one has taken its place"
+        w.wait_for_another()
+        turn = w.ask()
+        assert turn["answered"] == "server", (turn, w.said())
         assert "starting another one" in w.said()
 
 
@@ -673,8 +684,9 @@ def killed_in_an_answer():
         os.kill(w.child(), signal.SIGKILL)
         turn = client.receive()["parameters"]["event"]["turn"]
         assert turn["outcome"] == "failed" and "gemmad-remote has ended" in turn["error"], turn
-        w.wait_for_server()
-        assert w.ask()["answered"] == "server"
+        w.wait_for_another()
+        turn = w.ask()
+        assert turn["answered"] == "server", (turn, w.said())
 
 
 def stopped():
@@ -686,7 +698,7 @@ def stopped():
         assert turn["unanswered"] == "not_understood", turn
         assert "gemmad-remote does not answer" in turn["remote"]["error"], turn
         os.kill(child, signal.SIGCONT)
-        wait_until(lambda: w.ask().get("answered") == "server", "it is asked again")
+        w.wait_for_answers("server")
 
 
 def gemmad_comes_back():
@@ -694,7 +706,8 @@ def gemmad_comes_back():
         w.daemon.stop()
         w.daemon.start()
         w.wait_for_server()
-        assert w.ask()["answered"] == "server"
+        turn = w.ask()
+        assert turn["answered"] == "server", (turn, w.said())
 
 
 # ---- who may listen ----
@@ -762,7 +775,8 @@ def by_tls():
         with tls(authority) as w:
             w.start()
             w.wait_for_server()
-            assert w.ask()["answered"] == "server"
+            turn = w.ask()
+        assert turn["answered"] == "server", (turn, w.said())
         for name, settings in (("other", None), ("elsewhere", None), ("server", "")):
             with tls(authority, name, settings=settings) as w:
                 w.start()
@@ -781,7 +795,8 @@ def by_mutual_tls():
         with tls(authority, client_ca="ca", settings=ca + ours) as w:
             w.start()
             w.wait_for_server()
-            assert w.ask()["answered"] == "server"
+            turn = w.ask()
+        assert turn["answered"] == "server", (turn, w.said())
         with tls(authority, client_ca="ca", settings=ca) as w:
             w.start()
             wait_until(lambda: "remote_server" in w.status() and "remote_error" in w.status(), "it is refused")
@@ -806,10 +821,10 @@ def keys_are_seen_by_nobody():
             f.write('\nkey_file = "key"\n')
         w.start()
         w.wait_for_server()
-        w.servers[0].plan = [status(401, json.dumps({"error": {"message": "who?"}}).encode()), say("Yes.")]
-        w.ask()
-        w.wait_for_server()
-        assert w.ask()["answered"] == "Yes."
+        complaint = {"error": {"message": "this key is unknown: " + SECRET}}
+        w.servers[0].plan = [status(401, json.dumps(complaint).encode()), say("Yes.")]
+        assert SECRET not in json.dumps(w.ask())
+        w.wait_for_answers("Yes.")
         assert w.servers[0].headers[0]["Authorization"] == "Bearer " + SECRET
         for pid in (w.process.pid, w.child(), w.daemon.process.pid):
             for name in ("cmdline", "environ", "status"):
@@ -872,7 +887,8 @@ def not_everybody_is_let_in():
             # The newest one takes its place.
             w.start()
             w.wait_for_server()
-            assert w.ask()["answered"] == "server"
+            turn = w.ask()
+        assert turn["answered"] == "server", (turn, w.said())
 
 
 def what_it_can_not_do():

@@ -386,6 +386,8 @@ static void no_settings(void) {
         expect(is_refused("model=\"m\"\nservers=[\"https:///v1\"]", "no address"));
         expect(is_refused("model=\"m\"\nservers=[\"https://a b/v1\"]", "no address"));
         expect(is_refused("model=\"m\"\nservers=[\"http://10.0.0.1/v1\"]", "plain = true"));
+        expect(is_refused("model=\"m\"\nservers=[\"http://127.example.org/v1\"]", "plain = true"));
+        expect(is_refused("model=\"m\"\nservers=[\"http://localhost.example.org/v1\"]", "plain = true"));
         expect(is_refused("model=\"m\"\nservers=[{url=\"https://a/v1\", pain=true}]", "pain"));
         expect(is_refused("model=\"m\"\nsevers=[\"https://a/v1\"]", "severs"));
         expect(is_refused("model=\"m\"\nservers=[\"https://a/v1\"]\nconnect_ms=1", "connect_ms"));
