@@ -10,7 +10,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import ASSISTANT, Daemon, Tap, wait_until  # noqa: E402
+from gemmad_test import ASSISTANT, Daemon, Tap, is_sanitized, wait_until  # noqa: E402
+from stepped_clock import DAY_NS, SteppedClock  # noqa: E402
 
 tap = Tap()
 daemon = Daemon()
@@ -156,6 +157,29 @@ def keep_days():
         assert not bytes_on_disk("persimmon", d) and bytes_on_disk("tamarind", d)
 
 
+def wrong_clock():
+    """A clock that is set by years, before the start and while it runs, and is put right again, costs nothing."""
+    if is_sanitized():
+        return "a sanitizer wants to be loaded first"
+    with Daemon(config="[Store]\nKeepDays=30\n", start=False) as d:
+        clock = SteppedClock(os.path.join(d.folder, "clock"))
+        d.environment.update(clock.environment)
+        asked = []
+        for days, later in ((0, 0), (400, -400), (-5000, 5000), (0, 0)):
+            clock.set(days * DAY_NS)
+            d.start()
+            with contextlib.closing(d.client()) as c:
+                asked.insert(0, c.ask(text=f"a persimmon of day {days}"))
+                clock.set(later * DAY_NS)
+                asked.insert(0, c.ask(text=f"a tamarind of day {later}"))
+                assert ids(c.call(ASSISTANT + "History")) == [turn["id"] for turn in asked]
+            d.stop()
+        began = [turn["began"] // 86400000000 for turn in reversed(asked)]
+        assert abs(began[2] - began[0] - 400) <= 1 and abs(began[0] - began[3] - 400) <= 1, began
+        assert "Forgot" not in d.said()
+    return None
+
+
 def grow(path, n):
     """A history of n turns, copies of its first."""
     with contextlib.closing(sqlite3.connect(path)) as db:
@@ -295,6 +319,7 @@ with daemon:
     tap.rule("forgetting while a turn runs", forget_while_running)
     tap.rule("gemmactl search, show and forget", ctl)
     tap.rule("turns older than KeepDays are forgotten at the start", keep_days)
+    tap.rule("a clock that is set by years costs no turn", wrong_clock)
     tap.rule("nobody waits while a large history forgets", large)
     tap.rule("a forgetting outlives a kill", killed)
     tap.rule("a history that can not be opened is not an empty one", unopened)
