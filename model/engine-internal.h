@@ -25,6 +25,7 @@ struct engine {
         struct drafter *drafter;     /* owned; NULL: there is none */
         struct grammar *grammar;     /* owned; NULL: any answer is possible */
         float least_log_probability; /* of a constrained answer */
+        float least_short_log_probability; /* of one that is short */
         char *name;                  /* owned */
         bool is_embedded; /* the pocket model inside of the program */
         bool answers_with_transcript;

@@ -39,16 +39,26 @@ static int read_name(struct engine *e) {
         return e->name ? 0 : -ENOMEM;
 }
 
+static int read_least(struct engine *e, const char *key, float *ret, struct why *why) {
+        int r = gguf_get_f32(e->model, key, ret, why);
+
+        return r == -ENOENT ? 0 : r;
+}
+
 static int read_grammar(struct engine *e, struct why *why) {
-        const char *key = "gemmad.grammar.least_log_probability";
         int r;
 
         e->least_log_probability = -INFINITY;
+        e->least_short_log_probability = -INFINITY;
         r = grammar_read(&e->grammar, e->model, e->params.n_vocab, why);
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
-        r = gguf_get_f32(e->model, key, &e->least_log_probability, why);
-        return r == -ENOENT ? 0 : r;
+        r = read_least(e, "gemmad.grammar.least_log_probability", &e->least_log_probability, why);
+        if (r < 0)
+                return r;
+        e->least_short_log_probability = e->least_log_probability;
+        return read_least(e, "gemmad.grammar.least_short_log_probability",
+                          &e->least_short_log_probability, why);
 }
 
 static void read_answer_style(struct engine *e) {
@@ -258,6 +268,10 @@ const struct grammar *engine_grammar(const struct engine *e) {
 
 float engine_least_log_probability(const struct engine *e) {
         return e->least_log_probability;
+}
+
+float engine_least_short_log_probability(const struct engine *e) {
+        return e->least_short_log_probability;
 }
 
 void engine_recommend(const struct engine *e, struct sampler_config *config) {

@@ -55,6 +55,10 @@ const struct grammar *engine_grammar(const struct engine *e);
  * model was made; -infinity when the file says nothing. */
 float engine_least_log_probability(const struct engine *e);
 
+/* The same of an answer of one word, and of the wake phrase alone: short sounds are taken for these most easily.
+ * As above when the file says nothing of it. */
+float engine_least_short_log_probability(const struct engine *e);
+
 /* Puts in what the file says of how its tokens are to be chosen (general.sampling.*), and leaves alone
  * what it says nothing of. */
 void engine_recommend(const struct engine *e, struct sampler_config *config);

@@ -28,8 +28,8 @@
  *   gemmad.grammar.value_first      [n_values + 1]  index of a value's first token
  *   gemmad.grammar.value_tokens                     at least one for each value
  *
- * gemmad.grammar.least_log_probability says which answers are to be believed (engine.h), and what more may
- * be typed is in keys of its own (leeway.h).
+ * gemmad.grammar.least_log_probability says which answers are to be believed, and .least_short_log_probability
+ * of those of one word (engine.h); what more may be typed is in keys of its own (leeway.h).
  *
  * An answer ends with a token that ends a turn.  Immutable: any thread. */
 struct grammar;

@@ -107,6 +107,7 @@ def main():
     options.add_argument("--share", type=float, default=0.5, help="of the first in --mean (%(default)s)")
     options.add_argument("--context", metavar="FILE", help="a newer version of the context, of the same words")
     options.add_argument("--least", type=float, help="the limit that calibrate.py led to")
+    options.add_argument("--least-short", type=float, help="and that of one word, or the wake phrase alone, if another")
     options.add_argument("--count", type=int, default=60, help="clips to compare")
     options.add_argument("--threads", type=int, default=2)
     args = options.parse_args()
@@ -117,7 +118,8 @@ def main():
         network, source = for_context(network, source, newer), newer
     vocabulary = vocabularies.build(contexts.parse(source))
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
-    pocket_file.write(args.out, network, vocabulary, source, args.type, args.least, args.rows)
+    pocket_file.write(args.out, network, vocabulary, source, args.type, args.least, args.rows,
+                      args.least_short)
     parameters = sum(p.numel() for n, p in network.named_parameters() if "helpers" not in n)
     print(f"{args.out}: {os.path.getsize(args.out)} bytes, {parameters} parameters")
     if args.corpus:

@@ -96,9 +96,9 @@ def tensors(network):
         yield (name + ".weight" if name.endswith(SCALE) else name), value
 
 
-def write(path, network, vocabulary, source, kind="q8_0", least=None, rows=None):
+def write(path, network, vocabulary, source, kind="q8_0", least=None, rows=None, least_short=None):
     """source: the text of the context file; kind: of TYPES; least: the log probability below which
-    an answer is not to be believed (calibrate.py); rows: of TYPES, of the words' rows, if another."""
+    an answer is not to be believed (calibrate.py), and one of one word or the wake phrase alone; rows: of TYPES, of the words' rows, if another."""
     matrix_type, file_type = TYPES[kind]
     types = {ROWS: TYPES[rows or kind][0]}
     out = gguf.GGUFWriter(path, "gemma4")
@@ -113,6 +113,8 @@ def write(path, network, vocabulary, source, kind="q8_0", least=None, rows=None)
     grammar.add(out, vocabulary, contexts.parse(source))
     if least is not None:
         out.add_float32(grammar.KEY + "least_log_probability", least)
+    if least_short is not None:
+        out.add_float32(grammar.KEY + "least_short_log_probability", least_short)
     for name, value in tensors(network):
         array = value.detach().to(torch.float32).numpy()
         if array.ndim == 2:

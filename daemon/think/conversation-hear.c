@@ -15,9 +15,6 @@
 /* The beginning of a sentence is worth waiting for its end, a word or two may be anything. */
 #define SURE_WORDS 2
 
-/* What the wake phrase alone is answered with, as the pocket model does. */
-#define WOKEN "call:wake{}"
-
 static_assert(FRAME_SAMPLES == SESSION_FRAME_SAMPLES, "audio/ and model/ disagree about a frame");
 
 static int ignore(struct conversation *c) {
@@ -370,7 +367,7 @@ static int answer_phrase(struct conversation *c) {
         r = conversation_emit_text(c, EVENT_HEARD, GATE_PHRASE, sizeof(GATE_PHRASE) - 1, true);
         if (r < 0)
                 return r;
-        r = conversation_emit_text(c, EVENT_CALL, WOKEN, sizeof(WOKEN) - 1, true);
+        r = conversation_emit_text(c, EVENT_CALL, CONVERSATION_WOKEN, sizeof(CONVERSATION_WOKEN) - 1, true);
         return r < 0 ? r : CONVERSATION_NOBODY_SPOKE;
 }
 

@@ -75,6 +75,9 @@ int conversation_emit_text(
 /* Clients may know of the turn. */
 int conversation_announce(struct conversation *c);
 
+/* What the wake phrase alone is answered with, as the pocket model does. */
+#define CONVERSATION_WOKEN "call:wake{}"
+
 /* Keeps a frame of the turn, which may have to be heard again; of those behind the first
  * CONVERSATION_MAX_KEPT nothing is kept.  The kept ones from this index on. */
 #define CONVERSATION_MAX_KEPT 750

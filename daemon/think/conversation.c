@@ -220,14 +220,25 @@ static bool was_not_meant(struct conversation *c, bool has_call) {
         return !c->is_expected;
 }
 
+/* One word, or the phrase alone. */
+static bool is_short(const struct conversation *c) {
+        const struct text *heard = &c->heard, *call = &c->answer.call;
+
+        return !memchr(text_data(heard), ' ', heard->size) ||
+               (call->size == strlen(CONVERSATION_WOKEN) &&
+                memcmp(text_data(call), CONVERSATION_WOKEN, call->size) == 0);
+}
+
 /* Whether an answer that the model's grammar held together is to be believed: not when the model gave
- * it too little probability. */
-static bool is_sure(const struct conversation *c) {
+ * it too little probability.  Sounds of all kinds are heard as a short one, and more is asked of it. */
+static bool is_sure(const struct conversation *c, bool is_short) {
+        const struct engine *engine = dialogue_engine(c->dialogue);
         float log_probability = c->request.origin == ORIGIN_TEXT
                                         ? dialogue_log_probability(c->dialogue)
                                         : c->log_probability;
 
-        return log_probability >= engine_least_log_probability(dialogue_engine(c->dialogue));
+        return log_probability >= (is_short ? engine_least_short_log_probability(engine)
+                                            : engine_least_log_probability(engine));
 }
 
 /* Why there will be no answer, if there is none: a transcriber answers with calls. */
@@ -251,7 +262,7 @@ static int end_heard(struct conversation *c, bool has_call) {
                 return 0;
 
         c->has_heard = true;
-        if (!is_sure(c)) {
+        if (!is_sure(c, c->request.origin != ORIGIN_TEXT && has_call && is_short(c))) {
                 c->is_doubted = true;
                 text_clear(&c->heard);
         }
@@ -573,7 +584,8 @@ static int speak_voted(struct conversation *c) {
         if (ballot.n_tokens > 0)
                 c->timings.first_token = conversation_since_request(c, clock_now_ns());
 
-        if (c->typed && is_sure(c)) {
+        /* One word is all that answers a question. */
+        if (c->typed && is_sure(c, false)) {
                 /* Of two numbers in an answer none is to be guessed either. */
                 if (ballot.rival.n_tokens == 0 && answers(c, &ballot, &r))
                         return r;

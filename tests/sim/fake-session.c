@@ -953,6 +953,10 @@ float engine_least_log_probability(const struct engine *e) {
         return -1;
 }
 
+float engine_least_short_log_probability(const struct engine *e) {
+        return is_kind(e, "wary") ? 1 : -1;
+}
+
 int session_next(struct session *s, struct sampler *sampler, int32_t *ret) {
         if (s->at == 0)
                 write_script(s);

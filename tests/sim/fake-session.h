@@ -18,7 +18,7 @@
  *   opencall X     calls X, without its end marker
  *
  * and answers sound with the number of frames.  The path of the model chooses what it is:
- * "fake:" with any of the words transcript, unsure (of everything), fickle (an odd number of frames
+ * "fake:" with any of the words transcript, unsure (of everything), wary (and never sure enough of one word), fickle (an odd number of frames
  * calls get_date), commands (a transcriber with a grammar: hears "set a timer for fifteen minutes", nearly as likely fifty,
  * and without doubt that, or "fifty" and "no", which are another call, when it is said),
  * lengthy (its answer to sound never stops, as "ticking"), deaf, broken, slow (loads after fake_allow()), small (a context of 200 positions),

@@ -605,6 +605,28 @@ static void what_is_said_answers_a_question(void) {
         scene_close();
 }
 
+/* Nor one word that is heard in anything, nor the phrase alone; with a word more it is. */
+static void a_single_word_has_to_be_surer(void) {
+        static const char *const rows[][3] = {
+                { "stop", "call:stop{}", "" },
+                { "hey gemma", "call:wake{}", "" },
+                { "stop it", "call:stop{}", "stop it" },
+        };
+
+        open_loaded("fake:transcript wary", "");
+        for (unsigned i = 0; i < 3; i++) {
+                struct owner *o;
+
+                fake_say(rows[i][0]);
+                fake_call(rows[i][1]);
+                expect(ask_sound(i, wav(640 * 2, 8000), false) == 0);
+                o = wait_done(i);
+                expect(strcmp(o->heard, rows[i][2]) == 0);
+                expect((strcmp(o->calls, "[]") == 0) == !rows[i][2][0]);
+        }
+        scene_close();
+}
+
 static void calls_of_others_are_told(void) {
         struct owner *o;
 
@@ -2417,6 +2439,7 @@ static void loading_rules(void) {
         rule("what is denied is not done", what_is_denied_is_not_done);
         rule("what the model doubts is heard as nothing",
              what_the_model_doubts_is_heard_as_nothing);
+        rule("a single word has to be surer", a_single_word_has_to_be_surer);
         rule("two that were heard alike are asked about",
              two_that_were_heard_alike_are_asked_about);
         rule("what is said answers a question", what_is_said_answers_a_question);
