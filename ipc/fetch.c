@@ -31,6 +31,7 @@
 
 /* Left free on the disk. */
 #define ROOM_LEFT (64 << 20)
+#define ROOM_STEP (1 << 20)
 
 #define TAG_SIZE 256
 
@@ -168,16 +169,21 @@ static int open_part(struct transfer *t, struct why *why) {
 }
 
 static int check_room(const struct transfer *t, struct why *why) {
+        uint64_t to_come = t->total > t->at ? t->total - t->at : 0, room;
         struct statvfs fs;
-        uint64_t room;
 
         if (fstatvfs(t->fd, &fs) < 0)
                 return 0;
         room = (uint64_t) fs.f_bavail * fs.f_frsize;
-        if (t->total - t->at + ROOM_LEFT <= room)
+        if (room >= ROOM_LEFT && to_come <= room - ROOM_LEFT)
                 return 0;
+        if (t->total == 0)
+                return because(why, -ENOSPC,
+                               "%s: %.1f GB have come, no end is announced, and the disk has room for "
+                               "%.1f",
+                               t->job->path, (double) t->at / 1e9, (double) room / 1e9);
         return because(why, -ENOSPC, "%s: %.1f GB are still to come, the disk has room for %.1f",
-                       t->job->path, (double) (t->total - t->at) / 1e9, (double) room / 1e9);
+                       t->job->path, (double) to_come / 1e9, (double) room / 1e9);
 }
 
 /* ---- one request ---- */
@@ -291,7 +297,10 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *userdata) {
         }
         t->at += size;
         sync_part(t);
-        return size;
+        /* Of what has no announced end the disk is not filled either. */
+        if (t->total == 0 && t->at / ROOM_STEP != (t->at - size) / ROOM_STEP)
+                t->r = check_room(t, &t->why);
+        return t->r < 0 ? 0 : size;
 }
 
 static int on_progress(void *userdata, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {

@@ -78,6 +78,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             begin = first - 7 if fault == "wrong range" else first
             self.send_header("Content-Range", f"bytes {begin}-{len(whole) - 1}/{len(whole)}")
         self.send_header("ETag", s.etag)
+        if fault in ("chunked", "chunked cut"):
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for at in range(0, len(body) if fault == "chunked" else len(body) // 2, 1_000_000):
+                part = body[at:at + 1_000_000]
+                self.wfile.write(b"%x\r\n" % len(part) + part + b"\r\n")
+            self.wfile.write(b"0\r\n\r\n" if fault == "chunked" else b"")
+            self.close_connection = fault != "chunked"
+            return
         told = {"more": len(body) + 1000, "less": len(body) - 1000, "huge": 10**17}.get(fault, len(body))
         self.send_header("Content-Length", str(told))
         self.end_headers()
@@ -142,6 +151,16 @@ def whole():
         assert home.ctl("verify", "small").returncode == 0
         n = len(server.requests)
         assert home.ctl("pull", server.url()).returncode == 0 and len(server.requests) == n
+
+
+def without_length():
+    """The end is known by the way in which it is sent, and what breaks off is gone on with."""
+    server = Server()
+    with Home() as home:
+        pulled(server, home, "chunked")
+    with Home() as home:
+        pulled(server, home, "chunked cut", "chunked")
+        assert server.requests[1]["Range"].startswith("bytes=")
 
 
 def broken_off():
@@ -607,6 +626,7 @@ def taken_at_once():
 
 
 tap.rule("a model is fetched, known by its sum, and not fetched again", whole)
+tap.rule("a file whose length is not told is fetched", without_length)
 tap.rule("what breaks off is gone on with", broken_off)
 tap.rule("a killed fetch is gone on with, and two do not disturb one another", killed)
 tap.rule("a file that changed on the server is begun anew", changed_meanwhile)
