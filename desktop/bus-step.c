@@ -103,6 +103,9 @@ bool bus_is_missing(const sd_bus_error *error) {
         return sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
                                       SD_BUS_ERROR_NAME_HAS_NO_OWNER,
                                       "org.freedesktop.DBus.Error.Spawn.ServiceNotFound",
+                                      "org.freedesktop.DBus.Error.Spawn.ChildExited",
+                                      "org.freedesktop.DBus.Error.Spawn.ChildSignaled",
+                                      "org.freedesktop.DBus.Error.Spawn.ExecFailed",
                                       SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_INTERFACE,
                                       SD_BUS_ERROR_UNKNOWN_METHOD, SD_BUS_ERROR_DISCONNECTED);
 }
