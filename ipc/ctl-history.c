@@ -227,7 +227,7 @@ enum ctl_exit ctl_forget(const struct ctl *c) {
                 return CTL_EXIT_USAGE;
         if (!is_meant(c)) {
                 json_decref(parameters);
-                return CTL_EXIT_USAGE;
+                return isatty(STDIN_FILENO) ? CTL_EXIT_FAILED : CTL_EXIT_USAGE;
         }
         e = ctl_call(c, "io.gemmad.Assistant.Forget", parameters, &reply);
         if (e != CTL_EXIT_OK)

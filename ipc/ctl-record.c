@@ -55,11 +55,21 @@ static bool has_program(const char *command) {
         return path != NULL;
 }
 
+/* PipeWire's is installed on many machines whose sound server is another. */
+static bool is_of_use(const char *command) {
+        g_autofree char *socket = g_build_filename(g_get_user_runtime_dir(), "pipewire-0", NULL);
+
+        if (!has_program(command))
+                return false;
+        return !g_str_has_prefix(command, "pw-record ") || getenv("PIPEWIRE_REMOTE") ||
+               getenv("PIPEWIRE_RUNTIME_DIR") || g_file_test(socket, G_FILE_TEST_EXISTS);
+}
+
 static const char *find_recorder(const struct ctl *c) {
         if (c->recorder)
                 return c->recorder;
         for (size_t i = 0; i < G_N_ELEMENTS(recorders); i++)
-                if (has_program(recorders[i]))
+                if (is_of_use(recorders[i]))
                         return recorders[i];
         return NULL;
 }
@@ -349,7 +359,7 @@ enum ctl_exit ctl_record(const struct ctl *c) {
         r->answers = stdin;
         r->command = find_recorder(c);
         if (!r->command) {
-                print_error("record: none of pw-record, parec and arecord is there; name one with "
+                print_error("record: none of pw-record (with PipeWire running), parec and arecord is there; name one with "
                             "--recorder");
                 return CTL_EXIT_FAILED;
         }
