@@ -156,17 +156,21 @@ static int make_room(struct client *c, struct why *why) {
         return 0;
 }
 
-/* 1 when there is something to read, 0 when wake_fd is readable. */
-static int wait_readable(struct client *c, int wake_fd) {
+/* 1 when there is something to read, 0 when wake_fd is readable, -ETIMEDOUT after timeout_ms (-1: never). */
+static int wait_readable(struct client *c, int wake_fd, int timeout_ms) {
         struct pollfd fds[] = {
                 { .fd = c->fd, .events = POLLIN },
                 { .fd = wake_fd, .events = POLLIN },
         };
 
-        while (poll(fds, 2, -1) < 0) {
+        int n;
+
+        while ((n = poll(fds, 2, timeout_ms)) < 0) {
                 if (errno != EINTR)
                         return -errno;
         }
+        if (n == 0)
+                return -ETIMEDOUT;
         return fds[1].revents ? 0 : 1;
 }
 
@@ -207,14 +211,17 @@ int client_take(struct client *c, struct varlink_reply *ret, struct why *why) {
         return r;
 }
 
-int client_next(struct client *c, int wake_fd, struct varlink_reply *ret, struct why *why) {
+static int
+next_within(struct client *c, int wake_fd, int timeout_ms, struct varlink_reply *ret, struct why *why) {
         int r;
 
         for (;;) {
                 r = take_message(c, ret, why);
                 if (r != 0)
                         return r;
-                r = wait_readable(c, wake_fd);
+                r = wait_readable(c, wake_fd, timeout_ms);
+                if (r == -ETIMEDOUT)
+                        return because(why, r, "gemmad does not answer");
                 if (r < 0)
                         return because(why, r, "poll: %s", strerror(-r));
                 if (r == 0)
@@ -223,4 +230,12 @@ int client_next(struct client *c, int wake_fd, struct varlink_reply *ret, struct
                 if (r < 0)
                         return r;
         }
+}
+
+int client_next(struct client *c, int wake_fd, struct varlink_reply *ret, struct why *why) {
+        return next_within(c, wake_fd, -1, ret, why);
+}
+
+int client_next_within(struct client *c, int timeout_ms, struct varlink_reply *ret, struct why *why) {
+        return next_within(c, -1, timeout_ms, ret, why);
 }

@@ -35,6 +35,9 @@ int client_send(struct client *c, const struct client_call *call, struct why *wh
  * what it sent is not Varlink. */
 int client_next(struct client *c, int wake_fd, struct varlink_reply *ret, struct why *why);
 
+/* The same, for at most timeout_ms without a word: then -ETIMEDOUT, and it may be called again. */
+int client_next_within(struct client *c, int timeout_ms, struct varlink_reply *ret, struct why *why);
+
 /* The same without waiting: 0 when no reply has come completely.  For who waits for several clients,
  * by the descriptor of each. */
 int client_take(struct client *c, struct varlink_reply *ret, struct why *why);

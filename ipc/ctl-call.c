@@ -13,6 +13,8 @@
 #define OURS    "io.gemmad.Assistant."
 #define VARLINK "org.varlink.service."
 
+#define WORD_AFTER_MS 3000
+
 DEFINE_CLEANUP(struct client *, client_free)
 
 /* What the daemon may answer instead, and what it means for the caller.  detail is the parameter
@@ -129,6 +131,16 @@ enum ctl_exit ctl_refused(const struct ctl *c, const struct varlink_reply *reply
         return CTL_EXIT_FAILED;
 }
 
+/* Whoever waits is told that it takes long, as it does where the daemon was stopped. */
+static int next_reply(struct client *client, struct varlink_reply *ret, struct why *why) {
+        int r = client_next_within(client, WORD_AFTER_MS, ret, why);
+
+        if (r != -ETIMEDOUT)
+                return r;
+        print_error("%s yet; waiting (gemmactl doctor looks for the reason)", why->text);
+        return client_next(client, -1, ret, why);
+}
+
 enum ctl_exit
 ctl_call(const struct ctl *c, const char *method, json_t *parameters, struct varlink_reply *ret) {
         _cleanup_(json_decrefp) json_t *owned = parameters;
@@ -141,7 +153,7 @@ ctl_call(const struct ctl *c, const char *method, json_t *parameters, struct var
         e = ctl_connect(c, &client);
         if (e != CTL_EXIT_OK)
                 return e;
-        if (client_send(client, &call, &why) < 0 || client_next(client, -1, &reply, &why) < 0)
+        if (client_send(client, &call, &why) < 0 || next_reply(client, &reply, &why) < 0)
                 return ctl_lost(&why);
         if (reply.error) {
                 e = ctl_refused(c, &reply);

@@ -11,6 +11,7 @@
 
 /* A device has to show itself, and a source that is only a dummy to be found out. */
 #define LISTEN_SECONDS 6
+#define ANSWER_MS      8000 /* of a daemon on a very busy machine */
 #define FAINT_DB       (-60.0)
 #define CLIPPED_DB     (-0.1)
 #define LARGE_OFFSET   0.005 /* of full scale */
@@ -85,7 +86,7 @@ static int ask_status(const struct ctl *c, struct varlink_reply *ret, struct why
         r = client_connect(&client, c->socket, why);
         if (r >= 0)
                 r = client_send(client, &call, why);
-        return r < 0 ? r : client_next(client, -1, ret, why);
+        return r < 0 ? r : client_next_within(client, ANSWER_MS, ret, why);
 }
 
 static void say_unreachable(struct doctor *d, int r, const struct why *why) {
@@ -99,6 +100,9 @@ static void say_unreachable(struct doctor *d, int r, const struct why *why) {
                         "the reason: journalctl --user -u gemmad -e");
         else if (r == -ENOTSOCK)
                 say_ill(d, why->text, "gemmactl --socket PATH names another");
+        else if (r == -ETIMEDOUT)
+                say_ill(d, "the daemon takes connections and does not answer: it was stopped, or hangs",
+                        "systemctl --user restart gemmad (or: kill -CONT, where somebody stopped it)");
         else if (r == -ECONNRESET)
                 say_ill(d, "the connection was closed at once: too many clients?",
                         "end some (gemmactl watch, meter and status -f are such), or set a higher "
