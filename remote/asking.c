@@ -20,6 +20,9 @@
 #include "remote/http.h"
 #include "remote/request.h"
 
+/* So often all servers are asked: what fails each time is no fault of the moment. */
+#define MAX_ROUNDS 6
+
 /* How long gemmad may not take what it asked for. */
 #define SEND_MS 10000
 
@@ -262,10 +265,11 @@ static void begin_round(struct asking *a, uint64_t now_ns) {
                          a->why.text[0] ? a->why.text : a->config.servers->list[0].why.text);
                 return;
         }
-        a->n_rounds++;
+        /* Who has only waited for the busy has asked nobody. */
+        a->n_rounds += a->tried != 0;
         a->tried = 0;
         a->next_ns = now_ns + pause;
-        if (a->next_ns >= a->end_ns)
+        if (a->next_ns >= a->end_ns || a->n_rounds == MAX_ROUNDS)
                 tell_end(a, LINK_NOBODY, a->why.text[0] ? a->why.text : "all servers have too much to do");
 }
 

@@ -558,6 +558,13 @@ def a_fault_of_the_moment():
         assert turn["answered"] == "At last." and len(w.servers[0].questions) == 4, turn
 
 
+def a_fault_that_stays():
+    with world(*[status(500)] * 20) as w:
+        turn = w.ask()
+        assert turn["unanswered"] == "not_understood" and "500, it says: not today" in turn["remote"]["error"], turn
+        assert len(w.servers[0].questions) == 6, w.servers[0].questions
+
+
 def nobody_answers():
     """What is understood here is done as ever, and the rest is as without servers."""
     with world(config="FallbackMs = 300\n") as w:
@@ -650,6 +657,8 @@ def cancelled():
         client.send(ASSISTANT + "Ask", {"text": QUESTION}, more=True)
         while client.receive()["parameters"]["event"]["kind"] != "remote":
             pass
+        # That it is on its way is told before it has come.
+        wait_until(lambda: w.servers[0].questions, "the question has come")
         with contextlib.closing(w.daemon.client()) as c:
             c.call(ASSISTANT + "Cancel")
         event_ = client.receive()["parameters"]["event"]
@@ -666,6 +675,8 @@ def killed_before_an_answer():
         client.send(ASSISTANT + "Ask", {"text": QUESTION}, more=True)
         while client.receive()["parameters"]["event"]["kind"] != "remote":
             pass
+        # That it is on its way is told before it has come.
+        wait_until(lambda: w.servers[0].questions, "the question has come")
         os.kill(w.child(), signal.SIGKILL)
         turn = client.receive()["parameters"]["event"]["turn"]
         assert turn["unanswered"] == "not_understood" and "gemmad-remote has ended" in turn["remote"]["error"], turn
@@ -925,6 +936,7 @@ if __name__ == "__main__":
     tap.rule("who does not answer in time is left for the next one", who_stalls_is_left)
     tap.rule("who was down is asked again when it is well", who_was_down_is_asked_again)
     tap.rule("a fault of the moment is tried again", a_fault_of_the_moment)
+    tap.rule("a fault that stays is not tried without end", a_fault_that_stays)
     tap.rule("when nobody answers all is as without servers", nobody_answers)
     tap.rule("when nobody is there nothing leaves, and it is noticed when somebody is", nobody_is_there)
     tap.rule("an answer that breaks off is told of", a_broken_answer)
