@@ -1303,6 +1303,28 @@ static void a_model_may_know_the_end(void) {
         scene_close();
 }
 
+/* What was begun in a pause, was cut there, and was taken back says nothing of the answer in the end. */
+static void a_cut_that_was_taken_back_is_none(void) {
+        struct owner *o = &world.owners[0];
+
+        open_loaded("fake:commands transcript", "[Model]\nMaxTokens=6\n");
+        fake_say("set a timer for fifty minutes");
+        expect(ask_live(0, false) == 0);
+        speak_live(FAKE_ROOM, 20);
+        speak_live(FAKE_VOICE, 40);
+        be_silent(0, 10);
+        fake_say("no");
+        speak_live(FAKE_VOICE, 20);
+        be_silent(0, 200);
+        (void) wait_done(0);
+        expect(o->outcome == OUTCOME_ANSWERED && strcmp(o->heard, "no") == 0);
+        /* One that counts is told. */
+        fake_say("set a timer for fifty minutes");
+        expect(ask_sound(1, wav(640 * 2, 8000), false) == 0);
+        expect(wait_done(1)->outcome == OUTCOME_CUT);
+        scene_close();
+}
+
 static void failures_of_the_model_are_told(void) {
         struct owner *o;
 
@@ -2407,6 +2429,7 @@ static void limit_rules(void) {
         rule("an answer ends at MaxTokens", an_answer_ends_at_max_tokens);
         rule("an answer ends with the context", an_answer_ends_with_the_context);
         rule("a call that is cut is none", a_call_that_is_cut_is_none);
+        rule("a cut that was taken back is none", a_cut_that_was_taken_back_is_none);
         rule("a thought ends at MaxThought", a_thought_ends_at_max_thought);
         rule("an answer that repeats itself ends", an_answer_that_repeats_itself_ends);
         rule("sound that is none is bad audio", sound_that_is_none_is_bad_audio);
