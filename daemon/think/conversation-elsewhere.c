@@ -18,6 +18,11 @@
 
 #define LONGEST_WAIT_MS 1000
 
+/* So many events a message of the link becomes at most, in pieces that are cut between characters; and between
+ * two looks at whether there is room for them. */
+#define MESSAGE_EVENTS ((LINK_MAX_TEXT + MARKERS_LONGEST) / (EVENT_TEXT_SIZE - 4) + 4)
+#define ROOM_WAIT_MS   5
+
 /* Where the question was when it was not written down. */
 #define UNHEARD "(spoken)"
 
@@ -178,11 +183,26 @@ static void wait_for_more(struct conversation *c) {
                 wake_clear(fds[0].fd);
 }
 
+/* A server may say more at once than the main thread takes in that time.  What it says stays in the link until
+ * then, and who fills that waits, too. */
+static int wait_for_room(struct conversation *c) {
+        int r = conversation_look_up(c);
+
+        while (r >= 0 && event_room(c->events) < MESSAGE_EVENTS) {
+                (void) poll(NULL, 0, ROOM_WAIT_MS);
+                r = conversation_look_up(c);
+        }
+        return r;
+}
+
 /* What of the answer does not have to be waited for.  1: it goes on. */
 static int take_all(struct conversation *c, struct round *round) {
         int r, found;
 
         for (;;) {
+                r = wait_for_room(c);
+                if (r < 0)
+                        return r;
                 found = elsewhere_next(&c->elsewhere);
                 if (found == -EPIPE)
                         return round->said.size > 0 || c->timings.n_tokens > 0
@@ -298,6 +318,9 @@ static int carry_out(struct conversation *c, bool is_awaited) {
         json_array_foreach(c->elsewhere.calls, i, call) {
                 if (i == CALLS_MAX)
                         break;
+                r = wait_for_room(c);
+                if (r < 0)
+                        return r;
                 r = pass_on(c, call, is_awaited, &whys[i]);
                 if (r < 0)
                         return r;

@@ -34,8 +34,14 @@ void event_push_always(struct event_queue *q, const struct event *event) {
         wake_ring(q->bell_fd);
 }
 
+size_t event_room(const struct event_queue *q) {
+        size_t n = spsc_count(&q->queue), most = EVENT_QUEUE_SIZE - EVENT_QUEUE_RESERVE;
+
+        return n < most ? most - n : 0;
+}
+
 int event_push(struct event_queue *q, const struct event *event) {
-        if (spsc_count(&q->queue) >= EVENT_QUEUE_SIZE - EVENT_QUEUE_RESERVE)
+        if (event_room(q) == 0)
                 return -ENOBUFS;
 
         event_push_always(q, event);

@@ -98,7 +98,8 @@ struct event {
 
 /* The way of the events from the inference thread (producer) to the main thread (consumer).  The
  * loop takes microseconds for an event that took the model milliseconds; when the queue is full all
- * the same, event_push() refuses and the turn is given up rather than cut out of. */
+ * the same, event_push() refuses and the turn is given up rather than cut out of.  A server may be faster than
+ * the loop: what it says waits until there is room. */
 #define EVENT_QUEUE_SIZE    1024
 #define EVENT_QUEUE_RESERVE 8 /* places that only event_push_always() takes */
 
@@ -109,6 +110,9 @@ struct event_queue {
 
 int event_queue_init(struct event_queue *q);
 void event_queue_done(struct event_queue *q);
+
+/* Producer.  How many events event_push() takes now, at least. */
+size_t event_room(const struct event_queue *q);
 
 /* Producer.  0 or -ENOBUFS; for the one event of a turn that may not get lost, always. */
 int event_push(struct event_queue *q, const struct event *event);

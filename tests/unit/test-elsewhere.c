@@ -20,6 +20,7 @@
 static struct {
         char story[512], answered[256], error[200], why[400];
         unsigned n_done;
+        size_t answered_size;
         enum outcome outcome;
         bool is_remote;
 } told;
@@ -39,13 +40,17 @@ static void on_news(const struct news *news, void *userdata) {
         told.n_done++;
         told.outcome = news->turn->outcome;
         told.is_remote = news->turn->remote.server[0] != '\0';
+        told.answered_size = news->turn->answered.size;
         (void) snprintf(told.answered, sizeof(told.answered), "%s", text_data(&news->turn->answered));
         (void) snprintf(told.error, sizeof(told.error), "%s", news->turn->remote.error);
         (void) snprintf(told.why, sizeof(told.why), "%s", news->turn->why.text);
 }
 
 /* The other end of the link: what was asked, and what is answered to each question in turn. */
-enum how { SAYS, SAYS_HALF, CALLS, NOBODY, WAITS, DIES };
+enum how { SAYS, SAYS_HALF, SAYS_MUCH, CALLS, NOBODY, WAITS, DIES };
+
+/* More pieces than the queue of events and the link take together. */
+#define N_MUCH 5000
 
 static struct {
         int fd;
@@ -55,6 +60,8 @@ static struct {
         char questions[MAX_QUESTIONS][8192];
         unsigned sound_sizes[MAX_QUESTIONS];
         _Atomic unsigned n_questions, n_left;
+        _Atomic unsigned n_said; /* of much */
+        _Atomic unsigned n_full; /* so often in a row there was no room */
 } far;
 
 static void send_word(uint32_t number, enum link_answer_word word, enum link_finish finish, const char *text) {
@@ -70,8 +77,11 @@ static void send_word(uint32_t number, enum link_answer_word word, enum link_fin
                 .server = "https://far/v1",
         };
         memcpy(a.text, text, strlen(text));
-        while (parcel_send(far.fd, &a, link_answer_size(&a), NULL, 0) == -EAGAIN)
+        while (parcel_send(far.fd, &a, link_answer_size(&a), NULL, 0) == -EAGAIN) {
+                far.n_full++;
                 (void) poll(NULL, 0, 1);
+        }
+        far.n_full = 0;
 }
 
 static void answer(uint32_t number, enum how how) {
@@ -86,6 +96,12 @@ static void answer(uint32_t number, enum how how) {
         if (how == CALLS) {
                 send_word(number, LINK_CALL, 0, "{\"id\":\"a\",\"name\":\"get_time\",\"arguments\":{}}");
                 send_word(number, LINK_DONE, LINK_CALLS, "");
+                return;
+        }
+        for (; how == SAYS_MUCH && far.n_said < N_MUCH; far.n_said++)
+                send_word(number, LINK_TEXT, 0, "x");
+        if (how == SAYS_MUCH) {
+                send_word(number, LINK_DONE, LINK_STOP, "");
                 return;
         }
         /* What belongs to another question is nobody's. */
@@ -188,6 +204,19 @@ static void instead_of_the_model_here(void) {
         ask("say more");
         wait_done(2);
         expect(strstr(far.questions[1], "say near") && strstr(far.questions[1], "far away"));
+        end();
+}
+
+/* All of it at once, while the main thread does something else: nothing of it is lost, and it is no fault. */
+static void faster_than_it_is_taken(void) {
+        begin("fake:", REMOTE, SAYS_MUCH);
+        ask("say near");
+        while (far.n_questions == 0)
+                (void) sd_event_run(scene.loop, 1000);
+        while (far.n_said < EVENT_QUEUE_SIZE || far.n_full < 100)
+                (void) poll(NULL, 0, 1);
+        wait_done(1);
+        expect(told.outcome == OUTCOME_ANSWERED && told.answered_size == N_MUCH && told.why[0] == '\0');
         end();
 }
 
@@ -351,6 +380,7 @@ static void the_phrase_lets_it_out(void) {
 
 int main(void) {
         rule("a server answers in the place of a model that answers freely", instead_of_the_model_here);
+        rule("what it says faster than it is taken waits", faster_than_it_is_taken);
         rule("nothing goes out unless it is to", only_if_it_is_to);
         rule("where nobody answers the model here does", the_model_here_where_nobody_answers);
         rule("what broke off is not answered once more here", what_broke_off_is_not_answered_here);
