@@ -41,12 +41,13 @@ static void on_sound(pa_stream *stream, size_t n_bytes, void *userdata) {
         struct reference *r = userdata;
         const void *samples;
 
+        /* Before what it is the time of: a sound that seemed older than it is would count as the truth. */
+        atomic_store_explicit(&r->last_ns, clock_now_ns(), memory_order_release);
         while (pa_stream_readable_size(stream) > 0 &&
                pa_stream_peek(stream, &samples, &n_bytes) >= 0 && n_bytes > 0) {
                 push(r, samples, n_bytes / sizeof(float));
                 (void) pa_stream_drop(stream);
         }
-        atomic_store_explicit(&r->last_ns, clock_now_ns(), memory_order_release);
 }
 
 static void on_state(pa_stream *stream, void *userdata) {
@@ -91,8 +92,11 @@ void reference_use(struct reference *r, pa_context *context, const char *sink) {
 }
 
 size_t reference_read(struct reference *r, float *samples, size_t n, uint64_t *ret_ns) {
+        size_t n_read = spsc_pop(&r->ring, samples, n);
+
+        /* After what it is the time of, for the same reason. */
         *ret_ns = atomic_load_explicit(&r->last_ns, memory_order_acquire);
-        return spsc_pop(&r->ring, samples, n);
+        return n_read;
 }
 
 int reference_new(struct reference **ret) {

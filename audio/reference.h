@@ -23,7 +23,7 @@ void reference_use(struct reference *r, pa_context *context, const char *sink);
 void reference_drop(struct reference *r);
 
 /* For one other thread: up to n samples, oldest first, how many there were, and the time of the last one that
- * has come.  Never waits. */
+ * has come, which may have come after them and never before.  Never waits. */
 size_t reference_read(struct reference *r, float *samples, size_t n, uint64_t *ret_ns);
 
 #endif
