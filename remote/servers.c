@@ -50,7 +50,6 @@ void servers_note_up(struct servers *s, unsigned index, uint64_t now_ns) {
 
         state->is_down = false;
         state->n_failures = 0;
-        state->busy_until_ns = 0;
         state->next_look_ns = now_ns + jitter(s, s->look_every_ns);
 }
 

@@ -40,7 +40,7 @@ uint64_t servers_next_look(const struct servers *s);
 /* Its look begins. */
 void servers_note_look(struct servers *s, unsigned index, uint64_t now_ns);
 
-/* It answers. */
+/* It answers; should it have too much to do, it still has, until the time that it gave. */
 void servers_note_up(struct servers *s, unsigned index, uint64_t now_ns);
 
 /* It does not; is_down: it is not asked before a look has found it well, the sooner the fewer have failed. */

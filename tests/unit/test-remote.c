@@ -248,6 +248,9 @@ static void busy(void) {
         servers_init(&s, 1, 30, 7);
         servers_note_busy(&s, 0, 2, 0);
         expect(servers_next(&s, 0, 2 * SECOND_NS - 1) == SERVERS_NONE);
+        /* That it answers a look does not make it want questions. */
+        servers_note_up(&s, 0, SECOND_NS);
+        expect(servers_next(&s, 0, 2 * SECOND_NS - 1) == SERVERS_NONE);
         expect(servers_next(&s, 0, 3 * SECOND_NS) == 0);
         servers_note_busy(&s, 0, 100000, 0);
         expect(servers_next(&s, 0, 61 * SECOND_NS) == 0);
