@@ -729,6 +729,9 @@ static int
 change_text(struct store *s, int statement, uint64_t id, const char *text, size_t size, struct why *why) {
         int r;
 
+        r = store_ensure_open(s, why);
+        if (r < 0)
+                return r;
         store_changed_turn(s, id);
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)

@@ -1010,7 +1010,9 @@ static void a_file_that_is_taken_away_is_begun_anew(void) {
         raw("PRAGMA wal_checkpoint(TRUNCATE)");
         expect(system(command) == 0);
         seen = (struct seen){};
+        expect(store_set_heard(s, 2, "a late tamarind", 15, &why) == 0);
         expect(store_history(s, 0, 10, &(struct store_visitor){ see, &seen }, &why) == 0 && seen.n == 1);
+        expect(found(s, "late", &seen) == 1);
 
         /* And so is the folder, when it can be made again. */
         (void) snprintf(command, sizeof(command), "rm -rf %s", directory);
