@@ -350,7 +350,7 @@ static int ask(struct conversation *c) {
         const struct elsewhere_turn turn = {
                 .text = c->request.text,
                 .text_size = c->request.text_size,
-                .frames = c->kept,
+                .frames = c->kept ? conversation_kept(c, 0) : NULL,
                 .n_frames = n_kept(c),
                 .pictures = &c->request.pictures,
         };

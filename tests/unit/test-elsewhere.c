@@ -59,6 +59,7 @@ static struct {
         unsigned n_planned;
         char questions[MAX_QUESTIONS][8192];
         unsigned sound_sizes[MAX_QUESTIONS];
+        int16_t first_frame[640]; /* of the last sound */
         _Atomic unsigned n_questions, n_left;
         _Atomic unsigned n_said; /* of much */
         _Atomic unsigned n_full; /* so often in a row there was no room */
@@ -121,6 +122,7 @@ static void take_question(const struct link_question *q, int fd) {
         if (i == MAX_QUESTIONS)
                 return;
         far.sound_sizes[i] = q->sound_size;
+        (void) !pread(fd, far.first_frame, sizeof(far.first_frame), q->json_size);
         (void) !pread(fd, far.questions[i], q->json_size < 8191 ? q->json_size : 8191, 0);
         far.n_questions = i + 1;
         answer(q->number, i < far.n_planned ? far.plan[i] : SAYS);
@@ -320,6 +322,14 @@ static void say_aloud(enum mode mode, const char *words) {
         give(FAKE_ROOM, 25);
 }
 
+/* Of a room no frame is all zeros, as what is in front of the kept ones is. */
+static bool is_nothing(const int16_t *samples, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (samples[i] != 0)
+                        return false;
+        return true;
+}
+
 /* Turns the loop until a segment was found not to count, or a turn is over. */
 static void wait_heard(void) {
         struct pollfd bell = { .fd = pipeline_events_fd(scene.pipeline), .events = POLLIN };
@@ -373,7 +383,7 @@ static void the_phrase_lets_it_out(void) {
                 wait_heard();
                 expect(far.n_questions == 1 && told.n_done == 1 && strcmp(told.answered, "far away") == 0);
                 expect(far.sound_sizes[0] >= 40 * 640 * 2 && strstr(far.questions[0], "\"sound\""));
-                expect(!strstr(far.questions[0], "hey gemma"));
+                expect(!strstr(far.questions[0], "hey gemma") && !is_nothing(far.first_frame, 640));
                 end();
         }
 }
