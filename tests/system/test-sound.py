@@ -205,6 +205,7 @@ def starters_killed():
 
 def starters_stopped():
     """The last one is not given up: there would be no other."""
+    is_answered()
     wait_until(lambda: len(of_sound(SESSION)) == 2, "two of them")
     stopped = of_sound(SESSION)
     for pid in stopped:
