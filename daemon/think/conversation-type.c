@@ -142,6 +142,9 @@ int conversation_take_for(struct conversation *c) {
         if (command->call > command->n_tokens)
                 command->call = command->n_tokens;
         c->timings.n_tokens = command->n_tokens;
+        /* Any words can follow "do not", and the model does not always find their end; no sentence is as long. */
+        if (r > 0 && command->n_tokens == TYPED_MAX_TOKENS && command->call == command->n_tokens)
+                return not_understood(c);
         /* Ended by its limit, which says nothing of what was meant. */
         if (r > 0) {
                 c->outcome = OUTCOME_CUT;
