@@ -8,12 +8,16 @@
 #include "daemon/common/expected.h"
 #include "daemon/common/text.h"
 
+/* The phrase is over within the first; the second is how much later it is looked for again. */
+#define WINDOW 40 /* frames */
+#define STEP   12
+
 void interruption_done(struct interruption *i) {
         i->gate = gate_close(i->gate);
 }
 
 void interruption_reset(struct interruption *i) {
-        i->n_seen = 0;
+        i->n_seen = i->n_before = 0;
         i->is_decided = false;
 }
 
@@ -43,6 +47,21 @@ static int decide(struct interruption *i, bool hears_stop) {
                        : INTERRUPTION_NOT_CALLED;
 }
 
+/* What was not found in any part of it may be heard in the whole. */
+static int conclude(struct interruption *i, const struct hearing *speech, bool hears_stop) {
+        const struct frame *frame;
+        int r;
+
+        r = decide(i, hears_stop && i->n_before == 0);
+        if (r != INTERRUPTION_NOT_CALLED || i->n_before == 0)
+                return r;
+        i->n_before = 0;
+        r = gate_begin(i->gate, hears_stop);
+        for (size_t n = 0; r >= 0 && (frame = hearing_peek(speech, n)); n++)
+                r = gate_append(i->gate, frame->samples, 1);
+        return r < 0 ? r : decide(i, hears_stop);
+}
+
 /* A verdict, or -errno. */
 static int look(struct interruption *i,
                 const struct hearing *speech,
@@ -65,8 +84,15 @@ static int look(struct interruption *i,
                         return INTERRUPTION_CALLED;
                 if (gate_has_stop(i->gate))
                         return INTERRUPTION_STOPPED;
+                if (i->n_seen - i->n_before < WINDOW)
+                        continue;
+                /* In the midst of other words one may be taken for "stop". */
+                i->n_seen = i->n_before += STEP;
+                r = gate_begin(i->gate, false);
+                if (r < 0)
+                        return r;
         }
-        return hearing_has_ended(speech) ? decide(i, hears_stop) : INTERRUPTION_UNDECIDED;
+        return hearing_has_ended(speech) ? conclude(i, speech, hears_stop) : INTERRUPTION_UNDECIDED;
 }
 
 enum interruption_verdict interruption_look(struct interruption *i,

@@ -13,6 +13,7 @@
 struct interruption {
         struct gate *gate; /* owned; NULL before it was needed */
         size_t n_seen;     /* frames of the speech that waits */
+        size_t n_before;   /* ... of which so many are not looked at any more */
         bool is_decided;   /* about it */
 };
 
@@ -28,7 +29,11 @@ void interruption_done(struct interruption *i);
 /* What waits now is other speech, or none. */
 void interruption_reset(struct interruption *i);
 
-/* Looks at the frames that came since.  What counts - the phrase, and if asked for "stop" - is found while
+/* Speech that goes on, which may be what is left of the answer's own echo, is looked at anew from every half
+ * second on: who calls does so in the midst of it.  When that was found, n_before frames of the speech are of
+ * before the call.
+ *
+ * Looks at the frames that came since.  What counts - the phrase, and if asked for "stop" - is found while
  * the speech goes on; that there is none is known at its end.  Each is told once. */
 enum interruption_verdict interruption_look(struct interruption *i,
                                             const struct hearing *speech,

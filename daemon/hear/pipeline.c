@@ -183,6 +183,14 @@ static void wait_for_speech(struct pipeline *p, unsigned max_frames) {
         p->told_ns = 0;
 }
 
+/* What was heard before the call does not belong to it. */
+static void drop_before_call(struct pipeline *p) {
+        struct frame frame;
+
+        for (size_t n = p->interruption.n_before; n > 0 && hearing_take(p->hearing, &frame); n--)
+                ;
+}
+
 /* Whoever calls while a turn is answered, or the answer spoken, is not kept waiting. */
 static void look_for_phrase(struct pipeline *p) {
         struct pipeline_event event = { .kind = PIPELINE_CALLED };
@@ -201,6 +209,7 @@ static void look_for_phrase(struct pipeline *p) {
                 event.kind = PIPELINE_STOPPED;
                 break;
         case INTERRUPTION_CALLED:
+                drop_before_call(p);
                 break;
         }
         (void) send_event(p, &event);
