@@ -32,6 +32,7 @@ class FakeGemmad:
         self.watcher = None
         self.observer = None            # who has asked for the status
         self.speaking = None            # who speaks
+        self.n_speaking = 0             # ... how often somebody began to
         self.turns = []                 # what History tells
         self.n_calls = 0
         self.connections = []
@@ -96,6 +97,7 @@ class FakeGemmad:
             assert message["more"]
             self.reply(connection, {"interrupted": False}, continues=True)
             self.speaking = connection
+            self.n_speaking += 1
         elif method == "Status":
             self.reply(connection, {"state": "idle", "muted": False, "mode": "push"}, continues=True)
             self.observer = connection

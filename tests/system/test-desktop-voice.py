@@ -119,7 +119,7 @@ def interrupted():
         d.start()
         server.record()
         turn(d.gemmad, 1, "microphone", ["Hello there, you."])
-        wait_until(lambda: d.gemmad.speaking, "that it speaks")
+        wait_until(lambda: d.gemmad.n_speaking == 1, "that it speaks")
         wait_until(lambda: loud() >= 4, "the voice")
         wait_until(lambda: not d.gemmad.speaking, "that it is over")
         server.record()
