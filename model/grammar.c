@@ -34,6 +34,7 @@ struct grammar {
         uint32_t *value_first; /* owned, [n_values + 1]; NULL: no values */
         int32_t *value_tokens; /* owned */
         struct leeway *leeway; /* owned */
+        struct meanings *meanings; /* owned; NULL: the file has none */
         size_t n_states, n_edges, n_writes, n_values, n_value_tokens;
 };
 
@@ -219,6 +220,8 @@ int grammar_read(struct grammar **ret, const struct gguf *file, size_t n_vocab, 
         r = has_values ? read_writes(g, file, why) : 0;
         if (r >= 0)
                 r = leeway_read(&g->leeway, file, n_vocab, why);
+        if (r >= 0)
+                r = meanings_read(&g->meanings, file, why);
         if (r < 0)
                 return r;
 
@@ -231,6 +234,7 @@ struct grammar *grammar_free(struct grammar *g) {
                 return NULL;
 
         leeway_free(g->leeway);
+        meanings_free(g->meanings);
         free(g->first);
         free(g->edges);
         free(g->writes);
@@ -246,6 +250,10 @@ size_t grammar_n_states(const struct grammar *g) {
 
 const struct leeway *grammar_leeway(const struct grammar *g) {
         return g->leeway;
+}
+
+const struct meanings *grammar_meanings(const struct grammar *g) {
+        return g->meanings;
 }
 
 /* The tokens of the value that a state has to spell: n of them, 0 if its register was not written.

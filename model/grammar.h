@@ -8,6 +8,7 @@
 #include "base/why.h"
 #include "model/gguf.h"
 #include "model/leeway.h"
+#include "model/meaning.h"
 
 /* What a model may answer, as a deterministic automaton over tokens: in each state only the listed
  * tokens can follow.  It comes from the commands that a model was trained on and travels in its
@@ -29,7 +30,7 @@
  *   gemmad.grammar.value_tokens                     at least one for each value
  *
  * gemmad.grammar.least_log_probability says which answers are to be believed, and .least_short_log_probability
- * of those of one word (engine.h); what more may be typed is in keys of its own (leeway.h).
+ * of those of one word (engine.h); what more may be typed is in keys of its own (leeway.h, meaning.h).
  *
  * An answer ends with a token that ends a turn.  Immutable: any thread. */
 struct grammar;
@@ -51,6 +52,9 @@ size_t grammar_n_states(const struct grammar *g);
 
 /* What typed texts may have beside it; belongs to the grammar. */
 const struct leeway *grammar_leeway(const struct grammar *g);
+
+/* What texts mean that are none of its sentences; belongs to the grammar.  NULL: nothing is known. */
+const struct meanings *grammar_meanings(const struct grammar *g);
 
 /* The likeliest of the tokens that can follow (ties: the lowest id); -1 if all of them have logits
  * of -infinity, or if a register should be spelled that was not written. */

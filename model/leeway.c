@@ -9,12 +9,15 @@
 
 #define OPEN_KEY  "gemmad.grammar.open"
 #define TYPED_KEY "gemmad.grammar.typed"
+#define EXAMPLES_KEY "gemmad.grammar.examples"
 
 struct leeway {
         bool *is_open; /* owned, [n_vocab]; NULL: nothing is */
         size_t n_vocab;
         struct leeway_words *words; /* owned, sorted */
         size_t n_words;
+        char **examples; /* owned, [n_examples], each owned */
+        size_t n_examples;
 };
 
 DEFINE_CLEANUP(struct leeway *, leeway_free)
@@ -92,6 +95,30 @@ static int read_words(struct leeway *l, const struct gguf *file, struct why *why
         return 0;
 }
 
+static int read_examples(struct leeway *l, const struct gguf *file, struct why *why) {
+        struct gguf_array texts;
+        struct gguf_string text;
+        size_t cursor = 0;
+        int r;
+
+        r = gguf_get_array(file, EXAMPLES_KEY, &texts, why);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return r;
+        if (texts.n > LEEWAY_MAX_EXAMPLES)
+                return bad(why, EXAMPLES_KEY, "is too long");
+        l->examples = calloc(texts.n + 1, sizeof(*l->examples));
+        if (!l->examples)
+                return -ENOMEM;
+        while (l->n_examples < texts.n && gguf_array_string(&texts, &cursor, &text) > 0) {
+                l->examples[l->n_examples] = strndup(text.text, text.size);
+                if (!l->examples[l->n_examples++])
+                        return -ENOMEM;
+        }
+        return l->n_examples == texts.n ? 0 : bad(why, EXAMPLES_KEY, "is not an array of texts");
+}
+
 int leeway_read(struct leeway **ret, const struct gguf *g, size_t n_vocab, struct why *why) {
         _cleanup_(leeway_freep) struct leeway *l = calloc(1, sizeof(*l));
         int r;
@@ -102,6 +129,8 @@ int leeway_read(struct leeway **ret, const struct gguf *g, size_t n_vocab, struc
         r = read_open(l, g, why);
         if (r >= 0)
                 r = read_words(l, g, why);
+        if (r >= 0)
+                r = read_examples(l, g, why);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(l);
@@ -117,6 +146,9 @@ struct leeway *leeway_free(struct leeway *l) {
                 free(l->words[i].said);
         }
         free(l->words);
+        for (size_t i = 0; i < l->n_examples; i++)
+                free(l->examples[i]);
+        free(l->examples);
         free(l->is_open);
         free(l);
         return NULL;
@@ -133,4 +165,8 @@ bool leeway_has_open(const struct leeway *l) {
 const struct leeway_words *leeway_words(const struct leeway *l, size_t *ret_n) {
         *ret_n = l ? l->n_words : 0;
         return l ? l->words : NULL;
+}
+
+const char *leeway_example(const struct leeway *l, size_t i) {
+        return l && i < l->n_examples ? l->examples[i] : NULL;
 }

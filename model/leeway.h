@@ -9,9 +9,10 @@
 #include "base/why.h"
 #include "model/gguf.h"
 
-/* What a typed text may have that no sentence of a grammar has, although it means one; a model hears
- * nothing of it.  It travels in the model's file, in two keys:
+/* What a typed text may have that no sentence of a grammar has, although it means one, and what help shows
+ * of the grammar; a model hears nothing of either.  It travels in the model's file, in these keys:
  *
+ *   gemmad.grammar.examples texts: sentences of the grammar that are worth trying
  *   gemmad.grammar.open   tokens: a word that stands for any words ("london" for every place)
  *   gemmad.grammar.typed  texts "WORDS=OTHERS": words that people type, and words of the grammar
  *                         that mean the same; nothing behind the sign: they mean nothing
@@ -19,14 +20,15 @@
  * Immutable: any thread. */
 struct leeway;
 
-#define LEEWAY_MAX_WORDS 2048
-#define LEEWAY_MAX_TEXT  64
+#define LEEWAY_MAX_WORDS    2048
+#define LEEWAY_MAX_EXAMPLES 256
+#define LEEWAY_MAX_TEXT     64
 
 struct leeway_words {
         char *typed, *said; /* owned by the leeway; lower case, one space between words */
 };
 
-/* 0, also when the file has neither key: then there is no leeway; -EBADMSG naming the key; -ENOMEM. */
+/* 0, also when the file has none of the keys: then there is no leeway; -EBADMSG naming the key; -ENOMEM. */
 int leeway_read(struct leeway **ret, const struct gguf *g, size_t n_vocab, struct why *why);
 struct leeway *leeway_free(struct leeway *l);
 
@@ -36,5 +38,8 @@ bool leeway_has_open(const struct leeway *l);
 
 /* All words, those that begin alike together; *ret_n is 0 of NULL. */
 const struct leeway_words *leeway_words(const struct leeway *l, size_t *ret_n);
+
+/* The sentences that a user is to be shown, in their order; NULL beyond the last, and of NULL. */
+const char *leeway_example(const struct leeway *l, size_t i);
 
 #endif

@@ -33,6 +33,17 @@ class Sentence:
     then: tuple = ()           # what stands between, and the Sentence of another command after it
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """What a typed request can mean that no sentence is. says: sentences of the context, of which the first
+    that holds all that was typed counts (a `*` is any of its words); or =REPLY, !CALL, ?SENTENCE (a hint)."""
+    says: str
+    calls: tuple = ()          # of this context: "media next", a call and values that it must have
+    like: tuple = ()           # parsed expressions
+    requests: tuple = ()       # intents of recorded requests
+    least: int = 85            # percent: how likely it must be
+
+
 @dataclass
 class Context:
     expressions: dict          # intent -> list of parsed expressions
@@ -46,6 +57,9 @@ class Context:
     denied: tuple = ("sequence", ())
     typed: dict = field(default_factory=dict, compare=False)   # what is typed -> what is said for it
     open: tuple = field(default=(), compare=False)             # slot types that any words can stand for
+    meanings: tuple = field(default=(), compare=False)         # of typed requests that are no sentence
+    meaningless: tuple = field(default=(), compare=False)      # expressions of requests that mean nothing here
+    examples: dict = field(default_factory=dict, compare=False)  # intent -> sentences worth showing
     source: str = field(default="", compare=False)
 
 
@@ -76,7 +90,7 @@ def load(path):
 
 
 def parse(source):
-    data = _table(yaml.load(source, Loader=_Loader), "a context file", ("context", "around", "calls", "values", "typed"))
+    data = _table(yaml.load(source, Loader=_Loader), "a context file", ("context", "around", "calls", "values", "typed", "examples"))
     body = _table(data.get("context"), "context", ("expressions", "slots", "macros"))
     around = _table(data.get("around"), "around", ("before", "after", "between", "denied", "not_for"))
     macros = _macros(body)
@@ -92,11 +106,15 @@ def parse(source):
                       tuple(_list(around.get("not_for"), "around: not_for")),
                       parse_expression(_text(around.get("between") or "", "around: between"), macros),
                       parse_expression(_text(around.get("denied") or "", "around: denied"), macros),
-                      *_typed(data), source)
+                      *_typed(data), _meanings(data, macros), _meaningless(data, macros), _examples(data),
+                      source)
     _check_expressions(context)
     _check_names(context)
     _check_numbers(context)
     _check_typed(context)
+    for intent in context.examples:
+        if intent not in context.expressions:
+            raise ContextError(f"examples: {intent!r} is not there to refer to")
     return context
 
 
@@ -225,7 +243,7 @@ def _values(data):
 
 def _typed(data):
     """({what is typed: what is said for it, "" if it means nothing}, the types of open slots)"""
-    given = _table(data.get("typed"), "typed", ("words", "idle", "open"))
+    given = _table(data.get("typed"), "typed", ("words", "idle", "open", "meanings"))
     words = {_plain(typed): _plain(_text(said, f"typed: words: {typed}"))
              for typed, said in _table(given.get("words"), "typed: words").items()}
     for text in _list(given.get("idle"), "typed: idle"):
@@ -234,6 +252,44 @@ def _typed(data):
         if not typed or "=" in typed or len(typed) + len(words[typed]) > MOST_TYPED:
             raise ContextError(f"typed: {typed!r} can not be used")
     return words, tuple(_list(given.get("open"), "typed: open"))
+
+
+SIGNS = {"says": "", "reply": "=", "call": "!", "hint": "?"}
+NOTHING = "nothing"        # the key of a row whose sentences have no meaning
+MOST_SAYS = 500            # letters, as the daemon reads them
+
+
+def _meanings(data, macros):
+    found = []
+    for given in (data.get("typed") or {}).get("meanings") or ():
+        where = f"typed: meanings: {given!r:.40}"
+        given = _table(given, where, (*SIGNS, NOTHING, "calls", "like", "requests", "least"))
+        if NOTHING in given:
+            continue
+        kinds = [kind for kind in SIGNS if kind in given]
+        if len(kinds) != 1:
+            raise ContextError(f"{where}: needs one of {', '.join(SIGNS)}")
+        says = SIGNS[kinds[0]] + "|".join(_list(given[kinds[0]], where))
+        if not given[kinds[0]] or len(says.encode()) > MOST_SAYS:
+            raise ContextError(f"{where}: has no text, or one that is too long")
+        least = _text(given.get("least", "85"), where)
+        if not least.isdigit() or int(least) > 100:
+            raise ContextError(f"{where}: least: {least!r} is no percentage")
+        found.append(Meaning(says, tuple(_list(given.get("calls"), where)),
+                             tuple(parse_expression(text, macros) for text in _list(given.get("like"), where)),
+                             tuple(_list(given.get("requests"), where)), int(least)))
+    return tuple(found)
+
+
+def _meaningless(data, macros):
+    return tuple(parse_expression(text, macros)
+                 for given in (data.get("typed") or {}).get("meanings") or () if NOTHING in given
+                 for text in _list(given[NOTHING], "typed: meanings: nothing"))
+
+
+def _examples(data):
+    return {intent: _list(texts, f"examples: {intent}")
+            for intent, texts in _table(data.get("examples"), "examples").items()}
 
 
 def _check_typed(context):
@@ -451,6 +507,13 @@ class Sampler:
     @staticmethod
     def _adds(tree, share, rng):
         return rng.random() < share or not can_be_silent(tree)
+
+
+def draw_of(context, tree, rng, intent=None):
+    """A sentence of one expression, without what may stand around it."""
+    slots = []
+    parts = _choose(context, tree, rng, slots)
+    return Sentence(" ".join(parts), intent, tuple(slots))
 
 
 def between(context):

@@ -18,6 +18,7 @@ import torch
 import batches
 import context as contexts
 import evaluate
+import meaning_file
 import pocket_file
 import train
 import vocabulary as vocabularies
@@ -105,7 +106,7 @@ def main():
     options.add_argument("--rows", choices=pocket_file.TYPES, help="of the words' rows; as the matrices by itself")
     options.add_argument("--mean", metavar="CHECKPOINT", help="write the mean of this one's weights and the other's")
     options.add_argument("--share", type=float, default=0.5, help="of the first in --mean (%(default)s)")
-    options.add_argument("--context", metavar="FILE", help="a newer version of the context, of the same words")
+    options.add_argument("--context", metavar="FILE", help="a newer version of the context, of the same words, with what meanings.py learned")
     options.add_argument("--least", type=float, help="the limit that calibrate.py led to")
     options.add_argument("--least-short", type=float, help="and that of one word, or the wake phrase alone, if another")
     options.add_argument("--count", type=int, default=60, help="clips to compare")
@@ -113,13 +114,15 @@ def main():
     args = options.parse_args()
     torch.set_num_threads(args.threads)
     network, source = load_checkpoint(args.checkpoint, args.mean, args.share)
+    meanings = {}
     if args.context:
-        newer = contexts.load(args.context).source
-        network, source = for_context(network, source, newer), newer
+        newer = contexts.load(args.context)
+        meanings = meaning_file.keys(meaning_file.beside(args.context), newer)
+        network, source = for_context(network, source, newer.source), newer.source
     vocabulary = vocabularies.build(contexts.parse(source))
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
     pocket_file.write(args.out, network, vocabulary, source, args.type, args.least, args.rows,
-                      args.least_short)
+                      args.least_short, meanings)
     parameters = sum(p.numel() for n, p in network.named_parameters() if "helpers" not in n)
     print(f"{args.out}: {os.path.getsize(args.out)} bytes, {parameters} parameters")
     if args.corpus:

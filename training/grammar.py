@@ -394,13 +394,14 @@ def add(out, vocabulary, context):
     arrays |= leeway(vocabulary, context)
     for name in arrays:
         if arrays[name]:                     # a context without slots has no registers
-            _add_array(out, KEY + name, arrays[name])
+            add_array(out, KEY + name, arrays[name])
 
 
-WIDTHS = {"UINT8": (0, 1 << 8), "UINT16": (0, 1 << 16), "INT16": (-(1 << 15), 1 << 15)}
+WIDTHS = {"UINT8": (0, 1 << 8), "INT8": (-(1 << 7), 1 << 7), "UINT16": (0, 1 << 16), "INT16": (-(1 << 15), 1 << 15),
+          "INT32": (-(1 << 31), 1 << 31), "UINT32": (0, 1 << 32)}
 
 
-def _add_array(out, key, values):
+def add_array(out, key, values):
     """Numbers as narrow as they can be: of a wide context they are most of what is beside the weights."""
     from gguf import GGUFValueType
     kind = None if isinstance(values[0], str) else next(
@@ -412,11 +413,12 @@ def _add_array(out, key, values):
 
 
 def leeway(vocabulary, context):
-    """What typed texts may have beside the automaton, as arrays."""
+    """What typed texts may have beside the automaton, and what is worth trying, as arrays."""
     words = contexts.open_words(context)
     tokens = {tokens[0] for word in words for tokens in map(vocabulary.encode, (word, " " + word))
               if len(tokens) == 1}
-    return {"open": sorted(tokens), "typed": [f"{typed}={said}" for typed, said in context.typed.items()]}
+    return {"open": sorted(tokens), "typed": [f"{typed}={said}" for typed, said in context.typed.items()],
+            "examples": [text.lower() for texts in context.examples.values() for text in texts]}
 
 
 # ---- reading it, as the engine does --------------------------------------------------

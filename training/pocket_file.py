@@ -96,9 +96,10 @@ def tensors(network):
         yield (name + ".weight" if name.endswith(SCALE) else name), value
 
 
-def write(path, network, vocabulary, source, kind="q8_0", least=None, rows=None, least_short=None):
+def write(path, network, vocabulary, source, kind="q8_0", least=None, rows=None, least_short=None, meanings=None):
     """source: the text of the context file; kind: of TYPES; least: the log probability below which
-    an answer is not to be believed (calibrate.py), and one of one word or the wake phrase alone; rows: of TYPES, of the words' rows, if another."""
+    an answer is not to be believed (calibrate.py), and one of one word or the wake phrase alone; rows: of TYPES, of the words' rows, if another;
+    meanings: the keys of meaning_file.py."""
     matrix_type, file_type = TYPES[kind]
     types = {ROWS: TYPES[rows or kind][0]}
     out = gguf.GGUFWriter(path, "gemma4")
@@ -111,6 +112,11 @@ def write(path, network, vocabulary, source, kind="q8_0", least=None, rows=None,
     write_shape(out, network.shape)
     write_vocabulary(out, vocabulary)
     grammar.add(out, vocabulary, contexts.parse(source))
+    for key, value in (meanings or {}).items():
+        if isinstance(value, float):
+            out.add_float32(key, value)
+        else:
+            grammar.add_array(out, key, value)
     if least is not None:
         out.add_float32(grammar.KEY + "least_log_probability", least)
     if least_short is not None:

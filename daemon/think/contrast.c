@@ -206,6 +206,12 @@ static bool denies_another(const char *said, const char *taken) {
         return false;
 }
 
+bool contrast_opposes(const char *said, const char *taken) {
+        const struct counts a = count(said), b = count(taken);
+
+        return !keeps_sides(&a, &b) || undoes(said, taken);
+}
+
 bool contrast_agrees(const char *said, const char *taken) {
         const struct counts a = count(said), b = count(taken);
 

@@ -31,4 +31,8 @@ enum contrast contrast_of(const char *word, size_t size, unsigned *ret_side);
  * with single spaces. */
 bool contrast_agrees(const char *said, const char *taken);
 
+/* Whether the second has the opposite of something in the first and not the thing itself, whatever it has of
+ * numbers and times. */
+bool contrast_opposes(const char *said, const char *taken);
+
 #endif

@@ -3,6 +3,7 @@
  * it was typed; of the rest the model says which sentence it means, and that counts only if nothing in
  * it says something else than what was typed. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -14,7 +15,7 @@
 static int not_understood(struct conversation *c) {
         c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
         if (wording_is_sayable(&c->wording))
-                (void) typed_nearest(c->typed, &c->wording, c->hint, sizeof(c->hint));
+                (void) typed_suggest(c->typed, &c->wording, c->hint, sizeof(c->hint));
         return CONVERSATION_TYPED;
 }
 
@@ -40,6 +41,47 @@ static int obey(struct conversation *c, const struct typed_result *result) {
                 n_left -= n;
         }
         return r < 0 ? r : CONVERSATION_TYPED;
+}
+
+/* What is typed in the place of a command: said or called, and nothing of the grammar. */
+static int pass_on(struct conversation *c, bool is_call, const char *words) {
+        char call[CALLS_MAX_NAME + 8];
+        int n, r = 0;
+
+        c->has_heard = true;
+        c->timings.prefilled = c->timings.first_token =
+                conversation_since_request(c, clock_now_ns());
+        c->timings.n_tokens = 0;
+        if (!is_call)
+                r = conversation_emit_text(c, EVENT_TOKEN, words, strlen(words), false);
+        if (is_call) {
+                n = snprintf(call, sizeof(call), "call:%s{}", words);
+                r = n < 0 || (size_t) n >= sizeof(call)
+                            ? -EINVAL
+                            : conversation_emit_text(c, EVENT_CALL, call, (size_t) n, true);
+        }
+        return r < 0 ? r : CONVERSATION_TYPED;
+}
+
+/* By how people ask.  0: nobody knows. */
+static int take_as_meant(struct conversation *c, struct typed_result *result) {
+        const char *words;
+
+        result->n_commands = 1;
+        switch (typed_means(c->typed, &c->wording, &result->commands[0], &words)) {
+        case TYPED_MEANS_COMMAND:
+                return obey(c, result);
+        case TYPED_MEANS_REPLY:
+        case TYPED_MEANS_CALL:
+                return pass_on(c, words[-1] == MEANING_CALL, words);
+        case TYPED_MEANS_HINT:
+                c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
+                (void) snprintf(c->hint, sizeof(c->hint), "%s", words);
+                return CONVERSATION_TYPED;
+        case TYPED_MEANS_NOTHING:
+                break;
+        }
+        return 0;
 }
 
 void conversation_note_question(struct conversation *c,
@@ -97,6 +139,9 @@ int conversation_type(struct conversation *c) {
         case TYPED_NOTHING:
                 break;
         }
+        r = take_as_meant(c, &result);
+        if (r != 0)
+                return r;
         /* The model has learnt from words as they are spoken. */
         if (!wording_is_sayable(&c->wording))
                 return not_understood(c);

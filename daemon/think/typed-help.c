@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can be said: for every call some of the shortest sentences of the grammar. */
+/* What can be said: the examples that come with the grammar, or, without any, for every call some of the
+ * shortest sentences. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,36 @@ static int look_through(struct listing *l, unsigned least_words) {
         return r;
 }
 
+/* The call of an example is known by reading it. */
+static int note_example(struct listing *l, const char *sentence) {
+        struct wording wording;
+        struct typed_result result;
+        struct grammar_place place = { 0 };
+        char name[TYPED_MAX_WORD];
+        json_t *sentences;
+
+        if (wording_read(&wording, sentence, strlen(sentence)) < 0 ||
+            typed_parse(l->typed, &wording, &result) != TYPED_COMMANDS)
+                return 0;
+        for (unsigned i = 0; i <= result.commands[0].call; i++)
+                if (grammar_follow(l->typed->grammar, &place, result.commands[0].tokens[i]) < 0)
+                        return 0;
+        if (!typed_name_at(l->typed, place, name))
+                return 0;
+        sentences = group_of(l, strncmp(name, "call:", 5) == 0 ? name + 5 : name);
+        return sentences && json_array_append_new(sentences, json_string(sentence)) == 0 ? 0 : -ENOMEM;
+}
+
+static int list_examples(struct listing *l) {
+        const struct leeway *leeway = grammar_leeway(l->typed->grammar);
+        const char *sentence;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && (sentence = leeway_example(leeway, i)); i++)
+                r = note_example(l, sentence);
+        return r;
+}
+
 json_t *typed_help(const struct typed *t) {
         size_t n = grammar_n_states(t->grammar);
         struct listing l = {
@@ -146,10 +177,13 @@ json_t *typed_help(const struct typed *t) {
         int r = l.steps && l.is_known && l.groups ? 0 : -ENOMEM;
 
         if (r >= 0)
+                r = list_examples(&l);
+        if (r >= 0 && json_array_size(l.groups) == 0) {
                 r = look_through(&l, LEAST_WORDS);
-        /* And those that never take so many words. */
-        if (r >= 0)
-                r = look_through(&l, 1);
+                /* And those that never take so many words. */
+                if (r >= 0)
+                        r = look_through(&l, 1);
+        }
         free(l.steps);
         free(l.is_known);
         if (r >= 0)

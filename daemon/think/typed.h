@@ -48,6 +48,29 @@ struct typed_result {
 enum typed_verdict
 typed_parse(const struct typed *t, const struct wording *w, struct typed_result *ret);
 
+/* What a text that is no sentence of the grammar means all the same, by how people ask: see
+ * model/meaning.h.  *ret_words: the reply, the name of the call (which takes nothing along), or the sentence
+ * that is to be named; as long as the typed. */
+enum typed_meant {
+        TYPED_MEANS_NOTHING,
+        TYPED_MEANS_COMMAND, /* in *command */
+        TYPED_MEANS_REPLY,   /* nothing can be done; what is to be said of it */
+        TYPED_MEANS_CALL,    /* that no sentence of the grammar leads to */
+        TYPED_MEANS_HINT,    /* not for certain */
+};
+
+enum typed_meant typed_means(const struct typed *t,
+                             const struct wording *w,
+                             struct typed_command *command,
+                             const char **ret_words);
+
+/* The words by which meanings are told from each other: as they are spoken, those of the leeway in the
+ * place of others, each number as a sign.  False: the text has none. */
+bool typed_meaning_words(const struct typed *t, const struct wording *w, char *out, size_t out_size);
+
+/* The sentence that was probably meant: by how people ask, or else the nearest one.  Its length, or 0. */
+size_t typed_suggest(const struct typed *t, const struct wording *w, char *out, size_t out_size);
+
 /* The sentence of the grammar that is nearest to what was typed, if one is near: its length, or 0.
  * It has the numbers and the opposites of what was typed. */
 size_t typed_nearest(const struct typed *t, const struct wording *w, char *out, size_t out_size);

@@ -21,6 +21,7 @@ static const struct deed {
         { "snooze", "snooze alarms" },
         { "change_volume", "change the volume" },
         { "set_volume", "change the volume" },
+        { "get_volume", "look at the volume" },
         { "mute", "mute the sound" },
         { "media", "play music" },
         { "get_playing", "see what is playing" },

@@ -77,7 +77,43 @@ def too_late():
         assert calls(c, "five minutes") == []
 
 
+def meant():
+    """In words that no sentence of the model has: done, called, or said what can not be done."""
+    with contextlib.closing(daemon.client()) as c:
+        assert calls(c, "remind me in 10 minutes to call my mother") == timer(10)
+        assert calls(c, "what is the volume") == [("get_volume", {})]
+        turn = c.ask(text="what's the weather like")
+        assert turn["outcome"] == "answered" and not turn["calls"] and not turn.get("unanswered"), turn
+        assert turn["answered"] == "I can not tell the weather.", turn
+        for text in ("don't wake me at 7", "transfer 50 dollars to my savings"):
+            turn = c.ask(text=text)
+            assert not turn["calls"] and not turn["answered"] and turn["unanswered"] == "not_understood", turn
+    done = daemon.ctl("ask", "hello")
+    assert done.returncode == 0 and "help" in done.stdout, done
+
+
+def suggested():
+    """What is not done for certain is named, with the numbers of what was typed."""
+    with contextlib.closing(daemon.client()) as c:
+        turn = c.ask(text="tell me the name of this song")
+        assert not turn["calls"] and turn["hint"] == "what is playing", turn
+
+
+def exemplary():
+    """The help shows sentences that do what they are shown for, and not the shortest."""
+    with contextlib.closing(daemon.client()) as c:
+        groups = c.call("io.gemmad.Assistant.Help")["parameters"]["groups"]
+        shown = {group["name"]: group["sentences"] for group in groups}
+        assert "set a timer for ten minutes" in shown["set_timer"], shown
+        for name, sentences in shown.items():
+            turn = c.ask(text=sentences[0])
+            assert [call["name"] for call in turn["calls"]] == [name], (name, sentences, turn)
+
+
 with Daemon(PATIENT) as daemon:
+    tap.rule("what no sentence says is done as it is meant, or told", meant)
+    tap.rule("... and named where it is not certain", suggested)
+    tap.rule("every example of the help does what it is shown for", exemplary)
     tap.rule("what a command lacked is said next", completed)
     tap.rule("... by whoever types", other_client)
     tap.rule("a question is answered once, by the next turn", once)

@@ -207,7 +207,7 @@ class Ambiguity(unittest.TestCase):
 
     def test_none(self):
         """the examples say nothing that means two things"""
-        for name in sorted(os.listdir(training_test.CONTEXTS)):
+        for name in sorted(n for n in os.listdir(training_test.CONTEXTS) if n.endswith(".yaml")):
             with self.subTest(name):
                 self.assertEqual(grammar.compile_words(example(name)).ambiguous, [])
 

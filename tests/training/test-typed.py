@@ -11,6 +11,7 @@ import training_test
 
 import context as contexts
 import grammar_file
+import meaning_file
 
 PROBE = os.path.join(os.environ.get("BUILD_DIR", os.path.join(os.path.dirname(__file__), "../../build")),
                      "tests/training/typed-probe")
@@ -90,7 +91,7 @@ values:
   muting: {mute: "on", unmute: "off"}
 """
 
-NOTHING = "nothing"
+NOTHING, TOLD = "nothing", "told"
 
 
 def timer(amount, unit="minute"):
@@ -311,6 +312,34 @@ DESKTOP = [
 ]
 
 
+# What people ask in words that no sentence of the shipped context has; what does nothing is told, or nothing.
+MEANT = [
+    ("add 5 minutes", 'add_to_timer{"amount":5,"unit":"minute"}'),
+    ("remind me in 10 minutes to call my mother", timer(10)),
+    ("at 7 am tomorrow wake me up", 'set_alarm{"day":"tomorrow","daytime":"morning","hour":7}'),
+    ("is it possible to set an alarm for 6", alarm(6)),
+    ("what is the volume", "get_volume{}"),
+    ("could you make it a bit louder", 'change_volume{"direction":"up"}'),
+    ("i hate this song", 'media{"action":"next"}'),
+    ("what can you do", "help{}"),
+    ("how much time is left", "get_timer{}"),
+    ("repeat that", "repeat{}"),
+    ("cancel", "stop{}"),
+    ("set volume to max", 'set_volume{"percent":100}'),
+    ("what's playing", "get_playing{}"),
+    ("open settings", 'open_program{"name":"settings"}'),
+    ("what time is it in tokyo", 'cannot{"what":"place"}'),
+    ("shut down", TOLD), ("turn off the computer", TOLD), ("who are you", TOLD), ("hi", TOLD), ("hello", TOLD), ("thanks", TOLD),
+    ("take a note", TOLD), ("weather", TOLD), ("what's the weather like", TOLD), ("remind me to buy milk", TOLD),
+    ("close the browser", TOLD), ("tell me a joke", TOLD), ("turn off the lights", TOLD),
+    # Nothing of it, or another number, or the opposite, is ever done.
+    ("don't wake me at 7", NOTHING), ("do not lock the screen", NOTHING), ("remove five minutes from the timer", NOTHING),
+    ("order a pizza for 7 pm", NOTHING), ("transfer 50 dollars to my savings", NOTHING),
+    ("book a table for two at eight", NOTHING), ("who wrote the book of love", NOTHING), ("set a timer for 5 $ minutes", NOTHING),
+    ("i need one alarm at 6:30 am and a second one at 8 am, but no timer", NOTHING),
+]
+
+
 class Typed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -334,6 +363,26 @@ class Typed(unittest.TestCase):
         model = os.path.join(self.folder.name, "desktop.gguf")
         grammar_file.write(model, contexts.load(os.path.join(training_test.CONTEXTS, "desktop.yaml")))
         self.expect(DESKTOP, model)
+
+    def with_meanings(self):
+        path = os.path.join(training_test.CONTEXTS, "desktop.yaml")
+        model, context = os.path.join(self.folder.name, "meanings.gguf"), contexts.load(path)
+        keys = meaning_file.keys(meaning_file.beside(path), context)
+        self.assertTrue(keys)
+        if not os.path.exists(model):
+            grammar_file.write(model, context, keys)
+        return model
+
+    def test_meant(self):
+        """what no sentence of the shipped context is does what people mean by it, or is told, or nothing"""
+        self.expect(MEANT, self.with_meanings())
+
+    def test_meant_besides(self):
+        """by its meaning nothing is done that a command's own wording forbids"""
+        harmless = {NOTHING, TOLD, "in part", "taken back"}
+        texts = [text for text, right in DESKTOP if right == NOTHING]
+        for text, found in zip(texts, self.read(texts, model=self.with_meanings())):
+            self.assertTrue(found.split(":")[0] in harmless or found.startswith("ask{"), (text, found))
 
     def test_written(self):
         """digits, times, units, contractions, capitals and punctuation are what they are said to be"""

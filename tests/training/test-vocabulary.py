@@ -13,7 +13,7 @@ import vocabulary as vocabularies
 class Vocabulary(unittest.TestCase):
     def test_examples(self):
         """every word of the examples is one token, every answer as planned"""
-        for name in sorted(os.listdir(training_test.CONTEXTS)):
+        for name in sorted(n for n in os.listdir(training_test.CONTEXTS) if n.endswith(".yaml")):
             with self.subTest(name):
                 context = contexts.load(os.path.join(training_test.CONTEXTS, name))
                 vocabularies.check(vocabularies.build(context), context)

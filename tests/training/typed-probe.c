@@ -6,6 +6,8 @@
  *     typed-probe FILE apart  ... of two sentences with a / between: what tells them apart
  *     typed-probe FILE answers ... of two or three texts with / between, the last one an answer: the call
  *     typed-probe FILE ends   ... "whole" or "open", whether the sentence could become another command
+ *     typed-probe FILE words  ... by which its meaning is told
+ *     typed-probe FILE means  ... as without, but by its meaning alone
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +82,47 @@ static void tell_apart(const struct typed *typed, const char *line) {
         puts(question);
 }
 
+static void tell_words(const struct typed *typed, const char *line) {
+        char text[2048] = "";
+        struct wording wording;
+
+        if (wording_read(&wording, line, strlen(line)) == 0)
+                (void) typed_meaning_words(typed, &wording, text, sizeof(text));
+        puts(text);
+}
+
+/* Of a text that is no sentence. */
+static bool tell_meaning(const struct typed *typed, const struct tokenizer *tokenizer, const struct wording *wording) {
+        struct typed_command command;
+        const char *words;
+
+        switch (typed_means(typed, wording, &command, &words)) {
+        case TYPED_MEANS_COMMAND:
+                print_call(tokenizer, &command);
+                (void) putchar('\n');
+                return true;
+        case TYPED_MEANS_CALL:
+                printf("%s{}\n", words);
+                return true;
+        case TYPED_MEANS_REPLY:
+                printf("told: %s\n", words);
+                return true;
+        case TYPED_MEANS_HINT:
+                printf("nothing: %s\n", words);
+                return true;
+        case TYPED_MEANS_NOTHING:
+                break;
+        }
+        return false;
+}
+
+static void tell_only_meaning(const struct typed *typed, const struct tokenizer *tokenizer, const char *line) {
+        struct wording wording;
+
+        if (wording_read(&wording, line, strlen(line)) < 0 || !tell_meaning(typed, tokenizer, &wording))
+                puts("nothing");
+}
+
 /* The first texts are what a question was about. */
 static void tell_answer(const struct typed *typed, const struct tokenizer *tokenizer, char *line) {
         struct typed_asked asked = { 0 };
@@ -140,7 +183,9 @@ static void answer(const struct typed *typed, const struct tokenizer *tokenizer,
                 (void) putchar('\n');
                 return;
         }
-        (void) typed_nearest(typed, &wording, hint, sizeof(hint));
+        if (verdict == TYPED_NOTHING && tell_meaning(typed, tokenizer, &wording))
+                return;
+        (void) typed_suggest(typed, &wording, hint, sizeof(hint));
         printf("%s%s%s\n", words[verdict], hint[0] ? ": " : "", hint);
 }
 
@@ -164,6 +209,10 @@ int main(int argc, char **argv) {
                         tell_apart(typed, line);
                 else if (argc > 2 && strcmp(argv[2], "answers") == 0)
                         tell_answer(typed, tokenizer, line);
+                else if (argc > 2 && strcmp(argv[2], "words") == 0)
+                        tell_words(typed, line);
+                else if (argc > 2 && strcmp(argv[2], "means") == 0)
+                        tell_only_meaning(typed, tokenizer, line);
                 else if (argc > 2)
                         tell_end(typed, line);
                 else

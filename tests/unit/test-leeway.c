@@ -71,6 +71,26 @@ static void has_words_in_order(void) {
         leeway_free(l);
 }
 
+static void has_examples_in_order(void) {
+        static const char *const examples[] = { "set a timer", "lock the screen" };
+        struct gguf_builder b = { 0 };
+        struct leeway *l;
+        struct gguf *g;
+        size_t size;
+        void *file;
+
+        builder_add_strings(&b, "gemmad.grammar.examples", examples, 2);
+        file = builder_finish(&b, &size);
+        expect(gguf_open_memory(&g, file, size, "leeway", NULL) == 0);
+        expect(leeway_read(&l, g, N_VOCAB, NULL) == 0);
+        gguf_close(g);
+        free(file);
+        expect(strcmp(leeway_example(l, 0), "set a timer") == 0);
+        expect(strcmp(leeway_example(l, 1), "lock the screen") == 0);
+        expect(!leeway_example(l, 2) && !leeway_example(NULL, 0));
+        leeway_free(l);
+}
+
 static void refuses_what_is_wrong(void) {
         static const int32_t beyond[] = { N_VOCAB }, negative[] = { -1 };
         static const char *const wrong[] = {
@@ -111,6 +131,7 @@ int main(void) {
         rule("a file may give no leeway", is_none_without_keys);
         rule("the words that stand for any are known", knows_open_tokens);
         rule("words that are typed come with what they mean, sorted", has_words_in_order);
+        rule("the sentences worth trying come in their order", has_examples_in_order);
         rule("what is no token and no pair is refused by its key", refuses_what_is_wrong);
         rule("an array of another kind is refused", refuses_other_kinds);
         return tap_done();

@@ -6,7 +6,7 @@ import struct
 import grammar
 import vocabulary as vocabularies
 
-U32, I32, STRING, ARRAY = 4, 5, 8, 9
+U32, I32, F32, STRING, ARRAY = 4, 5, 6, 8, 9
 
 
 def _string(text):
@@ -20,14 +20,18 @@ def _value(value):
         return STRING, _string(value)
     if isinstance(value, int):
         return U32, struct.pack("<I", value)
+    if isinstance(value, float):
+        return F32, struct.pack("<f", value)
     if value and isinstance(value[0], str):
         kind, data = STRING, b"".join(map(_string, value))
     else:
-        kind, data = I32, struct.pack(f"<{len(value)}i", *value)
+        kind = I32 if max(value, default=0) < 1 << 31 else U32
+        data = struct.pack(f"<{len(value)}{'i' if kind == I32 else 'I'}", *value)
     return ARRAY, struct.pack("<IQ", kind, len(value)) + data
 
 
-def write(path, context):
+def write(path, context, meanings=None):
+    """meanings: the keys of what was learned beside the context, as meanings.arrays() has them."""
     vocabulary = vocabularies.build(context)
     arrays = grammar.build(vocabulary, context) | grammar.leeway(vocabulary, context)
     keys = {
@@ -39,6 +43,7 @@ def write(path, context):
         "tokenizer.ggml.bos_token_id": vocabulary.ids["<bos>"],
         "tokenizer.ggml.eos_token_id": vocabulary.ids["<eos>"],
         **{grammar.KEY + name: list(arrays[name]) for name in arrays if arrays[name]},
+        **(meanings or {}),
     }
     with open(path, "wb") as out:
         out.write(b"GGUF" + struct.pack("<IQQ", 3, 0, len(keys)))

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a text means that is no sentence of the grammar: its words say which command it is, as far as they
+ * are known from how people ask; and the command itself is a sentence of the grammar again, with all numbers,
+ * times and opposites of the text in it and no others. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/wipe.h"
+#include "daemon/think/contrast.h"
+#include "daemon/think/typed-internal.h"
+
+/* What is not likely enough to be done may be named: did you mean? */
+#define LEAST_TO_NAME 0.4f
+
+#define MAX_SPOKEN 2048
+
+/* ---- the text in the words that meanings are told by ------------------------------------------ */
+
+struct spoken {
+        char text[MAX_SPOKEN];
+        const char *words[MAX_SPOKEN / 2];
+        size_t n;
+};
+
+static bool spell_out(const struct wording *w, struct spoken *ret) {
+        char *saved = NULL;
+
+        ret->n = 0;
+        if (!wording_is_sayable(w) || wording_write(w, ret->text, sizeof(ret->text)) < 0)
+                return false;
+        for (char *word = strtok_r(ret->text, " ", &saved); word; word = strtok_r(NULL, " ", &saved))
+                ret->words[ret->n++] = word;
+        return ret->n > 0;
+}
+
+/* How many words from at on are this phrase. */
+static size_t phrase_at(const struct spoken *s, size_t at, const char *phrase) {
+        size_t n = 0;
+
+        while (at + n < s->n) {
+                size_t size = strcspn(phrase, " ");
+
+                if (strlen(s->words[at + n]) != size || memcmp(s->words[at + n], phrase, size) != 0)
+                        return 0;
+                n++;
+                if (!phrase[size])
+                        return n;
+                phrase += size + 1;
+        }
+        return 0;
+}
+
+/* The longest phrase that stands there and means another or nothing; NULL: none does. */
+static const char *stands_for(const struct leeway *l, const struct spoken *s, size_t at, size_t *ret_n) {
+        const char *first = s->words[at], *said = NULL;
+        size_t n_words, low = 0, high;
+        const struct leeway_words *words = leeway_words(l, &n_words);
+
+        for (high = n_words; low < high;) {
+                size_t middle = low + (high - low) / 2;
+
+                if (strcmp(words[middle].typed, first) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        *ret_n = 0;
+        for (; low < n_words && strncmp(words[low].typed, first, strlen(first)) == 0; low++) {
+                size_t n = phrase_at(s, at, words[low].typed);
+
+                if (n > *ret_n) {
+                        *ret_n = n;
+                        said = words[low].said;
+                }
+        }
+        return said;
+}
+
+/* "One" may be no number, and the others tell no meaning from another. */
+static bool is_number(const char *word) {
+        return contrast_of(word, strlen(word), NULL) == CONTRAST_NUMBER && strcmp(word, "one") != 0 &&
+               strcmp(word, "third") != 0 && strcmp(word, "point") != 0;
+}
+
+static bool put(char *out, size_t out_size, size_t *used, const char *words) {
+        int n;
+
+        if (!*words || (strcmp(words, "#") == 0 && *used > 0 && out[*used - 1] == '#'))
+                return true;
+        n = snprintf(out + *used, out_size - *used, "%s%s", *used > 0 ? " " : "", words);
+        if (n < 0 || (size_t) n >= out_size - *used)
+                return false;
+        *used += (size_t) n;
+        return true;
+}
+
+/* Words that mean nothing stay: some do beside others, "turn off the computer". */
+bool typed_meaning_words(const struct typed *t, const struct wording *w, char *out, size_t out_size) {
+        struct spoken s;
+        size_t used = 0, n;
+
+        out[0] = '\0';
+        if (!spell_out(w, &s))
+                return false;
+        for (size_t at = 0; at < s.n; at += n) {
+                const char *said = stands_for(grammar_leeway(t->grammar), &s, at, &n);
+
+                if (!said || !*said) {
+                        said = is_number(s.words[at]) ? "#" : s.words[at];
+                        n = 1;
+                }
+                if (!put(out, out_size, &used, said))
+                        return false;
+        }
+        return used > 0;
+}
+
+/* ---- a meaning as a sentence of the grammar --------------------------------------------------- */
+
+struct filling {
+        const struct typed *typed;
+        const struct wording *text;
+        char said[MAX_SPOKEN];
+        struct wording before, after; /* what stands around the star */
+        struct wording whole;         /* points into them and the text */
+};
+
+/* What was typed stays nowhere. */
+static struct filling *filling_free(struct filling *f) {
+        if (f)
+                wipe(f, sizeof(*f));
+        free(f);
+        return NULL;
+}
+DEFINE_CLEANUP(struct filling *, filling_free)
+
+static struct wording *wording_free(struct wording *w) {
+        if (w)
+                wipe(w, sizeof(*w));
+        free(w);
+        return NULL;
+}
+DEFINE_CLEANUP(struct wording *, wording_free)
+
+static void append(struct wording *whole, const struct wording *part, unsigned begin, unsigned end) {
+        for (unsigned i = begin; i < end && whole->n_words < WORDING_MAX_WORDS; i++)
+                whole->words[whole->n_words++] = part->words[i];
+}
+
+static bool denies(const char *said) {
+        while (*said) {
+                size_t n = strcspn(said, " ");
+
+                if (contrast_of(said, n, NULL) == CONTRAST_DENIAL)
+                        return true;
+                said += n + (said[n] == ' ');
+        }
+        return false;
+}
+
+/* A question, or that something can not be done, does no harm whatever numbers were said. */
+static bool is_held(const struct filling *f, const struct typed_command *command) {
+        char sentence[TYPED_MAX_SENTENCE];
+
+        (void) typed_sentence(f->typed, command->tokens, command->n_tokens, sentence, sizeof(sentence));
+        if (typed_calls(f->typed, command, "ask") || typed_calls(f->typed, command, "cannot"))
+                return !denies(f->said) && !contrast_opposes(f->said, sentence);
+        return contrast_agrees(f->said, sentence);
+}
+
+/* The sentence with those words of the text in the place of its star. */
+static bool fill(struct filling *f, unsigned begin, unsigned end, struct typed_command *ret) {
+        unsigned order[WORDING_MAX_WORDS];
+        const struct typed_text text = { f->typed, &f->whole, { 0 } };
+
+        f->whole.n_words = 0;
+        append(&f->whole, &f->before, 0, f->before.n_words);
+        append(&f->whole, f->text, begin, end);
+        append(&f->whole, &f->after, 0, f->after.n_words);
+        for (unsigned i = 0; i < f->whole.n_words; i++)
+                order[i] = i;
+        return typed_sentence_in(&text, order, f->whole.n_words, ret) && is_held(f, ret);
+}
+
+static bool is_idle(const struct leeway *l, const char *typed) {
+        size_t n;
+        const struct leeway_words *words = leeway_words(l, &n);
+
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(words[i].typed, typed) == 0)
+                        return !*words[i].said;
+        return false;
+}
+
+/* "Five minutes" alone says nothing of what is wanted. */
+static bool says_more(const struct filling *f, unsigned begin, unsigned end) {
+        const struct leeway *l = grammar_leeway(f->typed->grammar);
+
+        for (unsigned i = 0; i < f->text->n_words; i++)
+                if ((i < begin || i >= end) && !is_idle(l, f->text->words[i].typed))
+                        return true;
+        return false;
+}
+
+/* As many words of the text as the sentence takes. */
+static bool fill_star(struct filling *f, struct typed_command *ret) {
+        const unsigned n = f->text->n_words;
+
+        for (unsigned size = n; size > 0; size--)
+                for (unsigned begin = 0; begin + size <= n; begin++)
+                        if (says_more(f, begin, begin + size) && fill(f, begin, begin + size, ret))
+                                return true;
+        return false;
+}
+
+static bool is_sentence(struct filling *f, const char *sentence, size_t size, struct typed_command *ret) {
+        const char *star = memchr(sentence, '*', size);
+        size_t n = star ? (size_t) (star - sentence) : size;
+
+        f->after.n_words = 0;
+        if (wording_read(&f->before, sentence, n) < 0 ||
+            (star && wording_read(&f->after, star + 1, size - n - 1) < 0))
+                return false;
+        return star ? fill_star(f, ret) : fill(f, 0, 0, ret);
+}
+
+/* Numbers, units and times of day and nothing else. */
+static bool is_bare(const struct filling *f) {
+        const struct leeway *l = grammar_leeway(f->typed->grammar);
+
+        for (unsigned i = 0; i < f->text->n_words; i++) {
+                const struct wording_word *word = &f->text->words[i];
+                const char *said = word->readings[0];
+                enum contrast kind = contrast_of(said, strcspn(said, " "), NULL);
+
+                if (kind != CONTRAST_NUMBER && kind != CONTRAST_UNIT && kind != CONTRAST_DAYTIME &&
+                    kind != CONTRAST_DAY && !is_idle(l, word->typed) && strlen(word->typed) > 2)
+                        return false;
+        }
+        return true;
+}
+
+/* The first of several sentences that holds what was typed. */
+static bool
+say(const struct typed *t, const struct wording *w, const char *sentences, struct typed_command *ret) {
+        _cleanup_(filling_freep) struct filling *f = calloc(1, sizeof(*f));
+
+        if (!f || wording_write(w, f->said, sizeof(f->said)) < 0)
+                return false;
+        f->typed = t;
+        f->text = w;
+        if (is_bare(f))
+                return false;
+        while (*sentences) {
+                size_t n = strcspn(sentences, "|");
+
+                if (is_sentence(f, sentences, n, ret))
+                        return true;
+                sentences += n + (sentences[n] == '|');
+        }
+        return false;
+}
+
+/* ---- which meaning ---------------------------------------------------------------------------- */
+
+/* The meaning of some of the words, if it is likely enough; 0: none is. */
+static unsigned judge(const struct typed *t, const struct wording *w, float *ret_likelihood) {
+        const struct meanings *all = grammar_meanings(t->grammar);
+        char words[MAX_SPOKEN];
+        unsigned meaning;
+
+        if (!all || !typed_meaning_words(t, w, words, sizeof(words)))
+                return 0;
+        meaning = meanings_judge(all, words, ret_likelihood);
+        return *ret_likelihood >= meanings_least(all, meaning) ? meaning : 0;
+}
+
+/* Two things are wanted where one is what is before an "and", and another what is behind. */
+static bool is_two(const struct typed *t, const struct wording *w, unsigned meaning) {
+        _cleanup_(wording_freep) struct wording *half = calloc(1, sizeof(*half));
+
+        if (!half)
+                return true;
+        for (unsigned cut = 1; cut + 1 < w->n_words; cut++) {
+                unsigned first, second, next = cut;
+                float likelihood;
+
+                if (!typed_is_joint(w->words[cut].typed) && !w->words[cut].is_break)
+                        continue;
+                while (next + 1 < w->n_words && typed_is_joint(w->words[next].typed))
+                        next++;
+                half->n_words = 0;
+                append(half, w, 0, cut);
+                first = judge(t, half, &likelihood);
+                half->n_words = 0;
+                append(half, w, next, w->n_words);
+                second = judge(t, half, &likelihood);
+                if ((first > 0 && first != meaning) || (second > 0 && second != meaning))
+                        return true;
+        }
+        return false;
+}
+
+enum typed_meant typed_means(const struct typed *t,
+                             const struct wording *w,
+                             struct typed_command *command,
+                             const char **ret_words) {
+        const struct meanings *all = grammar_meanings(t->grammar);
+        float likelihood;
+        unsigned meaning = judge(t, w, &likelihood);
+        const char *text;
+
+        *ret_words = NULL;
+        if (meaning == 0 || is_two(t, w, meaning))
+                return TYPED_MEANS_NOTHING;
+        text = meanings_text(all, meaning);
+        *ret_words = text + 1;
+        switch (text[0]) {
+        case MEANING_REPLY:
+                return TYPED_MEANS_REPLY;
+        case MEANING_CALL:
+                return TYPED_MEANS_CALL;
+        case MEANING_HINT:
+                return TYPED_MEANS_HINT;
+        default:
+                return say(t, w, text, command) ? TYPED_MEANS_COMMAND : TYPED_MEANS_NOTHING;
+        }
+}
+
+size_t typed_suggest(const struct typed *t, const struct wording *w, char *out, size_t out_size) {
+        const struct meanings *all = grammar_meanings(t->grammar);
+        char words[MAX_SPOKEN];
+        struct typed_command command;
+        float likelihood = 0;
+        unsigned meaning = 0;
+        const char *text = "";
+
+        if (all && typed_meaning_words(t, w, words, sizeof(words)))
+                meaning = meanings_judge(all, words, &likelihood);
+        wipe(words, sizeof(words));
+        if (meaning > 0 && likelihood >= LEAST_TO_NAME)
+                text = meanings_text(all, meaning);
+        if (text[0] == MEANING_HINT)
+                return (size_t) snprintf(out, out_size, "%s", text + 1);
+        if (text[0] && text[0] != MEANING_REPLY && text[0] != MEANING_CALL && say(t, w, text, &command))
+                return typed_sentence(t, command.tokens, command.n_tokens, out, out_size);
+        return typed_nearest(t, w, out, out_size);
+}
