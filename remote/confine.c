@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
@@ -21,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/privileges.h"
 #include "remote/confine-internal.h"
 
 #if defined(__x86_64__) && defined(__LP64__)
@@ -171,27 +171,15 @@ int confine_calls(struct why *why) {
         return 0;
 }
 
-/* Whoever runs this as root still has no more rights than the files give. */
-static void drop_capabilities(void) {
-        struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-        struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-
-        for (unsigned long i = 0; i <= CAP_LAST_CAP; i++)
-                (void) prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
-        (void) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-        (void) syscall(SYS_capset, &head, none);
-}
-
 int confine(const struct settings *settings, struct why *why) {
-        const struct rlimit none = { 0, 0 };
         int r, second = 0;
 
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return because(why, -errno, "no_new_privs: %s", strerror(errno));
-        (void) setrlimit(RLIMIT_CORE, &none);
+        privileges_limit(RLIMIT_CORE, 0);
         if (IS_WHOLE)
                 (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-        drop_capabilities();
+        privileges_drop();
         r = confine_files(settings, why);
         if (IS_WHOLE)
                 second = confine_calls(r < 0 ? NULL : why);
