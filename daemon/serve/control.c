@@ -336,13 +336,17 @@ static int on_spoken(struct call *call, json_t *parameters, void *userdata) {
         const char *text = parameter_string(parameters, "text", NULL);
         struct control *c = userdata;
         struct why why = {};
+        int r;
 
-        if (turn <= 0)
-                call_invalid_parameter(call, "turn");
-        else if (!text)
-                call_invalid_parameter(call, "text");
-        else if (turns_set_spoken(c->turns, (uint64_t) turn, text, strlen(text), &why) == -ENOENT)
+        if (turn <= 0 || !text) {
+                call_invalid_parameter(call, turn <= 0 ? "turn" : "text");
+                return 0;
+        }
+        r = turns_set_spoken(c->turns, (uint64_t) turn, text, strlen(text), &why);
+        if (r == -ENOENT)
                 call_error(call, ASSISTANT ".NoSuchTurn", json_pack("{s:I}", "id", turn));
+        else if (r == -EFBIG)
+                call_invalid_parameter(call, "text");
         else
                 /* A history that fails is told by Status. */
                 call_reply(call, NULL);

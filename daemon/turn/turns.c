@@ -591,12 +591,14 @@ int turns_set_spoken(struct turns *t, uint64_t id, const char *text, size_t size
         struct turn *turn = t->running;
         int r;
 
+        if (size > turns_max_text(t))
+                return because(why, -EFBIG, "the text is too long");
         if (!turn || is_hidden(turn) || turn->id != id)
                 return keep_spoken(t, id, text, size, why);
         text_clear(&turn->answered);
         turn->is_spoken_known = true;
         r = text_append(&turn->answered, text, size, turns_max_text(t));
-        return r < 0 ? because(why, r, "the text is too long") : 0;
+        return r < 0 ? because(why, r, "out of memory") : 0;
 }
 
 void turns_leave(struct turn *turn) {

@@ -2313,6 +2313,8 @@ static void the_history_keeps_what_was_spoken(void) {
         turn_loop();
         fake_wait_gate();
         expect(turns_set_spoken(scene.turns, world.asked[0]->id, "y", 1, &why) == 0);
+        /* What is too long for an answer takes nothing away. */
+        expect(turns_set_spoken(scene.turns, world.asked[0]->id, "z", SIZE_MAX, &why) == -EFBIG);
         fake_allow(100);
         expect(strcmp(wait_done(0)->answered, "y") == 0);
         scene_close();
