@@ -300,7 +300,7 @@ def shortened_model():
         return "a sanitizer has words of its own for that"
     with Daemon(start=False) as d:
         model = os.path.join(d.folder, "model.gguf")
-        shutil.copy(os.path.join(SOURCE, "model/pocket.gguf"), model)
+        shutil.copyfile(os.path.join(SOURCE, "model/pocket.gguf"), model)  # not its mode: it may be read-only
         with open(d.config, "w") as f:
             f.write(f"[Model]\nPath={model}\n")
         d.start()
