@@ -129,6 +129,7 @@ static inline void vector_soft_cap(float *x, size_t n, float cap) {
 /* Sixteen lanes as the compiler's own vectors, of whatever width the processor has. */
 typedef float lanes_f __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t lanes_i __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef uint32_t lanes_u __attribute__((vector_size(LANES * sizeof(uint32_t))));
 typedef int8_t lanes_b __attribute__((vector_size(LANES)));
 
 /* Lane i of v with lane i + n, for i < n; the rest does not matter. */
@@ -156,11 +157,14 @@ static inline float lanes_largest(lanes_f *v) {
         return (*v)[1] > (*v)[0] ? (*v)[1] : (*v)[0];
 }
 
-static inline int32_t lanes_total(lanes_i *v) {
-        *v += LANES_FROM(*v, 8);
-        *v += LANES_FROM(*v, 4);
-        *v += LANES_FROM(*v, 2);
-        return (*v)[0] + (*v)[1];
+/* Modulo 2^32: of what is no number the integers are any. */
+static inline int32_t lanes_total(const lanes_i *v) {
+        lanes_u sum = (lanes_u) *v;
+
+        sum += LANES_FROM(sum, 8);
+        sum += LANES_FROM(sum, 4);
+        sum += LANES_FROM(sum, 2);
+        return (int32_t) (sum[0] + sum[1]);
 }
 
 /* 32 values as integers of at most 127, whose scale is returned, and the totals of both halves. */
@@ -179,7 +183,7 @@ static inline float vector_quantise_block(const float *x, int8_t *q, int32_t tot
 
         for (unsigned i = 0; i < 2; i++) {
                 /* Adding 1.5 * 2^23 rounds to nearest even in the low bits. */
-                lanes_i wide = (lanes_i) (half[i] * inverse + 12582912.0f) - 0x4b400000;
+                lanes_i wide = (lanes_i) ((lanes_u) (half[i] * inverse + 12582912.0f) - 0x4b400000u);
                 lanes_b narrow = __builtin_convertvector(wide, lanes_b);
 
                 memcpy(q + i * LANES, &narrow, sizeof(narrow));
@@ -197,7 +201,7 @@ static inline void vector_quantise(const float *x, struct activations *ret, size
                 ret->scale[b] = scale;
                 for (unsigned i = 0; i < 2; i++) {
                         ret->half_sums[2 * b + i] = scale * (float) total[i];
-                        ret->half_starts[2 * b + i] = -8 * total[i];
+                        ret->half_starts[2 * b + i] = (int32_t) (-8u * (uint32_t) total[i]);
                 }
                 ret->sum[b] = scale * (float) (total[0] + total[1]);
                 ret->starts[b] = -8 * (total[0] + total[1]);
