@@ -157,14 +157,11 @@ static inline float lanes_largest(lanes_f *v) {
         return (*v)[1] > (*v)[0] ? (*v)[1] : (*v)[0];
 }
 
-/* Modulo 2^32: of what is no number the integers are any. */
-static inline int32_t lanes_total(const lanes_i *v) {
-        lanes_u sum = (lanes_u) *v;
-
-        sum += LANES_FROM(sum, 8);
-        sum += LANES_FROM(sum, 4);
-        sum += LANES_FROM(sum, 2);
-        return (int32_t) (sum[0] + sum[1]);
+static inline int32_t lanes_total(lanes_i *v) {
+        *v += LANES_FROM(*v, 8);
+        *v += LANES_FROM(*v, 4);
+        *v += LANES_FROM(*v, 2);
+        return (*v)[0] + (*v)[1];
 }
 
 /* 32 values as integers of at most 127, whose scale is returned, and the totals of both halves. */
@@ -187,6 +184,8 @@ static inline float vector_quantise_block(const float *x, int8_t *q, int32_t tot
                 lanes_b narrow = __builtin_convertvector(wide, lanes_b);
 
                 memcpy(q + i * LANES, &narrow, sizeof(narrow));
+                /* Of what is no number the low bits are kept, which can not overflow either. */
+                wide = __builtin_convertvector(narrow, lanes_i);
                 total[i] = lanes_total(&wide);
         }
         return max / 127.0f;
@@ -201,7 +200,7 @@ static inline void vector_quantise(const float *x, struct activations *ret, size
                 ret->scale[b] = scale;
                 for (unsigned i = 0; i < 2; i++) {
                         ret->half_sums[2 * b + i] = scale * (float) total[i];
-                        ret->half_starts[2 * b + i] = (int32_t) (-8u * (uint32_t) total[i]);
+                        ret->half_starts[2 * b + i] = -8 * total[i];
                 }
                 ret->sum[b] = scale * (float) (total[0] + total[1]);
                 ret->starts[b] = -8 * (total[0] + total[1]);
