@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* The first character of n >= 1 bytes: its length (1 to 4); 0 when the bytes are only the beginning
  * of one; -1 when they begin no character.  Overlong forms, surrogates and values above U+10FFFF
@@ -38,6 +39,24 @@ static inline int utf8_character(const char *text, size_t n) {
                 high = 0xbf;
         }
         return (int) length;
+}
+
+/* Ends what came from another process in a field of this size, and puts a question mark in the place of each
+ * byte that a terminal, the journal or a message could not show on one line. */
+static inline void utf8_tidy(char *text, size_t size) {
+        size_t n;
+
+        text[size - 1] = '\0';
+        n = strlen(text);
+        for (size_t i = 0; i < n;) {
+                int length = utf8_character(text + i, n - i);
+
+                if (length <= 0 || (unsigned char) text[i] < ' ' || text[i] == 0x7f) {
+                        text[i] = '?';
+                        length = 1;
+                }
+                i += (size_t) length;
+        }
 }
 
 /* The code point of a character that is so many bytes long, as utf8_character() says. */

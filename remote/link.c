@@ -9,23 +9,6 @@
 #define MAX_SIDE   65535
 #define MAX_PIXELS (UINT64_C(1) << 26)
 
-/* Ends it, and puts a question mark in the place of what can not be shown on one line. */
-static void tidy(char *text, size_t size) {
-        size_t n;
-
-        text[size - 1] = '\0';
-        n = strlen(text);
-        for (size_t i = 0; i < n;) {
-                int length = utf8_character(text + i, n - i);
-
-                if (length <= 0 || (unsigned char) text[i] < ' ' || text[i] == 0x7f) {
-                        text[i] = '?';
-                        length = 1;
-                }
-                i += (size_t) length;
-        }
-}
-
 static bool is_utf8(const char *text, size_t size) {
         for (size_t i = 0; i < size;) {
                 int length = utf8_character(text + i, size - i);
@@ -64,14 +47,14 @@ bool link_check_answer(struct link_answer *a, size_t size) {
         if (size < offsetof(struct link_answer, text) || a->text_size > LINK_MAX_TEXT ||
             size != link_answer_size(a) || a->word > LINK_BROKEN || a->finish > LINK_CALLS)
                 return false;
-        tidy(a->server, sizeof(a->server));
+        utf8_tidy(a->server, sizeof(a->server));
         return is_utf8(a->text, a->text_size);
 }
 
 bool link_check_state(struct link_state *s, size_t size) {
         if (size != sizeof(*s) || s->version != LINK_VERSION)
                 return false;
-        tidy(s->server, sizeof(s->server));
-        tidy(s->why.text, sizeof(s->why.text));
+        utf8_tidy(s->server, sizeof(s->server));
+        utf8_tidy(s->why.text, sizeof(s->why.text));
         return true;
 }

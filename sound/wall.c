@@ -123,42 +123,25 @@ int wall_pop(struct wall *w, uint32_t *tail, struct wall_frame *ret) {
         return 1;
 }
 
-/* Ends, and has nothing in it that a terminal, the journal or a message could not show. */
-static void tidy(char *text, size_t size) {
-        size_t n;
-
-        text[size - 1] = '\0';
-        n = strlen(text);
-        for (size_t i = 0; i < n;) {
-                int length = utf8_character(text + i, n - i);
-
-                if (length <= 0 || (unsigned char) text[i] < ' ' || text[i] == 0x7f) {
-                        text[i] = '?';
-                        length = 1;
-                }
-                i += (size_t) length;
-        }
-}
-
 bool wall_check(struct wall_message *m) {
         switch (m->word) {
         case WALL_HERE:
         case WALL_OTHER:
                 return true;
         case WALL_OPEN:
-                tidy(m->open.device, sizeof(m->open.device));
+                utf8_tidy(m->open.device, sizeof(m->open.device));
                 m->open.is_live = m->open.is_live != 0;
                 return true;
         case WALL_FAILED:
                 if (m->r >= 0 || m->r < -4095)
                         m->r = -EBADMSG;
-                tidy(m->why.text, sizeof(m->why.text));
+                utf8_tidy(m->why.text, sizeof(m->why.text));
                 return true;
         case WALL_LISTED:
                 if (m->r < 0 || m->r > WALL_MAX_LISTED)
                         return false;
                 for (int i = 0; i < m->r; i++)
-                        tidy(m->listed[i].name, sizeof(m->listed[i].name));
+                        utf8_tidy(m->listed[i].name, sizeof(m->listed[i].name));
                 return true;
         }
         return false;
