@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/privileges.h"
 #include "daemon/common/drafter.h"
 #include "daemon/common/memory.h"
-#include "daemon/paths.h"
 #include "daemon/pressure.h"
 #include "daemon/sandbox.h"
 #include "daemon/store/store.h"
@@ -157,7 +157,7 @@ static int confine_files(const struct config *config, const char *config_path, s
                 readable[n++] = drafter;
         if (config_path)
                 readable[n++] = config_path;
-        if (paths_config(user_config, sizeof(user_config), NULL) >= 0) {
+        if (paths_config(user_config, sizeof(user_config), "gemmad.conf", NULL) >= 0) {
                 cut_to_folder(user_config);
                 readable[n++] = user_config;
         }

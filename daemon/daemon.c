@@ -17,11 +17,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/wake.h"
 #include "base/wipe.h"
 #include "daemon/hear/pipeline.h"
 #include "daemon/hear/sound.h"
-#include "daemon/paths.h"
 #include "daemon/pressure.h"
 #include "daemon/serve/control.h"
 #include "daemon/serve/replies.h"

@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/privileges.h"
 #include "daemon/common/config.h"
 #include "daemon/confinement.h"
 #include "daemon/daemon.h"
 #include "daemon/hear/starter.h"
-#include "daemon/paths.h"
 #include "daemon/sandbox.h"
 #include "model/engine.h"
 #include "model/gguf.h"
@@ -190,7 +190,7 @@ static int find_files(struct files *ret, const struct arguments *a, struct why *
         if (a->config_file)
                 return 0;
 
-        r = paths_config(ret->paths[1], PATH_MAX, why);
+        r = paths_config(ret->paths[1], PATH_MAX, "gemmad.conf", why);
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
         ret->n = 2;

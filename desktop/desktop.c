@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/toml.h"
 #include "desktop/quiet.h"
 #include "desktop/talk.h"
@@ -106,33 +107,9 @@ static void on_ringing(void *userdata) {
         desktop_expect(userdata);
 }
 
-static int socket_path(char *ret, size_t size, const char *configured, struct why *why) {
-        const char *runtime = getenv("XDG_RUNTIME_DIR");
-        int n;
-
-        if (configured)
-                n = snprintf(ret, size, "%s", configured);
-        else if (runtime && *runtime == '/')
-                n = snprintf(ret, size, "%s/gemmad/io.gemmad.Assistant", runtime);
-        else
-                return because(why, -ENOENT, "XDG_RUNTIME_DIR is not set; --socket helps");
-        if (n < 0 || (size_t) n >= size)
-                return because(why, -ENAMETOOLONG, "the path of the socket is too long");
-        return 0;
-}
-
 /* Where the timers are kept; made if need be.  False: nowhere. */
 static bool state_directory(char *ret, size_t size) {
-        const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-        int n;
-
-        if (state && *state == '/')
-                n = snprintf(ret, size, "%s/gemmad", state);
-        else if (home && *home == '/')
-                n = snprintf(ret, size, "%s/.local/state/gemmad", home);
-        else
-                return false;
-        if (n < 0 || (size_t) n >= size)
+        if (paths_state(ret, size, NULL) < 0)
                 return false;
         for (char *slash = strchr(ret + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
                 *slash = 0;
@@ -208,17 +185,6 @@ static void on_tools_changed(void *userdata) {
         link_set_tools(d->user_link, theirs);
 }
 
-/* Below the user's folder of configuration.  False: there is none. */
-static bool config_path(char *ret, size_t size, const char *name) {
-        const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-
-        if (config && *config == '/')
-                return snprintf(ret, size, "%s/gemmad/%s", config, name) < (int) size;
-        if (home && *home == '/')
-                return snprintf(ret, size, "%s/.config/gemmad/%s", home, name) < (int) size;
-        return false;
-}
-
 static int open_user_tools(struct desktop *d, struct why *why) {
         char path[PATH_MAX];
         const struct user_tools_config config = {
@@ -230,7 +196,7 @@ static int open_user_tools(struct desktop *d, struct why *why) {
         };
         int r;
 
-        if (!config_path(path, sizeof(path), "tools"))
+        if (paths_config(path, sizeof(path), "tools", NULL) < 0)
                 path[0] = 0;
         r = user_tools_new(&d->user_tools, &config);
         return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
@@ -287,7 +253,7 @@ static json_t *read_settings(char *path, size_t size) {
         struct why why = {};
         int r;
 
-        if (!config_path(path, size, "desktop.toml"))
+        if (paths_config(path, size, "desktop.toml", NULL) < 0)
                 return NULL;
         r = toml_read_file(path, &settings, &why);
         if (r < 0 && r != -ENOENT)
@@ -391,7 +357,7 @@ static int open_links(struct desktop *d, const struct desktop_setup *setup, stru
         char path[PATH_MAX];
         struct link_config config = {
                 .loop = d->loop,
-                .path = path,
+                .path = setup->socket_path ? setup->socket_path : path,
                 .call = on_call,
                 .userdata = d,
         };
@@ -400,10 +366,11 @@ static int open_links(struct desktop *d, const struct desktop_setup *setup, stru
         d->offered = describe_tools(d);
         if (!d->offered || !theirs)
                 return because(why, -ENOMEM, "out of memory");
-        r = socket_path(path, sizeof(path), setup->socket_path, why);
-        if (r < 0)
-                return r;
-
+        if (!setup->socket_path) {
+                r = paths_socket(path, sizeof(path), why);
+                if (r < 0)
+                        return r;
+        }
         config.provider = "tools of the user";
         config.tools = theirs;
         r = link_new(&d->user_link, &config, why);

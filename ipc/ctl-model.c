@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/paths.h"
 #include "ipc/catalogue.h"
 #include "ipc/ctl-print.h"
 #include "ipc/ctl.h"
@@ -42,17 +43,6 @@ extern char **environ;
 
 /* ---- where things are ---- */
 
-static bool models_folder(char *ret, size_t size) {
-        const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-        int n;
-
-        if (data && data[0] == '/')
-                n = snprintf(ret, size, "%s/gemmad/models", data);
-        else
-                n = snprintf(ret, size, "%s/.local/share/gemmad/models", home ? home : "");
-        return n > 0 && (size_t) n < size;
-}
-
 /* A name becomes a folder: letters, digits, '.', '_' and '-', and none that begins with a dot. */
 static bool is_name(const char *name) {
         size_t n =
@@ -64,15 +54,17 @@ static bool is_name(const char *name) {
 /* FOLDER/NAME, or FOLDER/NAME/FILE. */
 static int model_path(char ret[static PATH_MAX], const char *name, const char *file) {
         char folder[PATH_MAX];
-        int n = -1;
+        struct why why;
+        int r, n = 0;
 
-        if (models_folder(folder, sizeof(folder)))
-                n = snprintf(ret, PATH_MAX, "%s/%s%s%s", folder, name, file ? "/" : "",
-                             file ? file : "");
-        if (n > 0 && n < PATH_MAX)
-                return 0;
-        print_error("the path of the models' folder is too long");
-        return -ENAMETOOLONG;
+        r = paths_models(folder, sizeof(folder), &why);
+        if (r >= 0)
+                n = snprintf(ret, PATH_MAX, "%s/%s%s%s", folder, name, file ? "/" : "", file ? file : "");
+        if (n >= PATH_MAX)
+                r = because(&why, -ENAMETOOLONG, "%.100s: the path of the models' folder is too long", folder);
+        if (r < 0)
+                print_error("%s", why.text);
+        return r;
 }
 
 /* Whoever has edited it: no name in it leads out of the folder.  The first that does, or "files". */
@@ -591,7 +583,7 @@ static void list_others(const struct ctl *c) {
         struct dirent *entry;
         DIR *d;
 
-        d = models_folder(folder, sizeof(folder)) ? opendir(folder) : NULL;
+        d = paths_models(folder, sizeof(folder), NULL) >= 0 ? opendir(folder) : NULL;
         while (d && (entry = readdir(d))) {
                 json_t *manifest = read_manifest(entry->d_name);
 
@@ -668,26 +660,24 @@ static int path_of(json_t *manifest, const char *role, char ret[static PATH_MAX]
         return 0;
 }
 
-static bool config_path(char ret[static PATH_MAX]) {
-        const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-        int n;
-
-        if (base && base[0] == '/')
-                n = snprintf(ret, PATH_MAX, "%s/gemmad/gemmad.conf", base);
-        else
-                n = snprintf(ret, PATH_MAX, "%s/.config/gemmad/gemmad.conf", home ? home : "");
-        return n > 0 && n < PATH_MAX;
+static int config_path(char ret[static PATH_MAX], struct why *why) {
+        return paths_config(ret, PATH_MAX, "gemmad.conf", why);
 }
 
 /* Sets the two keys and leaves all else in the file as it is, comments included. */
 static int write_config(const char *model, const char *projector) {
         g_autoptr(GKeyFile) file = g_key_file_new();
         g_autoptr(GError) error = NULL;
-        char path[PATH_MAX];
         g_autofree char *folder = NULL;
+        char path[PATH_MAX];
+        struct why why;
+        int r;
 
-        if (!config_path(path))
-                return -ENAMETOOLONG;
+        r = config_path(path, &why);
+        if (r < 0) {
+                print_error("%s", why.text);
+                return r;
+        }
         folder = g_path_get_dirname(path);
         if (!g_key_file_load_from_file(file, path, G_KEY_FILE_KEEP_COMMENTS, &error) &&
             !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
@@ -710,7 +700,7 @@ static int write_config(const char *model, const char *projector) {
 static char *read_config(void) {
         char path[PATH_MAX], *text = NULL;
 
-        if (config_path(path))
+        if (config_path(path, NULL) >= 0)
                 (void) g_file_get_contents(path, &text, NULL, NULL);
         return text;
 }
@@ -718,7 +708,7 @@ static char *read_config(void) {
 static void put_config_back(const char *text) {
         char path[PATH_MAX];
 
-        if (!config_path(path))
+        if (config_path(path, NULL) < 0)
                 return;
         if (!text)
                 (void) unlink(path);
@@ -848,7 +838,7 @@ static enum ctl_exit model_remove(const struct ctl *c, const char *name) {
         (void) c;
         if (!manifest)
                 return not_here(name);
-        if (config_path(path) && g_key_file_load_from_file(config, path, 0, NULL))
+        if (config_path(path, NULL) >= 0 && g_key_file_load_from_file(config, path, 0, NULL))
                 used = g_key_file_get_string(config, "Model", "Path", NULL);
         if (path_of(manifest, "model", model) == 0 && used && strcmp(used, model) == 0) {
                 print_error("%s is in use; gemmactl model use pocket first", name);

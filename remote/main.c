@@ -19,6 +19,7 @@
 #include <curl/curl.h>
 
 #include "base/log.h"
+#include "base/paths.h"
 #include "remote/confine.h"
 #include "remote/remote.h"
 #include "remote/settings.h"
@@ -93,31 +94,13 @@ static bool read_arguments(struct arguments *a, int argc, char **argv) {
         return optind == argc;
 }
 
-/* What was given, or else what is below the folder that this variable names, or else below the other. */
-static int find_path(char ret[static PATH_MAX],
-                     const char *given,
-                     const char *variable,
-                     const char *below_home,
-                     const char *name,
-                     struct why *why) {
-        const char *folder = getenv(variable), *home = getenv("HOME");
-        int n;
-
-        if (given)
-                n = snprintf(ret, PATH_MAX, "%s", given);
-        else if (folder && *folder == '/')
-                n = snprintf(ret, PATH_MAX, "%s/%s", folder, name);
-        else if (below_home && home && *home == '/')
-                n = snprintf(ret, PATH_MAX, "%s/%s/%s", home, below_home, name);
-        else
-                return because(why, -ENOENT, "%s is not set", variable);
-        return n < 0 || n >= PATH_MAX ? because(why, -ENAMETOOLONG, "%s: the path is too long", name) : 0;
-}
-
 static int read_settings(struct settings **ret, const struct arguments *a, struct why *why) {
         char path[PATH_MAX];
-        int r = find_path(path, a->config, "XDG_CONFIG_HOME", ".config", "gemmad/remote.toml", why);
+        int r;
 
+        if (a->config)
+                return settings_read(ret, a->config, why);
+        r = paths_config(path, sizeof(path), "remote.toml", why);
         return r < 0 ? r : settings_read(ret, path, why);
 }
 
@@ -126,9 +109,10 @@ static int work(const struct arguments *a) {
         _cleanup_(settings_freep) struct settings *settings = NULL;
         char socket_path[PATH_MAX];
         struct why why = { 0 };
-        int r;
+        int r = 0;
 
-        r = find_path(socket_path, a->socket, "XDG_RUNTIME_DIR", NULL, "gemmad/io.gemmad.Assistant", &why);
+        if (!a->socket)
+                r = paths_socket(socket_path, sizeof(socket_path), &why);
         if (r >= 0)
                 r = read_settings(&settings, a, &why);
         if (r < 0) {
@@ -139,7 +123,7 @@ static int work(const struct arguments *a) {
                 return EXIT_FAILURE;
         if (confine(settings, &why) < 0)
                 log_warning("It can not be shut in wholly (%s), going on with what can be", why.text);
-        r = remote_run(settings, socket_path);
+        r = remote_run(settings, a->socket ? a->socket : socket_path);
         curl_global_cleanup();
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

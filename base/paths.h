@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef DAEMON_PATHS_H
-#define DAEMON_PATHS_H
+#ifndef BASE_PATHS_H
+#define BASE_PATHS_H
 
 #include <stddef.h>
 
@@ -12,6 +12,8 @@
 int paths_socket(char *ret, size_t size, struct why *why); /* of io.gemmad.Assistant */
 int paths_state(char *ret, size_t size, struct why *why);  /* directory of the history */
 int paths_models(char *ret, size_t size, struct why *why); /* where gemmactl puts models */
-int paths_config(char *ret, size_t size, struct why *why); /* the user's gemmad.conf */
+
+/* A file or folder of the user's configuration, "gemmad.conf" for one. */
+int paths_config(char *ret, size_t size, const char *name, struct why *why);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/paths.h"
+#include "base/paths.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -58,7 +59,13 @@ int paths_models(char *ret, size_t size, struct why *why) {
                          why);
 }
 
-int paths_config(char *ret, size_t size, struct why *why) {
-        return user_path(ret, size, "XDG_CONFIG_HOME", "/gemmad/gemmad.conf",
-                         "/.config/gemmad/gemmad.conf", why);
+int paths_config(char *ret, size_t size, const char *name, struct why *why) {
+        char folder[PATH_MAX];
+        int n, r;
+
+        r = user_path(folder, sizeof(folder), "XDG_CONFIG_HOME", "/gemmad", "/.config/gemmad", why);
+        if (r < 0)
+                return r;
+        n = snprintf(ret, size, "%s/%s", folder, name);
+        return n < 0 || (size_t) n >= size ? because(why, -ENAMETOOLONG, "%s: the path is too long", name) : 0;
 }
