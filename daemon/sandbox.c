@@ -1,62 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/sandbox.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The numbers below mean something else on each of them. */
-#if defined(__x86_64__) && defined(__LP64__)
-#define SANDBOX_ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__) && __BYTE_ORDER == __LITTLE_ENDIAN
-#define SANDBOX_ARCHITECTURE AUDIT_ARCH_AARCH64
-#else
-#define SANDBOX_ARCHITECTURE 0
-#endif
-
-/* x86-64 processes can also use the system calls of x32, which have numbers from here on; aarch64
- * has none there. */
-#define SANDBOX_FOREIGN_NUMBERS 0x40000000
-
-/* Each condition holds for the one instruction behind it. */
-#define LOAD(field)   BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define IF(k)         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 0, 1)
-#define UNLESS(k)     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 1, 0)
-#define IF_FROM(k)    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (k), 0, 1)
-#define ALLOW         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-#define REFUSE(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+#include "base/sanitized.h"
+#include "base/seccomp.h"
 
 #define FORBID(name) IF(SYS_##name), REFUSE(EPERM)
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Sanitizers look into the process from outside, and run a program that reads its symbols. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANDBOX_FORBIDS_PROGRAMS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-        __has_feature(memory_sanitizer)
-#define SANDBOX_FORBIDS_PROGRAMS 0
-#endif
-#endif
-#ifndef SANDBOX_FORBIDS_PROGRAMS
-#define SANDBOX_FORBIDS_PROGRAMS 1
-#endif
-
-/* Nor can anybody tell what else a sanitizer does. */
-#if SANDBOX_FORBIDS_PROGRAMS
-#define SANDBOX_OTHERS REFUSE(ENOSYS)
-#else
+/* Nobody can tell what else a sanitizer does. */
+#if IS_SANITIZED
 #define SANDBOX_OTHERS ALLOW
+#else
+#define SANDBOX_OTHERS REFUSE(ENOSYS)
 #endif
 
 /* Of clone(), what makes namespaces; clone3() hides that behind a pointer, so that there it does not
@@ -300,15 +264,15 @@ static const struct sock_filter allowed[] = {
 int sandbox_enter(struct why *why) {
         struct sock_filter instructions[] = {
                 LOAD(arch),
-                UNLESS(SANDBOX_ARCHITECTURE),
+                UNLESS(SECCOMP_ARCHITECTURE),
                 REFUSE(ENOSYS),
                 LOAD(nr),
-                IF_FROM(SANDBOX_FOREIGN_NUMBERS),
+                IF_FROM(SECCOMP_FOREIGN_NUMBERS),
                 REFUSE(ENOSYS),
                 /* Its rings make sockets past every filter. */
                 IF(SYS_io_uring_setup),
                 REFUSE(ENOSYS),
-#if SANDBOX_FORBIDS_PROGRAMS
+#if !IS_SANITIZED
                 FORBID(execve),
                 FORBID(execveat),
                 FORBID(ptrace),
@@ -364,7 +328,7 @@ int sandbox_enter(struct why *why) {
         memcpy(all, instructions, sizeof(instructions));
         memcpy(all + N(instructions), allowed, sizeof(allowed));
         memcpy(all + N(instructions) + N(allowed), others, sizeof(others));
-        if (SANDBOX_ARCHITECTURE == 0)
+        if (SECCOMP_ARCHITECTURE == 0)
                 return because(why, -ENOTSUP, "not known for this processor");
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return because(why, -errno, "no_new_privs: %s", strerror(errno));

@@ -2,15 +2,10 @@
 /* seccomp: which system calls there are; and what else a process can give up by itself. */
 #include "remote/confine.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <sched.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -21,41 +16,9 @@
 #include <unistd.h>
 
 #include "base/privileges.h"
+#include "base/sanitized.h"
+#include "base/seccomp.h"
 #include "remote/confine-internal.h"
-
-#if defined(__x86_64__) && defined(__LP64__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__) && __BYTE_ORDER == __LITTLE_ENDIAN
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#else
-#define ARCHITECTURE 0
-#endif
-
-/* Sanitizers need more than all this leaves, and look into the process from outside. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_WHOLE false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define IS_WHOLE false
-#endif
-#endif
-#ifndef IS_WHOLE
-#define IS_WHOLE true
-#endif
-
-/* x86-64 processes can also use the system calls of x32, which have numbers from here on. */
-#define FOREIGN_NUMBERS 0x40000000
-
-/* Each condition holds for the one instruction behind it. */
-#define LOAD(field)   BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define IF(k)         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 0, 1)
-#define UNLESS(k)     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 1, 0)
-#define IF_FROM(k)    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (k), 0, 1)
-#define SKIP(k, n)    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 0, (n))
-#define IF_ANY(mask)  BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (mask), 0, 1)
-#define ONLY(mask)    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (mask))
-#define ALLOW         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-#define REFUSE(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -140,9 +103,9 @@ static const struct sock_filter guarded[] = {
 
 static const struct sock_filter first[] = {
         LOAD(arch),
-        UNLESS(ARCHITECTURE), REFUSE(ENOSYS),
+        UNLESS(SECCOMP_ARCHITECTURE), REFUSE(ENOSYS),
         LOAD(nr),
-        IF_FROM(FOREIGN_NUMBERS), REFUSE(ENOSYS),
+        IF_FROM(SECCOMP_FOREIGN_NUMBERS), REFUSE(ENOSYS),
 };
 
 int confine_calls(struct why *why) {
@@ -153,7 +116,7 @@ int confine_calls(struct why *why) {
         struct sock_fprog program = { .filter = all };
         size_t n = 0;
 
-        if (ARCHITECTURE == 0)
+        if (SECCOMP_ARCHITECTURE == 0)
                 return because(why, -ENOTSUP, "not known for this processor");
         memcpy(all, first, sizeof(first));
         n += N(first);
@@ -177,11 +140,11 @@ int confine(const struct settings *settings, struct why *why) {
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return because(why, -errno, "no_new_privs: %s", strerror(errno));
         privileges_limit(RLIMIT_CORE, 0);
-        if (IS_WHOLE)
+        if (!IS_SANITIZED)
                 (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         privileges_drop();
         r = confine_files(settings, why);
-        if (IS_WHOLE)
+        if (!IS_SANITIZED)
                 second = confine_calls(r < 0 ? NULL : why);
         return r < 0 ? r : second;
 }

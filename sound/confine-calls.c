@@ -2,15 +2,10 @@
 /* seccomp: which system calls there are.  What is not named here fails with EPERM.  The lists are what
  * the sound libraries were seen to need in the tests (strace), with PulseAudio, PipeWire, ALSA's plugins
  * and JACK's library, and next to it what the C library takes instead on other processors and versions. */
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <sched.h>
-#include <stddef.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,36 +15,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/sanitized.h"
+#include "base/seccomp.h"
 #include "sound/confine-internal.h"
 #include "sound/confine.h"
 
-#if defined(__x86_64__) && defined(__LP64__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__) && __BYTE_ORDER == __LITTLE_ENDIAN
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#else
-#define ARCHITECTURE 0
-#endif
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_WHOLE false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-        __has_feature(memory_sanitizer)
-#define IS_WHOLE false
-#endif
-#endif
-#ifndef IS_WHOLE
-#define IS_WHOLE true
-#endif
-
 #define SET_VMA 0x53564d41 /* of prctl(): a name for memory */
 
-/* x86-64 processes can also use the system calls of x32, which have numbers from here on. */
-#define FOREIGN_NUMBERS 0x40000000
-
 bool confine_is_whole(void) {
-        return IS_WHOLE;
+        return !IS_SANITIZED;
 }
 
 /* To hear a device, and to read a file. */
@@ -119,34 +93,28 @@ static void add(struct program *p, struct sock_filter instruction) {
                 p->at[p->n++] = instruction;
 }
 
-#define ADD(p, code, k, jt, jf) add((p), (struct sock_filter) BPF_JUMP((code), (k), (jt), (jf)))
-#define LOAD(p, field)                                                                             \
-        ADD((p), BPF_LD | BPF_W | BPF_ABS, (unsigned) offsetof(struct seccomp_data, field), 0, 0)
-#define END(p, verdict) ADD((p), BPF_RET | BPF_K, (verdict), 0, 0)
-
-#define ALLOW      SECCOMP_RET_ALLOW
-#define REFUSE(e)  (SECCOMP_RET_ERRNO | (e))
+#define ADD(p, ...) add((p), (struct sock_filter) __VA_ARGS__)
 
 /* The next so many instructions are for this number only. */
 static void only_for(struct program *p, unsigned number, unsigned char n) {
-        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, number, 0, n);
+        ADD(p, SKIP(number, n));
 }
 
 /* Values of an argument's lower half: what of them is set, has to be within. */
 static void allow_within(struct program *p, int number, unsigned field, unsigned mask) {
         only_for(p, (unsigned) number, 4);
-        ADD(p, BPF_LD | BPF_W | BPF_ABS, field, 0, 0);
-        ADD(p, BPF_JMP | BPF_JSET | BPF_K, ~mask, 0, 1);
-        END(p, REFUSE(EPERM));
-        END(p, ALLOW);
+        ADD(p, BPF_STMT(BPF_LD | BPF_W | BPF_ABS, field));
+        ADD(p, IF_ANY(~mask));
+        ADD(p, REFUSE(EPERM));
+        ADD(p, ALLOW);
 }
 
-static void allow_equal(struct program *p, int number, unsigned field, unsigned value, int error) {
+static void allow_equal(struct program *p, int number, unsigned field, unsigned value, unsigned error) {
         only_for(p, (unsigned) number, 4);
-        ADD(p, BPF_LD | BPF_W | BPF_ABS, field, 0, 0);
-        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
-        END(p, ALLOW);
-        END(p, REFUSE((unsigned) error));
+        ADD(p, BPF_STMT(BPF_LD | BPF_W | BPF_ABS, field));
+        ADD(p, IF(value));
+        ADD(p, ALLOW);
+        ADD(p, REFUSE(error));
 }
 
 #define ARG(i) ((unsigned) offsetof(struct seccomp_data, args[i]))
@@ -154,7 +122,7 @@ static void allow_equal(struct program *p, int number, unsigned field, unsigned 
 static void allow_list(struct program *p, const int *numbers, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 only_for(p, (unsigned) numbers[i], 1);
-                END(p, ALLOW);
+                ADD(p, ALLOW);
         }
 }
 #define ALLOW_LIST(p, list) allow_list((p), (list), sizeof(list) / sizeof((list)[0]))
@@ -167,33 +135,33 @@ static void allow_memory(struct program *p, bool may_run) {
                 allow_within(p, calls[i], ARG(2), PROT_READ | PROT_WRITE);
         for (size_t i = 0; i < 2 && may_run; i++) {
                 only_for(p, (unsigned) calls[i], 5);
-                LOAD(p, args[2]);
-                ADD(p, BPF_ALU | BPF_AND | BPF_K, PROT_WRITE | PROT_EXEC, 0, 0);
-                ADD(p, BPF_JMP | BPF_JEQ | BPF_K, PROT_WRITE | PROT_EXEC, 0, 1);
-                END(p, REFUSE(EPERM));
-                END(p, ALLOW);
+                ADD(p, LOAD(args[2]));
+                ADD(p, ONLY(PROT_WRITE | PROT_EXEC));
+                ADD(p, IF(PROT_WRITE | PROT_EXEC));
+                ADD(p, REFUSE(EPERM));
+                ADD(p, ALLOW);
         }
 }
 
 static void allow_prctl(struct program *p, const unsigned *options, size_t n) {
         only_for(p, SYS_prctl, (unsigned char) (2 * n + 2));
-        LOAD(p, args[0]);
+        ADD(p, LOAD(args[0]));
         for (size_t i = 0; i < n; i++) {
                 only_for(p, options[i], 1);
-                END(p, ALLOW);
+                ADD(p, ALLOW);
         }
-        END(p, REFUSE(EPERM));
+        ADD(p, REFUSE(EPERM));
 }
 
 /* All but these values of the second argument. */
 static void allow_others(struct program *p, int number, const unsigned *values, size_t n) {
         only_for(p, (unsigned) number, (unsigned char) (2 * n + 2));
-        LOAD(p, args[1]);
+        ADD(p, LOAD(args[1]));
         for (size_t i = 0; i < n; i++) {
                 only_for(p, values[i], 1);
-                END(p, REFUSE(EPERM));
+                ADD(p, REFUSE(EPERM));
         }
-        END(p, ALLOW);
+        ADD(p, ALLOW);
 }
 
 /* Who owns a descriptor is sent the signal that was chosen for it: that is kill() by another name. */
@@ -207,12 +175,12 @@ static void allow_control(struct program *p) {
 
 /* What all have: each part of it is left by the same instructions. */
 static void begin(struct program *p, bool is_starter) {
-        LOAD(p, arch);
-        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
-        END(p, REFUSE(ENOSYS));
-        LOAD(p, nr);
-        ADD(p, BPF_JMP | BPF_JGE | BPF_K, FOREIGN_NUMBERS, 0, 1);
-        END(p, REFUSE(ENOSYS));
+        ADD(p, LOAD(arch));
+        ADD(p, UNLESS(SECCOMP_ARCHITECTURE));
+        ADD(p, REFUSE(ENOSYS));
+        ADD(p, LOAD(nr));
+        ADD(p, IF_FROM(SECCOMP_FOREIGN_NUMBERS));
+        ADD(p, REFUSE(ENOSYS));
         ALLOW_LIST(p, common_calls);
         /* Signals go to nobody else: pthread_cancel() and abort() need this one.  The copies of the
          * starter have another number, and Landlock keeps theirs among them. */
@@ -230,12 +198,12 @@ static void allow_own_scheduling(struct program *p) {
         for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
                 allow_equal(p, calls[i], ARG(0), 0, EPERM);
         only_for(p, SYS_setpriority, 6);
-        LOAD(p, args[0]);
-        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, PRIO_PROCESS, 0, 3);
-        LOAD(p, args[1]);
-        ADD(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
-        END(p, ALLOW);
-        END(p, REFUSE(EPERM));
+        ADD(p, LOAD(args[0]));
+        ADD(p, SKIP(PRIO_PROCESS, 3));
+        ADD(p, LOAD(args[1]));
+        ADD(p, IF(0));
+        ADD(p, ALLOW);
+        ADD(p, REFUSE(EPERM));
 }
 
 static void add_file(struct program *p) {
@@ -260,28 +228,26 @@ static void add_device(struct program *p, bool may_copy) {
         allow_prctl(p, options, sizeof(options) / sizeof(options[0]));
         /* Behind its pointer nothing can be seen, so that there it does not exist. */
         only_for(p, SYS_clone3, 1);
-        END(p, REFUSE(ENOSYS));
+        ADD(p, REFUSE(ENOSYS));
         /* A thread, or a plain copy. */
         only_for(p, SYS_clone, 4);
-        LOAD(p, args[0]);
+        ADD(p, LOAD(args[0]));
         if (may_copy)
-                ADD(p, BPF_JMP | BPF_JSET | BPF_K,
-                    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-                            CLONE_NEWPID | CLONE_NEWNET,
-                    1, 0);
+                ADD(p, UNLESS_ANY(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                                  CLONE_NEWPID | CLONE_NEWNET));
         else
-                ADD(p, BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1);
-        END(p, ALLOW);
-        END(p, REFUSE(EPERM));
+                ADD(p, IF_ANY(CLONE_THREAD));
+        ADD(p, ALLOW);
+        ADD(p, REFUSE(EPERM));
 }
 
 int confine_calls(enum confine_calls which, struct why *why) {
         static struct program program; /* too large for a stack; one thread */
         struct sock_fprog filter = { .filter = program.at };
 
-        if (!IS_WHOLE)
+        if (IS_SANITIZED)
                 return 0;
-        if (ARCHITECTURE == 0)
+        if (SECCOMP_ARCHITECTURE == 0)
                 return because(why, -ENOTSUP, "not known for this processor");
         program.n = 0;
         begin(&program, which == CALLS_STARTER);
@@ -289,7 +255,7 @@ int confine_calls(enum confine_calls which, struct why *why) {
                 add_file(&program);
         else
                 add_device(&program, which == CALLS_STARTER);
-        END(&program, REFUSE(EPERM));
+        ADD(&program, REFUSE(EPERM));
         filter.len = program.n;
         if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
                 return because(why, errno == ENOSYS || errno == EINVAL ? -ENOTSUP : -errno,

@@ -21,6 +21,7 @@
 #include <jansson.h>
 
 #include "daemon/daemon.h"
+#include "base/sanitized.h"
 #include "tests/sim/fake-starter.h"
 #include "tests/tap.h"
 
@@ -37,17 +38,6 @@
 #define TICK_NS   (INT64_C(11) * 1000000000) /* more than the daemon's upkeep waits */
 #define MAX_TURNS 256
 #define PATIENCE  120 /* seconds for one reply */
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_ITS_OWN_MEMORY 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_ITS_OWN_MEMORY 1
-#endif
-#endif
-#ifndef HAS_ITS_OWN_MEMORY
-#define HAS_ITS_OWN_MEMORY 0
-#endif
 
 /* ---- what fails, and the time ---- */
 
@@ -83,7 +73,7 @@ static bool fails(enum kind kind) {
         return true;
 }
 
-#if !HAS_ITS_OWN_MEMORY
+#if !IS_SANITIZED
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
@@ -664,7 +654,7 @@ static void days_with(enum kind kind, unsigned n_once, unsigned n_on, unsigned n
 }
 
 static void memory_fails(void) {
-        if (HAS_ITS_OWN_MEMORY) {
+        if (IS_SANITIZED) {
                 printf("# skipped: a sanitizer has memory of its own\n");
                 return;
         }

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sanitized.h"
 #include "tests/tap.h"
 
 /* Each rule in a process of its own, because a sandbox can not be left.  What a child exits with. */
@@ -166,7 +167,7 @@ static bool is_forbidden(long r, int error) {
 
 /* A sanitizer runs programs and looks into the process, so there this is not refused. */
 static bool runs_no_program(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if IS_SANITIZED
         printf("# skipped: a sanitizer needs to run programs\n");
         return true;
 #else
