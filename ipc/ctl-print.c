@@ -155,7 +155,7 @@ double field_number(json_t *object, const char *name) {
 const char *turn_unanswered(json_t *turn) {
         static const char *const words[][2] = {
                 { "nobody_spoke", "nobody spoke" },
-                { "too_quiet", "too quiet to be understood" },
+                { "too_quiet", "too quiet, or too short, to be understood" },
                 { "not_a_command", "not a command" },
                 { "not_understood", "not understood" },
                 { "unsure", "heard, but not for certain: nothing was done" },

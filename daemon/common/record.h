@@ -26,7 +26,7 @@ enum outcome {
 enum unanswered {
         UNANSWERED_NOT, /* it has one, or nothing is known of why not */
         UNANSWERED_NOBODY_SPOKE,
-        UNANSWERED_TOO_QUIET,      /* somebody may have spoken, but too faintly to be found */
+        UNANSWERED_TOO_QUIET,      /* somebody may have spoken, but too faintly or too shortly to be found */
         UNANSWERED_NOT_A_COMMAND,  /* what was heard is for somebody else */
         UNANSWERED_NOT_UNDERSTOOD, /* what was typed is no sentence that we know */
         UNANSWERED_UNSURE,         /* it was heard as a command, but not for certain */
