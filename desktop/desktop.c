@@ -354,10 +354,11 @@ static int open_peer(struct desktop *d, const char *path) {
 
 static int open_links(struct desktop *d, const struct desktop_setup *setup, struct why *why) {
         _cleanup_(json_decrefp) json_t *theirs = user_tools_describe(d->user_tools);
-        char path[PATH_MAX];
+        char usual[PATH_MAX];
+        const char *path = setup->socket_path ? setup->socket_path : usual;
         struct link_config config = {
                 .loop = d->loop,
-                .path = setup->socket_path ? setup->socket_path : path,
+                .path = path,
                 .call = on_call,
                 .userdata = d,
         };
@@ -367,7 +368,7 @@ static int open_links(struct desktop *d, const struct desktop_setup *setup, stru
         if (!d->offered || !theirs)
                 return because(why, -ENOMEM, "out of memory");
         if (!setup->socket_path) {
-                r = paths_socket(path, sizeof(path), why);
+                r = paths_socket(usual, sizeof(usual), why);
                 if (r < 0)
                         return r;
         }
