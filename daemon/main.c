@@ -229,20 +229,24 @@ static int show_config(const struct config *config, const struct arguments *a, s
         return fflush(stdout) == 0 ? 0 : because(why, -EIO, "the configuration can not be written");
 }
 
+static int apply_settings(struct config *config, const struct arguments *a, struct why *why) {
+        for (unsigned i = 0; i < a->n_settings; i++) {
+                const struct setting *s = &a->settings[i];
+                int r = config_set(config, s->section, s->key, s->value, why);
+
+                if (r < 0)
+                        return because_in(why, r, "command line");
+        }
+        return 0;
+}
+
 static int read_config(struct config *config, const struct arguments *a, struct why *why) {
         int r;
 
         r = read_files(config, a, why);
-        if (r < 0)
-                return r;
-        for (unsigned i = 0; i < a->n_settings; i++) {
-                const struct setting *s = &a->settings[i];
-
-                r = config_set(config, s->section, s->key, s->value, why);
-                if (r < 0)
-                        return because_in(why, r, "command line");
-        }
-        return config_check(config, why);
+        if (r >= 0)
+                r = apply_settings(config, a, why);
+        return r < 0 ? r : config_check(config, why);
 }
 
 /* Runs on a thread that does not block the signal: hands it to the main thread, which does, and
@@ -336,13 +340,23 @@ static int check_files(const struct arguments *a, struct why *why) {
         return r;
 }
 
+/* The files of the configuration have no say in it. */
+static int check_settings(const struct arguments *a, struct why *why) {
+        _cleanup_(config_freep) struct config *config = NULL;
+        int r = config_new(&config);
+
+        return r < 0 ? r : apply_settings(config, a, why);
+}
+
 static int check(const struct arguments *a) {
         struct why why = {};
         int r;
 
         if (sandbox_enter(&why) < 0)
                 log_warning("%s", why.text);
-        r = check_files(a, &why);
+        r = check_settings(a, &why);
+        if (r >= 0)
+                r = check_files(a, &why);
         if (r < 0)
                 log_error("%s", why.text);
         return r;

@@ -18,7 +18,7 @@ void interruption_done(struct interruption *i) {
 
 void interruption_reset(struct interruption *i) {
         i->n_seen = i->n_before = 0;
-        i->is_decided = false;
+        i->is_decided = i->has_failed = false;
 }
 
 static int begin(struct interruption *i, bool hears_stop, struct why *why) {
@@ -103,13 +103,13 @@ enum interruption_verdict interruption_look(struct interruption *i,
 
         if (i->is_decided || !hearing_has_begun(speech))
                 return INTERRUPTION_UNDECIDED;
-        r = look(i, speech, hears_stop, &why);
-        if (r == INTERRUPTION_UNDECIDED)
-                return r;
-        i->is_decided = true;
-        if (r >= 0)
-                return (enum interruption_verdict) r;
-        log_debug("Speech beside an answer can not be looked at: %s",
-                  why.text[0] ? why.text : strerror(-r));
-        return INTERRUPTION_NOT_CALLED;
+        r = i->has_failed ? 0 : look(i, speech, hears_stop, &why);
+        if (r < 0)
+                log_notice("Speech beside an answer can not be looked at: %s", why.text[0] ? why.text : strerror(-r));
+        i->has_failed = i->has_failed || r < 0;
+        /* What may be the answer itself is not heard unless it calls; anything else waits until it can be. */
+        if (i->has_failed)
+                r = hears_stop ? INTERRUPTION_NOT_CALLED : INTERRUPTION_UNDECIDED;
+        i->is_decided = r != INTERRUPTION_UNDECIDED;
+        return (enum interruption_verdict) r;
 }

@@ -15,6 +15,7 @@ struct interruption {
         size_t n_seen;     /* frames of the speech that waits */
         size_t n_before;   /* ... of which so many are not looked at any more */
         bool is_decided;   /* about it */
+        bool has_failed;   /* it can not be looked at */
 };
 
 enum interruption_verdict {
@@ -34,7 +35,8 @@ void interruption_reset(struct interruption *i);
  * before the call.
  *
  * Looks at the frames that came since.  What counts - the phrase, and if asked for "stop" - is found while
- * the speech goes on; that there is none is known at its end.  Each is told once. */
+ * the speech goes on; that there is none is known at its end.  Each is told once.  Speech that can not be looked
+ * at stays undecided; beside a voice (hears_stop), which it may be itself, it has not called. */
 enum interruption_verdict interruption_look(struct interruption *i,
                                             const struct hearing *speech,
                                             bool hears_stop);

@@ -142,6 +142,16 @@ static int broken(struct conversation *c, const char *reason) {
         return conversation_fail(c, FAULT_MODEL, -EPIPE, text);
 }
 
+/* The question has not gone out, whatever the reason. */
+static int not_sent(struct conversation *c, int r) {
+        char text[sizeof(c->remote.error)];
+
+        if (r == -EPIPE || r == -EAGAIN)
+                return nobody(c, "gemmad-remote is not there");
+        (void) snprintf(text, sizeof(text), "the question can not be sent: %s", strerror(-r));
+        return nobody(c, text);
+}
+
 /* A message of the answer.  1: more follow. */
 static int take(struct conversation *c, struct round *round) {
         char reason[sizeof(c->remote.error)];
@@ -246,10 +256,7 @@ static int ask_once(struct conversation *c) {
         c->remote_sent_before = c->remote.n_sent;
         c->remote_received_before = c->remote.n_received;
         r = elsewhere_ask(&c->elsewhere, dialogue_tools(c->dialogue), c->request.max_tokens);
-        if (r == -EPIPE || r == -EAGAIN)
-                r = nobody(c, "gemmad-remote is not there");
-        else if (r >= 0)
-                r = await(c, &round);
+        r = r < 0 ? not_sent(c, r) : await(c, &round);
         /* Whatever comes now comes too late. */
         if (r != 0)
                 elsewhere_leave(&c->elsewhere);
@@ -358,6 +365,8 @@ static int ask(struct conversation *c) {
         int r;
 
         r = elsewhere_begin(&c->elsewhere, &turn);
+        if (r < 0)
+                return not_sent(c, r);
         for (unsigned n_rounds = 0; r == 0 && goes_on; n_rounds++) {
                 r = ask_once(c);
                 if (r != 0)
@@ -413,9 +422,9 @@ static int ask_elsewhere(struct conversation *c) {
 }
 
 /* Speech that nobody has called for goes out with the wake phrase only: what the television says is nobody's
- * business.  A model that answers freely was not even asked before its gate had heard the phrase; a transcriber, which
- * has understood nothing, has not looked for it. */
-static int may_go_out(struct conversation *c) {
+ * business, nor is what could not be looked at.  A model that answers freely was not even asked before its gate had
+ * heard the phrase; a transcriber, which has understood nothing, has not looked for it. */
+static bool may_go_out(struct conversation *c) {
         struct why why = {};
         int r;
 
@@ -432,14 +441,12 @@ static int may_go_out(struct conversation *c) {
                 r = gate_append(c->gate, conversation_kept(c, 0), n_kept(c));
         if (r >= 0)
                 r = gate_decide(c->gate);
-        return r < 0 ? r : r == GATE_PHRASE_FIRST;
+        return r == GATE_PHRASE_FIRST;
 }
 
 int conversation_answer_elsewhere(struct conversation *c) {
-        int r = conversation_is_transcriber(c) ? false : may_go_out(c);
-
-        if (r <= 0)
-                return r < 0 ? r : CONVERSATION_NOBODY_ELSEWHERE;
+        if (conversation_is_transcriber(c) || !may_go_out(c))
+                return CONVERSATION_NOBODY_ELSEWHERE;
         return ask_elsewhere(c);
 }
 
@@ -465,10 +472,10 @@ static int count_after_all(struct conversation *c) {
 
 /* r is what came of the turn here, which it stays when nobody else answers. */
 int conversation_ask_about_rest(struct conversation *c, int r) {
-        int may = is_left_over(c) ? may_go_out(c) : 0;
+        int may;
 
-        if (may <= 0)
-                return may < 0 ? may : r;
+        if (!is_left_over(c) || !may_go_out(c))
+                return r;
         may = count_after_all(c);
         if (may >= 0)
                 may = ask_elsewhere(c);

@@ -129,7 +129,8 @@ struct session {
 };
 
 static sem_t fake_gate, fake_arrived, fake_heard, fake_ends;
-static atomic_bool fake_appends_gated;
+static atomic_bool fake_appends_gated, fake_phrase_fails;
+static atomic_uint fake_failures;
 static _Atomic float fake_end;
 static _Atomic(const char *) fake_words;
 static _Atomic(const char *) fake_called;
@@ -152,6 +153,7 @@ void fake_reset(void) {
                sem_trywait(&fake_heard) == 0 || sem_trywait(&fake_ends) == 0)
                 ;
         atomic_store(&fake_appends_gated, false);
+        fake_fail_phrase(false);
         atomic_store(&fake_words, NULL);
         atomic_store(&fake_called, NULL);
         atomic_store(&fake_end, 0);
@@ -200,6 +202,16 @@ void fake_call(const char *call) {
 
 void fake_say(const char *words) {
         atomic_store(&fake_words, words);
+}
+
+void fake_fail_phrase(bool fails) {
+        atomic_store(&fake_phrase_fails, fails);
+        if (!fails)
+                atomic_store(&fake_failures, 0);
+}
+
+unsigned fake_n_failed(void) {
+        return atomic_load(&fake_failures);
 }
 
 void fake_gate_appends(bool gated) {
@@ -629,6 +641,10 @@ int session_append_frames(struct session *s, const float *samples, size_t n) {
         int32_t ids[64] = { 0 };
         int r;
 
+        if (strcmp(s->engine->path, "transcript") == 0 && atomic_load(&fake_phrase_fails)) {
+                atomic_fetch_add(&fake_failures, 1);
+                return -EIO;
+        }
         for (size_t i = 0; i < n; i++) {
                 float peak = 0;
 

@@ -58,6 +58,10 @@ void fake_say(const char *words);
  * or for fickle ones the date; "": nothing. */
 void fake_call(const char *call);
 
+/* Whether the model of the wake phrase's gate fails at every frame, and how often it has. */
+void fake_fail_phrase(bool fails);
+unsigned fake_n_failed(void);
+
 /* Whether appending stops at the gate too. */
 void fake_gate_appends(bool gated);
 

@@ -463,6 +463,10 @@ def bad_starts():
         assert r.returncode == 1 and "/nowhere.gguf" in r.stderr, r
         r = run("--model", os.path.join(SOURCE, "README.md"))
         assert r.returncode == 1 and "README.md" in r.stderr, r
+        for threads in ("abc", "-1", "", "1x", "99999999999"):
+            for then in ("--check", "--show-config"):
+                r = run("--threads", threads, then)
+                assert r.returncode == 1 and "command line" in r.stderr and "Threads" in r.stderr, (threads, then, r)
         for wrong in ("--no-such\x1boption", "--config", "--verbose=1", "-x", "word"):
             r = run(wrong)
             assert r.returncode == 2 and r.stderr.startswith("gemmad: ") and "--help" in r.stderr, r

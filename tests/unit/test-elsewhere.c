@@ -243,6 +243,17 @@ static void the_model_here_where_nobody_answers(void) {
         }
 }
 
+/* Of what has not gone out the model here knows as much as any server. */
+static void nor_where_it_can_not_be_sent(void) {
+        begin("fake:", REMOTE, SAYS);
+        inference_set_link(scene.inference, memfd_create("no socket", MFD_CLOEXEC));
+        ask("say near");
+        wait_done(1);
+        expect(strcmp(told.answered, "near") == 0 && told.outcome == OUTCOME_ANSWERED);
+        expect(strstr(told.error, "can not be sent") && far.n_questions == 0);
+        end();
+}
+
 static void what_broke_off_is_not_answered_here(void) {
         begin("fake:", REMOTE, SAYS_HALF);
         ask("say near");
@@ -374,6 +385,16 @@ static void the_room_is_not_listened_to(void) {
         end();
 }
 
+/* Whether the phrase was said can not be told: it counts as little as if it was not, and is no fault of the turn. */
+static void what_can_not_be_looked_at_stays(void) {
+        begin("fake:transcript unsure", REMOTE, SAYS);
+        fake_fail_phrase(true);
+        say_aloud(MODE_WAKE, "hey gemma tell me a story");
+        wait_heard();
+        expect(fake_n_failed() > 0 && far.n_questions == 0 && told.n_done == 0);
+        end();
+}
+
 static void the_phrase_lets_it_out(void) {
         static const char *const models[] = { "fake:transcript unsure", "fake:" };
 
@@ -393,12 +414,14 @@ int main(void) {
         rule("what it says faster than it is taken waits", faster_than_it_is_taken);
         rule("nothing goes out unless it is to", only_if_it_is_to);
         rule("where nobody answers the model here does", the_model_here_where_nobody_answers);
+        rule("nor where the question can not be sent", nor_where_it_can_not_be_sent);
         rule("what broke off is not answered once more here", what_broke_off_is_not_answered_here);
         rule("calls are carried out, and their results go back", calls_and_their_results);
         rule("a server that is not waited for any more is left", one_that_waits_is_left);
         rule("what is forgotten does not go along", what_is_forgotten_does_not_go_along);
         rule("another link takes the place of the one before", another_link_takes_its_place);
         rule("what is said in a room without the phrase stays there", the_room_is_not_listened_to);
+        rule("what can not be looked at stays there", what_can_not_be_looked_at_stays);
         rule("the phrase lets out what is not understood", the_phrase_lets_it_out);
         return tap_done();
 }

@@ -2252,6 +2252,37 @@ static void nor_by_an_open_microphone(void) {
         scene_close();
 }
 
+/* Beside an answer in the making it waits until it can be; beside a voice, which it may be itself, it is dropped. */
+static void what_can_not_be_looked_at_waits(void) {
+        open_loaded("fake:lengthy", "[Audio]\nFollowUpSeconds=0\n");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        say("hey gemma tell me a story");
+        wait_story(&world.uncalled, "token");
+        fake_fail_phrase(true);
+        say("hey gemma what time is it");
+        while (fake_n_failed() == 0)
+                (void) sd_event_run(scene.loop, 1000);
+        fake_fail_phrase(false);
+        expect(turns_cancel(scene.turns, 0));
+        while (turns_n_ignored(scene.turns) == 0 && !strstr(world.uncalled.story, "done started")) {
+                take_calls();
+                (void) sd_event_run(scene.loop, 1000);
+        }
+        expect(turns_n_ignored(scene.turns) == 0);
+        scene_close();
+
+        open_loaded("fake:", "[Audio]\nFollowUpSeconds=0\n");
+        set_mode(MODE_WAKE);
+        speak_live(FAKE_ROOM, 50);
+        turns_set_speaking(scene.turns, true);
+        fake_fail_phrase(true);
+        say("hey gemma what time is it");
+        wait_ignored(1);
+        expect(fake_n_failed() > 0 && !world.uncalled.story[0]);
+        scene_close();
+}
+
 /* An alarm that rings meanwhile is stopped by the word, too. */
 static void what_rings_is_stopped_beside_an_answer(void) {
         struct expected expected = {};
@@ -2371,6 +2402,7 @@ static void hands_free_rules(void) {
         rule("an answer is not heard as a question", an_answer_is_not_heard_as_a_question);
         rule("... nor where all that is said counts", nor_by_an_open_microphone);
         rule("what rings is stopped beside an answer", what_rings_is_stopped_beside_an_answer);
+        rule("speech that can not be looked at waits for its turn", what_can_not_be_looked_at_waits);
         rule("who hears itself twice says so", who_hears_itself_twice_says_so);
         rule("the history keeps what was spoken", the_history_keeps_what_was_spoken);
         rule("what was typed is answered to its end", what_was_typed_is_answered_to_its_end);
