@@ -15,13 +15,38 @@
         "{\"type\":\"object\",\"properties\":{\"about\":{\"type\":\"string\"}},"                   \
         "\"required\":[\"about\"]}"
 
+/* What can not be written. */
+#define NEVER SIZE_MAX
+
 /* With a thought, which is the longer of the two openings. */
-static bool has_room(const struct declared *d, const struct declared_room *room, size_t n_told) {
+static size_t positions(const struct declared_room *room, const char *system_text, const struct tool *tool) {
         _cleanup_(prompt_done) struct prompt p = { 0 };
 
-        return prompt_begin(&p, room->tokenizer, room->system_text, d->told, n_told,
-                            /* thinking= */ true, NULL) >= 0 &&
-               p.n_ids <= room->positions;
+        if (prompt_begin(&p, room->tokenizer, system_text, tool, tool ? 1 : 0, /* thinking= */ true, NULL) < 0)
+                return NEVER;
+        return p.n_ids;
+}
+
+/* Markers stand around each tool, so that it takes as much whatever it stands beside: none has to be cut into tokens
+ * more than once. */
+static size_t cost(const struct declared_room *room, const struct tool *tool) {
+        size_t n = positions(room, NULL, tool);
+
+        return n == NEVER ? NEVER : n - positions(room, NULL, NULL);
+}
+
+/* What the system's text leaves for tools. */
+static size_t room_for_tools(const struct declared_room *room) {
+        size_t n = positions(room, room->system_text, NULL);
+
+        return n < room->positions ? room->positions - n : 0;
+}
+
+static bool take(size_t *left, size_t n) {
+        if (n > *left)
+                return false;
+        *left -= n;
+        return true;
 }
 
 static void collect(struct declared *d, const struct toolset *provided) {
@@ -47,30 +72,46 @@ static size_t describe(struct declared *d, size_t n_topics) {
 }
 
 /* As many topics as have room; without any it is told all the same, or nothing could be done at all. */
-static void tell_of_finding(struct declared *d, const struct declared_room *room) {
+static void tell_of_finding(struct declared *d, const struct declared_room *room, size_t *left) {
         size_t n = MAX_TOPICS;
 
         d->told[0] = (struct tool){ DECLARED_FIND, d->find_description, FIND_PARAMETERS };
         d->n_told = 1;
         n = describe(d, n);
-        while (n > 0 && !has_room(d, room, 1))
+        while (!take(left, cost(room, d->told))) {
+                if (n == 0) {
+                        *left = 0;
+                        return;
+                }
                 n = describe(d, n - 1);
+        }
 }
 
-static void
+static bool have_room(const size_t *costs, size_t n, size_t left) {
+        for (size_t i = 0; i < n; i++)
+                if (!take(&left, costs[i]))
+                        return false;
+        return true;
+}
+
+static int
 choose(struct declared *d, const struct toolset *provided, const struct declared_room *room) {
-        memcpy(d->told, d->all, d->n_all * sizeof(*d->told));
-        d->n_told = d->n_all;
-        if (has_room(d, room, d->n_all))
-                return;
-        d->n_told = 0;
+        _cleanup_(freep) size_t *costs = calloc(d->n_all + 1, sizeof(*costs));
+        size_t left = room_for_tools(room);
+        bool fits;
+
+        if (!costs)
+                return -ENOMEM;
+        for (size_t i = 0; i < d->n_all; i++)
+                costs[i] = cost(room, &d->all[i]);
+        fits = have_room(costs, d->n_all, left);
         /* Who brings one of this name finds tools in a better way. */
-        if (!toolset_has(provided, DECLARED_FIND))
-                tell_of_finding(d, room);
-        for (size_t i = 0; i < d->n_all; i++) {
-                d->told[d->n_told] = d->all[i];
-                d->n_told += has_room(d, room, d->n_told + 1);
-        }
+        if (!fits && !toolset_has(provided, DECLARED_FIND))
+                tell_of_finding(d, room, &left);
+        for (size_t i = 0; i < d->n_all; i++)
+                if (take(&left, costs[i]))
+                        d->told[d->n_told++] = d->all[i];
+        return 0;
 }
 
 int declared_new(struct declared **ret,
@@ -78,6 +119,7 @@ int declared_new(struct declared **ret,
                  const struct declared_room *room) {
         _cleanup_(declared_freep) struct declared *d = calloc(1, sizeof(*d));
         size_t n_own, n;
+        int r;
 
         if (!d)
                 return -ENOMEM;
@@ -89,7 +131,9 @@ int declared_new(struct declared **ret,
         if (!d->all || !d->told || !d->find_description)
                 return -ENOMEM;
         collect(d, provided);
-        choose(d, provided, room);
+        r = choose(d, provided, room);
+        if (r < 0)
+                return r;
 
         *ret = TAKE_PTR(d);
         return 0;

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 #define MAX_WORD   32
 #define MAX_TOPICS 96
@@ -31,6 +32,20 @@ static bool is_in_word(char c) {
                (unsigned char) c >= 0x80;
 }
 
+/* A word that is too long ends before a character that was cut. */
+static size_t whole_characters(const char *word, size_t size) {
+        size_t n = 0;
+
+        while (n < size) {
+                int length = utf8_character(word + n, size - n);
+
+                if (length == 0)
+                        break;
+                n += length > 0 ? (size_t) length : 1;
+        }
+        return n;
+}
+
 /* Takes the next word off *text, in small letters.  False: there is none. */
 static bool next_word(const char **text, char ret[static MAX_WORD]) {
         size_t n = 0;
@@ -40,6 +55,7 @@ static bool next_word(const char **text, char ret[static MAX_WORD]) {
         for (; is_in_word(**text); (*text)++)
                 if (n + 1 < MAX_WORD)
                         ret[n++] = **text >= 'A' && **text <= 'Z' ? (char) (**text + 32) : **text;
+        n = whole_characters(ret, n);
         ret[n] = '\0';
         return n > 0;
 }

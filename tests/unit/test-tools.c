@@ -186,11 +186,37 @@ static void topics_are_the_words_of_names(void) {
         expect(strcmp(topics, "volume, mail") == 0);
 }
 
-static size_t n_positions(const struct declared *d, const struct declared_room *room) {
+/* A name may be long, and of any letters; words are cut at MAX_WORD bytes. */
+static void no_letter_is_cut(void) {
+        static const struct tool tool = { "ääääääääääääääääääääääääääääää_x", "", "{\"type\":\"object\"}" };
+        char topics[256];
+
+        expect(tool_search_topics(&tool, 1, 99, topics, sizeof(topics)) == 2);
+        expect(strcmp(topics, "äääääääääääääää, x") == 0);
+}
+
+static size_t n_positions(const struct declared *d, size_t n_told, const struct declared_room *room) {
         _cleanup_(prompt_done) struct prompt p = { 0 };
 
-        expect(prompt_begin(&p, room->tokenizer, room->system_text, d->told, d->n_told, true, NULL) == 0);
+        expect(prompt_begin(&p, room->tokenizer, room->system_text, d->told, n_told, true, NULL) == 0);
         return p.n_ids;
+}
+
+static bool is_told(const struct declared *d, const char *name) {
+        for (size_t i = 0; i < d->n_told; i++)
+                if (strcmp(d->told[i].name, name) == 0)
+                        return true;
+        return false;
+}
+
+/* Nothing is left out that there was room for. */
+static void expect_full(struct declared *d, const struct declared_room *room) {
+        for (size_t i = 0; i < d->n_all; i++) {
+                if (is_told(d, d->all[i].name))
+                        continue;
+                d->told[d->n_told] = d->all[i];
+                expect(n_positions(d, d->n_told + 1, room) > room->positions);
+        }
 }
 
 /* Whatever the room, no more is told than fits; and the less there is, the less is told. */
@@ -213,12 +239,13 @@ static void tools_are_told_as_far_as_there_is_room(void) {
                 _cleanup_(declared_freep) struct declared *d = NULL;
 
                 expect(declared_new(&d, set, &r) == 0);
-                expect(d->n_all == N_MANY + 2 && n_positions(d, &r) <= room);
+                expect(d->n_all == N_MANY + 2 && n_positions(d, d->n_told, &r) <= room);
                 was_cut = was_cut || d->n_told != d->n_all;
                 expect(was_cut == (strcmp(d->told[0].name, DECLARED_FIND) == 0));
                 if (was_cut)
                         expect(strstr(d->told[0].description, room > 300 ? "volume" : "then"));
                 n_least = d->n_told < n_least ? d->n_told : n_least;
+                expect_full(d, &r);
         }
         expect(was_cut && n_least == 1);
 }
@@ -244,7 +271,7 @@ static void a_tool_of_that_name_is_its_providers(void) {
         for (size_t i = 0; i < d->n_told; i++)
                 expect(strcmp(d->told[i].name, DECLARED_FIND) != 0 ||
                        strcmp(d->told[i].description, "Looks.") == 0);
-        expect(d->n_told > 0 && d->n_told < d->n_all && n_positions(d, &r) <= 300);
+        expect(d->n_told > 0 && d->n_told < d->n_all && n_positions(d, d->n_told, &r) <= 300);
 }
 
 int main(void) {
@@ -258,6 +285,7 @@ int main(void) {
         rule("what is found tells how it is called", what_is_found_tells_how_it_is_called);
         rule("what is not found is told with what there is", what_is_not_found_is_told_with_what_there_is);
         rule("topics are the words of names", topics_are_the_words_of_names);
+        rule("no letter of a topic is cut", no_letter_is_cut);
         rule("tools are told as far as there is room", tools_are_told_as_far_as_there_is_room);
         rule("a tool of that name is its provider's", a_tool_of_that_name_is_its_providers);
         return tap_done();
