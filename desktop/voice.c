@@ -96,13 +96,17 @@ static void on_notification(size_t id, size_t client, SPDNotificationType type) 
                 change(v, change_ended);
 }
 
-/* Of what it had nothing is told any more. */
-static void hang_up(struct voice *v) {
+/* Of what it had nothing is told any more.  n_kept: so many that were taken out of the queue are not
+ * given up; those of before a silence are counted in no state. */
+static void hang_up(struct voice *v, unsigned n_kept) {
+        unsigned n_left;
+
         if (v->connection)
                 spd_close(v->connection);
         v->connection = NULL;
         (void) pthread_mutex_lock(&v->lock);
-        v->state.n_ended = v->state.n_said - v->n_waiting;
+        n_left = v->n_waiting + n_kept;
+        v->state.n_ended = v->state.n_said > n_left ? v->state.n_said - n_left : 0;
         (void) pthread_mutex_unlock(&v->lock);
         wake_ring(v->wake_fd);
 }
@@ -158,7 +162,7 @@ static void note_id(struct voice *v, int id) {
 /* What was said before does not count any more, and what is told now is of what comes. */
 static void be_silent(struct voice *v) {
         if (v->connection && spd_cancel(v->connection) < 0)
-                hang_up(v);
+                hang_up(v, 0);
         (void) pthread_mutex_lock(&v->lock);
         v->stale_id = v->last_id;
         v->is_stale = v->shall_stop;
@@ -179,8 +183,9 @@ static void speak(struct voice *v, const char *sentence) {
                         note_id(v, id);
                         return;
                 }
-                hang_up(v);
+                hang_up(v, 1);
         }
+        change(v, change_ended);
         pause_for_a_while(v);
         tell_trouble(v, "speech-dispatcher takes nothing");
 }
@@ -218,7 +223,7 @@ static void *run(void *userdata) {
         free(sentence);
         if (v->connection)
                 (void) spd_cancel(v->connection);
-        hang_up(v);
+        hang_up(v, 0);
         return NULL;
 }
 

@@ -167,8 +167,19 @@ def comes_back():
         voice.kill()
         voice.start()
         server.record()
-        turn(d.gemmad, 2, "microphone", ["Hello there, you."])
+        turn(d.gemmad, 2, "microphone", ["Hello there you " * 20 + "again. "], end=False)
         wait_until(lambda: loud() >= 4, "the voice again")
+        voice.kill()
+        voice.start()
+        server.record()
+        # The sentence that finds nobody is not over: it is said once more, and gemmad knows of it.
+        n_before = d.gemmad.n_speaking
+        d.gemmad.tell(kind="token", id=2, text="Hello there you " * 10 + "again.")
+        d.gemmad.tell(kind="done", id=2, turn={"source": "microphone", "outcome": "answered", "answered": "Hello."})
+        wait_until(lambda: loud() >= 4, "the next sentence")
+        assert d.gemmad.speaking and d.gemmad.n_speaking == n_before, "that it still speaks is known"
+        wait_until(lambda: not d.gemmad.speaking, "that it is over")
+        assert loud() >= 40, "it is told when the sentence ends"
 
 
 def missing():
