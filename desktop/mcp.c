@@ -30,7 +30,7 @@
 #define MAX_OUTPUT    8192
 
 #define FIRST_WAIT_USEC UINT64_C(1000000)
-#define MAX_WAIT_USEC   UINT64_C(60000000)
+#define MAX_WAIT_USEC   UINT64_C(960000000)
 
 /* A server that says so little within this has a program that hangs. */
 #define START_USEC UINT64_C(30000000)
@@ -54,6 +54,7 @@ struct mcp {
         int fd;    /* owned; -1: not connected */
         sd_event_source *io, *child, *again, *deadline; /* owned */
         uint64_t wait_usec;
+        char reason[80]; /* that was said last; "": it went well since */
         char *line; /* owned, [MAX_LINE] */
         size_t size;
 
@@ -146,9 +147,19 @@ static void close_server(struct mcp *m) {
         }
 }
 
+/* Until it goes well, or wrong in another way. */
+static void say_once(struct mcp *m, const char *reason) {
+        if (strcmp(m->reason, reason) == 0) {
+                log_debug("The server %s: %s, again in %g s", m->name, reason, (double) m->wait_usec / 1e6);
+                return;
+        }
+        (void) snprintf(m->reason, sizeof(m->reason), "%s", reason);
+        log_warning("The server %s: %s, starting it again in %g s, then less and less often", m->name,
+                    reason, (double) m->wait_usec / 1e6);
+}
+
 static void try_later(struct mcp *m, const char *reason) {
-        log_warning("The server %s: %s, starting it again in %g s", m->name, reason,
-                    (double) m->wait_usec / 1e6);
+        say_once(m, reason);
         close_server(m);
         drop_tools(m);
         (void) sd_event_source_set_time_relative(m->again, m->wait_usec);
@@ -250,6 +261,7 @@ static void take_tools(struct mcp *m) {
         }
         log_info("The server %s has %zu tools", m->name, json_array_size(described));
         m->wait_usec = FIRST_WAIT_USEC;
+        m->reason[0] = '\0';
         (void) sd_event_source_set_enabled(m->deadline, SD_EVENT_OFF);
         m->config.changed(m, described, m->config.userdata);
 }
