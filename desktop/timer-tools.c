@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -419,26 +420,44 @@ void alarm_cancel(struct desktop *d, struct call *call) {
                 call_say(call, NULL, "Alarm for %s cancelled.", words);
 }
 
-void alarm_get(struct desktop *d, struct call *call) {
-        struct moment now = bell_now();
+/* What rings comes first, and then what is due next. */
+static int compare_alarms(const void *a, const void *b) {
+        const struct timer *x = *(const struct timer *const *) a, *y = *(const struct timer *const *) b;
+
+        if (x->is_ringing != y->is_ringing)
+                return x->is_ringing ? -1 : 1;
+        return x->due_real < y->due_real ? -1 : x->due_real > y->due_real;
+}
+
+static size_t sort_alarms(struct desktop *d, const struct timer *ret[TIMERS_MAX]) {
         const struct timer *timers;
-        json_t *results = json_array();
-        char text[2048] = "", words[WORDS_SIZE];
-        size_t n;
+        size_t n, n_alarms = 0;
 
         timers = timers_all(bell_timers(d->bell), &n);
+        for (size_t i = 0; i < n; i++)
+                if (timers[i].is_alarm)
+                        ret[n_alarms++] = &timers[i];
+        qsort(ret, n_alarms, sizeof(ret[0]), compare_alarms);
+        return n_alarms;
+}
+
+void alarm_get(struct desktop *d, struct call *call) {
+        struct moment now = bell_now();
+        const struct timer *alarms[TIMERS_MAX];
+        const size_t n = sort_alarms(d, alarms);
+        json_t *results = json_array();
+        char text[2048] = "", words[WORDS_SIZE];
+
         for (size_t i = 0; i < n; i++) {
                 size_t used = strlen(text);
 
-                if (!timers[i].is_alarm)
-                        continue;
                 (void) snprintf(text + used, sizeof(text) - used, "%s%s", used ? "; " : "",
-                                words_moment(words, sizeof(words), timers[i].due_real, now.real));
-                (void) json_array_append_new(results, alarm_result(&timers[i]));
+                                words_moment(words, sizeof(words), alarms[i]->due_real, now.real));
+                (void) json_array_append_new(results, alarm_result(alarms[i]));
         }
         if (*text)
                 call_say(call, json_pack("{s:o}", "alarms", results), "%s %s.",
-                         count(d, true) == 1 ? "Alarm set for" : "Alarms set for", text);
+                         n == 1 ? "Alarm set for" : "Alarms set for", text);
         else
                 call_say(call, json_pack("{s:o}", "alarms", results), "There is no alarm.");
 }

@@ -65,6 +65,9 @@ def alarms():
         assert sentence in ("Alarm set for 23:45.", "Alarm set for tomorrow, 23:45."), sentence
         assert say("get_alarm").startswith("Alarms set for ") and "tomorrow, 7:00" in say("get_alarm")
         assert len(d.gemmad.call("get_alarm")["result"]["alarms"]) == 2
+        # The next one comes first, not what was set first.
+        due = [a["due"] for a in d.gemmad.call("get_alarm")["result"]["alarms"]]
+        assert due == sorted(due), due
         assert d.gemmad.refusal("set_alarm") == "For what time?"
         assert d.gemmad.refusal("set_alarm", hour=25) and d.gemmad.refusal("set_alarm", hour=7, day="someday")
         assert d.gemmad.refusal("set_alarm", hour=7.5) == "The hour has to be a whole number."
