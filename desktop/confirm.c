@@ -134,7 +134,7 @@ void confirm_ask(struct confirm *c, struct call *call, const char *question, con
         (void) sd_event_source_set_enabled(c->end, SD_EVENT_ONESHOT);
         c->notice = notice_show(c->desktop->notify, &config);
         desktop_expect(c->desktop);
-        call_say(call, NULL, "%s Say yes or no.", question);
+        call_say(call, json_pack("{s:s}", "asked", question), "%s Say yes or no.", question);
 }
 
 void confirm_yes(struct desktop *d, struct call *call) {

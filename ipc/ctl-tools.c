@@ -195,6 +195,11 @@ static void show_result(const struct ctl *c, json_t *parameters) {
         }
 }
 
+/* A tool that asks before has done nothing yet. */
+static bool is_asking(json_t *parameters) {
+        return field_string(json_object_get(parameters, "result"), "asked")[0] != '\0';
+}
+
 static enum ctl_exit call_tool(const struct ctl *c, json_t *tools) {
         const char *name = c->arguments[0];
         json_t *tool = find_tool(tools, name), *parameters, *arguments = json_object();
@@ -216,8 +221,12 @@ static enum ctl_exit call_tool(const struct ctl *c, json_t *tools) {
         if (e != CTL_EXIT_OK)
                 return e;
         show_result(c, reply.parameters);
+        if (is_asking(reply.parameters)) {
+                print_error("nothing is done yet: gemmactl call yes does it, for some seconds");
+                e = CTL_EXIT_FAILED;
+        }
         varlink_reply_done(&reply);
-        return CTL_EXIT_OK;
+        return e;
 }
 
 enum ctl_exit ctl_do(const struct ctl *c) {

@@ -55,7 +55,9 @@ def by_hand():
         assert "set_volume percent=number" in tools and "gemmad-desktop" in tools, tools
         assert b.call("set_timer", "amount=2", "unit=hour", "name=pizza").stdout == "Pizza timer set, two hours.\n"
         assert b.call("get_timer").stdout.startswith("Pizza timer: ")
-        assert "Really suspend?" in b.call("suspend").stdout and b.call("no").stdout == "Then not.\n"
+        asked = b.call("suspend")
+        assert "Really suspend?" in asked.stdout and asked.returncode == 1 and "nothing is done yet" in asked.stderr, asked
+        assert b.call("no").stdout == "Then not.\n"
         done = b.call("set_volume", "percent=40")
         assert done.returncode and "no sound server" in done.stderr, done
 
