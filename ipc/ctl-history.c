@@ -38,8 +38,19 @@ static void print_labelled(const struct ctl *c, const char *label, const char *t
         (void) putchar('\n');
 }
 
-static void show_turn(const struct ctl *c, json_t *turn) {
+/* What was not understood went through without a fault, but it did not go well. */
+static void print_outcome(const struct ctl *c, json_t *turn) {
         const char *outcome = field_string(turn, "outcome");
+
+        if (strcmp(outcome, "answered") != 0)
+                print_styled(c, STYLE_BAD, outcome);
+        else if (turn_has_answer(turn))
+                print_styled(c, STYLE_GOOD, outcome);
+        else
+                print_styled(c, STYLE_BAD, turn_unanswered(turn));
+}
+
+static void show_turn(const struct ctl *c, json_t *turn) {
         json_t *call;
         size_t i;
 
@@ -51,13 +62,13 @@ static void show_turn(const struct ctl *c, json_t *turn) {
         (void) fputs("  ", stdout);
         print_text(stdout, c->to_terminal, field_string(turn, "source"));
         (void) fputs("  ", stdout);
-        print_styled(c, strcmp(outcome, "answered") == 0 ? STYLE_GOOD : STYLE_BAD, outcome);
+        print_outcome(c, turn);
         (void) printf("  %.0f ms\n", field_number(json_object_get(turn, "timings"), "done"));
 
         print_labelled(c, "heard:", field_string(turn, "heard"));
         if (json_is_true(json_object_get(turn, "cut")))
                 print_labelled(c, "cut:", "it was too long, only the beginning was heard");
-        if (field_string(turn, "unanswered")[0])
+        if (field_string(turn, "unanswered")[0] && turn_has_answer(turn))
                 print_labelled(c, "but:", turn_unanswered(turn));
         print_labelled(c, "nearest:", field_string(turn, "hint"));
         json_array_foreach(json_object_get(turn, "calls"), i, call) {

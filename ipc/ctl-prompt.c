@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
 #include "ipc/ctl-print.h"
@@ -32,9 +33,14 @@ static bool is_blank(const char *line) {
         return line[strspn(line, " \t")] == '\0';
 }
 
-/* What ends most other prompts ends this one. "stop" is for what rings. */
+/* What ends most other prompts ends this one, in capitals too. "stop" is for what rings. */
 static bool is_end(const char *line) {
-        return strcmp(line, "exit") == 0 || strcmp(line, "quit") == 0;
+        size_t size;
+
+        line += strspn(line, " \t");
+        size = strcspn(line, " \t");
+        return size == 4 && line[size + strspn(line + size, " \t")] == '\0' &&
+               (strncasecmp(line, "exit", size) == 0 || strncasecmp(line, "quit", size) == 0);
 }
 
 enum ctl_exit ctl_prompt(const struct ctl *c) {

@@ -616,7 +616,7 @@ def prompt():
     with contextlib.closing(daemon.client()) as c:
         turns = c.call(ASSISTANT + "History", {"limit": 3})["parameters"]["turns"]
         assert [t["heard"] for t in turns] == ["mute", "and the moon is made of cheese", "what time is it"], turns
-        for end in (b"exit\n", b"quit\n"):
+        for end in (b"exit\n", b"quit\n", b"EXIT\n", b" Quit \n"):
             assert "call: " not in on_a_terminal(["ask"], [end])
         assert c.call(ASSISTANT + "History", {"limit": 3})["parameters"]["turns"] == turns, "an end is no question"
 
@@ -632,6 +632,11 @@ def coloured():
         assert "\033[" not in said and " s ago" in said, said
     said = daemon.ctl("history", "-n", "1").stdout
     assert "\033[" not in said and " ago" not in said, said
+    # What went through without a fault and was not understood is not shown as what went well.
+    with contextlib.closing(daemon.client()) as c:
+        c.ask(text="and the moon is made of cheese")
+    said = on_a_terminal(["history", "-n", "2"])
+    assert said.count("\033[32manswered") == 1 and "\033[1;31mnot understood" in said, said
 
 
 def narrow():
