@@ -337,11 +337,15 @@ static void one_that_talks_without_end_is_killed(void) {
         int fd = open_hostile();
         pthread_t id;
 
+        /* What it says would have another one opened in its place. */
+        world.m.is_needed = true;
         expect(pthread_create(&id, NULL, talk, &fd) == 0);
+        while (!world.m.is_other)
+                wait_worker();
         for (unsigned i = 0; i < 100; i++)
                 step(1);
         expect(world.m.is_open);
-        world.m.is_wanted = false;
+        world.m.is_wanted = world.m.is_needed = false;
         step(0);
         expect(world.m.state == MICROPHONE_CLOSED && microphone_has_device(&world.m));
         step(600);
