@@ -86,9 +86,13 @@ def real_player():
         assert say("media", action="play") == "Playing."
         wait_until(lambda: "Playing" in status(), "it plays")
         wait_until(lambda: "A Song of Sixpence" in say("get_playing"), "its title")
-        position = lambda: json.loads(bus.busctl(  # noqa: E731
-            "get-property", "org.mpris.MediaPlayer2.mpv", "/org/mpris/MediaPlayer2", "org.mpris.MediaPlayer2.Player",
-            "Position").stdout)["data"] / 1e6
+
+        def position():
+            # There is none while it seeks.
+            done = bus.busctl("get-property", "org.mpris.MediaPlayer2.mpv", "/org/mpris/MediaPlayer2",
+                              "org.mpris.MediaPlayer2.Player", "Position")
+            return -1 if done.returncode else json.loads(done.stdout)["data"] / 1e6
+
         assert say("seek", seconds=300) == "Forward five minutes."
         # A player that has just begun may not seek yet.
         wait_until(lambda: say("seek", seconds=300) and position() >= 300, "the place")
@@ -126,8 +130,9 @@ def several_players():
             assert d.gemmad.say("media", action="next") == "Next."
             last.set("Paused")
             wait_until(lambda: not d.gemmad.call("get_playing")["result"]["playing"], "it is told")
+            assert d.gemmad.say("media", action="previous") == "The one before."
             assert d.gemmad.say("media", action="play") == "Playing."
-            assert last.done()[-2:] == ["Next", "Play"], (last.done(), other.done())
+            assert last.done()[-3:] == ["Next", "Previous", "Play"], (last.done(), other.done())
         assert d.gemmad.say("get_playing") == "Paused is Gymnopédie by Erik Satie."
         one.set("Playing")
         two.set("Playing")
