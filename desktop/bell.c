@@ -277,6 +277,10 @@ void bell_changed(struct bell *b) {
         look(b);
 }
 
+void bell_look(struct bell *b) {
+        look(b);
+}
+
 bool bell_is_ringing(const struct bell *b) {
         return b->n_ringing > 0;
 }

@@ -34,6 +34,9 @@ DEFINE_CLEANUP(struct bell *, bell_free)
 struct timers *bell_timers(struct bell *b);
 void bell_changed(struct bell *b);
 
+/* Brings the table up to date before somebody is told of it: nothing else tells of another time zone. */
+void bell_look(struct bell *b);
+
 bool bell_is_ringing(const struct bell *b);
 
 /* Silences all that ring; returns how many there were. */

@@ -356,6 +356,7 @@ static json_t *alarm_result(const struct timer *alarm) {
         time_t at = (time_t) (alarm->due_real / USEC_PER_SEC);
         struct tm local;
 
+        tzset();
         if (!localtime_r(&at, &local) ||
             strftime(due, sizeof(due), "%Y-%m-%dT%H:%M%z", &local) == 0)
                 return NULL;
@@ -397,11 +398,13 @@ static const struct timer *next_alarm(struct desktop *d) {
 }
 
 void alarm_cancel(struct desktop *d, struct call *call) {
-        const struct timer *alarm = next_alarm(d);
+        const struct timer *alarm;
         struct moment now = bell_now();
         char words[WORDS_SIZE];
         bool was_ringing;
 
+        bell_look(d->bell);
+        alarm = next_alarm(d);
         if (call_is(call, "which", "all")) {
                 cancel_all(d, call, /* is_alarm= */ true);
                 return;
@@ -433,6 +436,7 @@ static size_t sort_alarms(struct desktop *d, const struct timer *ret[TIMERS_MAX]
         const struct timer *timers;
         size_t n, n_alarms = 0;
 
+        bell_look(d->bell);
         timers = timers_all(bell_timers(d->bell), &n);
         for (size_t i = 0; i < n; i++)
                 if (timers[i].is_alarm)

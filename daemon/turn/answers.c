@@ -29,6 +29,7 @@ static const char *argument(const json_t *arguments, const char *key) {
 static bool shift_days(time_t now, int n_days, time_t *ret) {
         struct tm local;
 
+        tzset();
         if (!localtime_r(&now, &local))
                 return false;
         local.tm_mday += n_days;

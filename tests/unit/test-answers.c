@@ -30,6 +30,9 @@ static void the_day_that_was_asked_for(void) {
         expect(says("get_date", "day", "tomorrow", NOW, "Tomorrow is Wednesday, 25 November 2026."));
         expect(says("get_date", "day", "yesterday", NOW, "Yesterday was Monday, 23 November 2026."));
         expect(says("get_time", NULL, NULL, NOW, "It is 14:55."));
+        /* In another zone it is another day, from the next question on. */
+        (void) setenv("TZ", "EAST-10", 1);
+        expect(says("get_date", "day", "tomorrow", NOW, "Tomorrow is Thursday, 26 November 2026."));
         /* The night that is an hour shorter, a minute to midnight before it; and the end of a year. */
         (void) setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
         tzset();
