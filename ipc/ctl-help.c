@@ -62,5 +62,8 @@ enum ctl_exit ctl_help(const struct ctl *c) {
                 if (is_worth_saying(json_array_get(groups, i)))
                         show_kind(c, groups, i);
         varlink_reply_done(&reply);
-        return CTL_EXIT_OK;
+        if (c->as_json)
+                return CTL_EXIT_OK;
+        (void) puts("\ntools (gemmactl call NAME KEY=VALUE...)");
+        return ctl_show_calls(c);
 }

@@ -11,17 +11,22 @@
 /* Beyond a week the date says more. */
 #define RELATIVE_SECONDS (7 * 86400)
 
-/* Somebody who looks wants to know how long ago it was; a program, when. */
-static void print_time(const struct ctl *c, json_int_t usec) {
+/* Somebody who looks wants to know how long ago it was; a program, when.  How long that is. */
+static int print_time(const struct ctl *c, json_int_t usec) {
         time_t seconds = (time_t) (usec / 1000000), now = time(NULL);
         struct tm tm;
         char text[32];
 
-        if (c->to_terminal && seconds <= now && now - seconds < RELATIVE_SECONDS) {
-                print_span((double) (now - seconds));
-                (void) fputs(" ago", stdout);
-        } else if (localtime_r(&seconds, &tm) && strftime(text, sizeof(text), "%F %T", &tm) > 0)
-                (void) fputs(text, stdout);
+        if (c->to_terminal && seconds <= now && now - seconds < RELATIVE_SECONDS)
+                return print_span((double) (now - seconds)) + printf(" ago");
+        if (!localtime_r(&seconds, &tm) || strftime(text, sizeof(text), c->to_terminal ? "%F %H:%M" : "%F %T", &tm) == 0)
+                return 0;
+        return printf("%s", text);
+}
+
+/* What was written so long begins a column, on a terminal: what follows stands under what followed in the line before. */
+static void end_column(const struct ctl *c, int used, int width) {
+        (void) printf("%*s", c->to_terminal && used < width ? width - used + 2 : 2, "");
 }
 
 static void print_label(const struct ctl *c, const char *label) {
@@ -38,33 +43,37 @@ static void print_labelled(const struct ctl *c, const char *label, const char *t
         (void) putchar('\n');
 }
 
-/* What was not understood went through without a fault, but it did not go well. */
-static void print_outcome(const struct ctl *c, json_t *turn) {
+/* What was not understood went through without a fault, but it did not go well.  How long it is. */
+static int print_outcome(const struct ctl *c, json_t *turn) {
         const char *outcome = field_string(turn, "outcome");
+        bool is_answered = strcmp(outcome, "answered") == 0, is_good = is_answered && turn_has_answer(turn);
 
-        if (strcmp(outcome, "answered") != 0)
-                print_styled(c, STYLE_BAD, outcome);
-        else if (turn_has_answer(turn))
-                print_styled(c, STYLE_GOOD, outcome);
-        else
-                print_styled(c, STYLE_BAD, turn_unanswered(turn));
+        if (is_answered && !is_good)
+                outcome = turn_unanswered(turn);
+        print_styled(c, is_good ? STYLE_GOOD : STYLE_BAD, outcome);
+        return (int) strlen(outcome);
+}
+
+static void show_first_line(const struct ctl *c, json_t *turn) {
+        const char *source = field_string(turn, "source");
+        int n;
+
+        print_style(c, STYLE_STRONG);
+        n = printf("#%" JSON_INTEGER_FORMAT, field_int(turn, "id"));
+        print_plain(c);
+        end_column(c, n, 5);
+        end_column(c, print_time(c, field_int(turn, "began")), 16);
+        print_text(stdout, c->to_terminal, source);
+        end_column(c, (int) strlen(source), 10);
+        end_column(c, print_outcome(c, turn), 14);
+        (void) printf("%*.0f ms\n", c->to_terminal ? 6 : 0, field_number(json_object_get(turn, "timings"), "done"));
 }
 
 static void show_turn(const struct ctl *c, json_t *turn) {
         json_t *call;
         size_t i;
 
-        print_style(c, STYLE_STRONG);
-        (void) printf("#%" JSON_INTEGER_FORMAT, field_int(turn, "id"));
-        print_plain(c);
-        (void) fputs("  ", stdout);
-        print_time(c, field_int(turn, "began"));
-        (void) fputs("  ", stdout);
-        print_text(stdout, c->to_terminal, field_string(turn, "source"));
-        (void) fputs("  ", stdout);
-        print_outcome(c, turn);
-        (void) printf("  %.0f ms\n", field_number(json_object_get(turn, "timings"), "done"));
-
+        show_first_line(c, turn);
         print_labelled(c, "heard:", field_string(turn, "heard"));
         if (json_is_true(json_object_get(turn, "cut")))
                 print_labelled(c, "cut:", "it was too long, only the beginning was heard");

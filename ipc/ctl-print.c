@@ -57,17 +57,16 @@ void print_styled(const struct ctl *c, enum style style, const char *text) {
         print_plain(c);
 }
 
-void print_span(double seconds) {
+int print_span(double seconds) {
         uint64_t s = seconds > 0 ? (uint64_t) seconds : 0;
 
         if (s >= 86400)
-                (void) printf("%ju d %ju h", (uintmax_t) (s / 86400), (uintmax_t) (s / 3600 % 24));
-        else if (s >= 3600)
-                (void) printf("%ju h %ju min", (uintmax_t) (s / 3600), (uintmax_t) (s / 60 % 60));
-        else if (s >= 60)
-                (void) printf("%ju min %ju s", (uintmax_t) (s / 60), (uintmax_t) (s % 60));
-        else
-                (void) printf("%ju s", (uintmax_t) s);
+                return printf("%ju d %ju h", (uintmax_t) (s / 86400), (uintmax_t) (s / 3600 % 24));
+        if (s >= 3600)
+                return printf("%ju h %ju min", (uintmax_t) (s / 3600), (uintmax_t) (s / 60 % 60));
+        if (s >= 60)
+                return printf("%ju min %ju s", (uintmax_t) (s / 60), (uintmax_t) (s % 60));
+        return printf("%ju s", (uintmax_t) s);
 }
 
 size_t print_key(FILE *to, bool to_terminal, const char *key) {

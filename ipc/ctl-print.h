@@ -25,8 +25,8 @@ void print_plain(const struct ctl *c);
 /* A text of ours or from elsewhere in one style. */
 void print_styled(const struct ctl *c, enum style style, const char *text);
 
-/* Seconds as people say them, "2 min 5 s", in whole numbers of at most two units. */
-void print_span(double seconds);
+/* Seconds as people say them, "2 min 5 s", in whole numbers of at most two units; how long that is. */
+int print_span(double seconds);
 
 /* The key of a field as words, like a text; how long it is. */
 size_t print_key(FILE *to, bool to_terminal, const char *key);

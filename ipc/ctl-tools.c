@@ -97,6 +97,23 @@ enum ctl_exit ctl_tools(const struct ctl *c) {
         return CTL_EXIT_OK;
 }
 
+enum ctl_exit ctl_show_calls(const struct ctl *c) {
+        struct varlink_reply reply;
+        enum ctl_exit e;
+        json_t *tool;
+        size_t i;
+
+        e = get_tools(c, &reply);
+        if (e != CTL_EXIT_OK)
+                return e;
+        json_array_foreach(json_object_get(reply.parameters, "tools"), i, tool) {
+                (void) fputs("  ", stdout);
+                show_usage(c, tool);
+        }
+        varlink_reply_done(&reply);
+        return CTL_EXIT_OK;
+}
+
 static json_t *find_tool(json_t *tools, const char *name) {
         json_t *tool;
         size_t i;

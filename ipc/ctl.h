@@ -73,6 +73,9 @@ enum ctl_exit ctl_monitor(const struct ctl *c);
 enum ctl_exit ctl_model(const struct ctl *c);
 enum ctl_exit ctl_record(const struct ctl *c);
 
+/* How each tool is called, a line each. */
+enum ctl_exit ctl_show_calls(const struct ctl *c);
+
 /* The one command that brings a larger model, of those that this machine has memory for; "" when there
  * is none. */
 const char *ctl_model_advice(char *buffer, size_t size);

@@ -50,7 +50,7 @@ static const struct command {
         { "cancel", "cancel [ID]", "end the running turn, or turn ID", "", 1, ctl_cancel },
         { "trace", "trace [ID]", "where the time of the last turn went, or of turn ID",
           "V", 1, ctl_trace },
-        { "help", "help", "what can be said", "", 0, ctl_help },
+        { "help", "help", "what can be said, and what can be called", "", 0, ctl_help },
         { "tools", "tools", "what can be called, and who carries it out", "", 0, ctl_tools },
         { "call", "call NAME [KEY=VALUE...]", "have a tool carried out", "", INT_MAX, ctl_do },
         { "mute", "mute", "close the microphone and keep it closed", "", 0, ctl_mute },

@@ -550,6 +550,9 @@ def helpful():
     """What can be said, what was not understood, and which command was meant."""
     r = daemon.ctl("help")
     assert r.returncode == 0 and "\ntimer\n  " in "\n" + r.stdout and "lock" in r.stdout, r
+    # And how to call every tool.
+    tools = [line for line in daemon.ctl("tools").stdout.splitlines() if not line.startswith(" ")]
+    assert tools and r.stdout.split("\n\ntools (")[1].splitlines()[1:] == ["  " + t for t in tools], (r, tools)
     # What is only asked back or refused is not offered.
     assert not {"ask", "cannot"} & set(r.stdout.splitlines()), r
     groups = json.loads(daemon.ctl("--json", "help").stdout)["groups"]
@@ -637,6 +640,11 @@ def coloured():
         c.ask(text="and the moon is made of cheese")
     said = on_a_terminal(["history", "-n", "2"])
     assert said.count("\033[32manswered") == 1 and "\033[1;31mnot understood" in said, said
+    daemon.ctl("ask", "--audio", speech(SLOW))
+    rows = [line for line in on_a_terminal(["history"], NO_COLOR="1").splitlines() if line.startswith("#")]
+    found = [re.match(r"#\d+ +(\d.* ago) +(text|audio|microphone) +(.+?) +\d+ ms$", row) for row in rows]
+    assert len(rows) > 2 and all(found), rows
+    assert len({tuple(row.start(i) for i in (1, 2, 3)) for row in found}) == 1, rows
 
 
 def narrow():
