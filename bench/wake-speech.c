@@ -6,6 +6,8 @@
  *   wake-speech [--rest] MODEL PROJECTOR [SECONDS ...]      2, 4, 6, 8, 10 and 12 unless given; --rest: no
  *                                                           history
  *
+ * What is kept of the prefix during a rest is in a file in TMPDIR, else in /var/tmp.
+ *
  * Milliseconds, a line for each manner: without a history; with one of 256 positions that stays, and with
  * the same that makes room; and, without a history, after a rest.  In all of them the model is told of as
  * many tools as there is room for before twelve seconds of speech. */
@@ -179,6 +181,8 @@ static int run(char **files, enum manner manner, const unsigned *seconds, unsign
                 r = set(config, "Model", "Path", files[0]);
         if (r >= 0)
                 r = set(config, "Model", "Projector", files[1]);
+        if (r >= 0)
+                r = set(config, "Store", "Path", getenv("TMPDIR") ? getenv("TMPDIR") : "/var/tmp");
         if (r >= 0)
                 r = dialogue_open(&d, config, &why);
         if (r >= 0)

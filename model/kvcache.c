@@ -28,6 +28,7 @@ int kvcache_init(struct kvcache *c,
                 size_t row = (size_t) lp->n_kv_heads * lp->head_size * kvcache_element(c);
 
                 l->capacity = lp->is_sliding ? c->ring : max_positions;
+                l->n_heads = lp->n_kv_heads;
                 l->head_size = lp->head_size;
                 /* calloc() of this size hands out untouched zero pages. */
                 l->keys = calloc(l->capacity, row);
@@ -61,10 +62,12 @@ unsigned kvcache_oldest_rewind(const struct kvcache *c) {
         return oldest_held + needed;
 }
 
+bool kvcache_can_rewind(const struct kvcache *c, unsigned n) {
+        return n == 0 || n == c->n || (n < c->n && n >= kvcache_oldest_rewind(c));
+}
+
 int kvcache_rewind(struct kvcache *c, unsigned n) {
-        if (n > c->n)
-                return -ERANGE;
-        if (n != 0 && n != c->n && n < kvcache_oldest_rewind(c))
+        if (!kvcache_can_rewind(c, n))
                 return -ERANGE;
 
         c->n = n;

@@ -15,6 +15,7 @@
 struct layer_cache {
         void *keys, *values; /* owned, [n_kv_heads][capacity][head_size] halves or floats */
         unsigned capacity;   /* positions; position p lies at p % capacity */
+        unsigned n_heads;
         unsigned head_size;
 };
 
@@ -40,11 +41,23 @@ void kvcache_done(struct kvcache *c);
 /* The earliest n that kvcache_rewind() accepts. */
 unsigned kvcache_oldest_rewind(const struct kvcache *c);
 
+/* Whether everything from position n on can be taken back. */
+bool kvcache_can_rewind(const struct kvcache *c, unsigned n);
+
 /* Takes back everything from position n on.  0 or -ERANGE. */
 int kvcache_rewind(struct kvcache *c, unsigned n);
 
 /* Makes n more positions visible, after the decoder has written them in all layers. */
 void kvcache_commit(struct kvcache *c, unsigned n);
+
+/* Writes what is held of the first n positions, n >= 1, to a file, of which nothing else is left; the cache stays
+ * as it is.  0; -ERANGE where kvcache_rewind() says so; what the system says, and then the file is not whole. */
+int kvcache_save(const struct kvcache *c, unsigned n, int fd);
+
+/* Reads them into an empty cache of the same sizes, which can be rewound from there as far as the other.  0;
+ * -EBADMSG: the file is not whole, or of another cache; -EINVAL: the cache is not empty; what the system says.  After
+ * each of these it is as before. */
+int kvcache_load(struct kvcache *c, int fd);
 
 /* Bytes of one element. */
 static inline size_t kvcache_element(const struct kvcache *c) {

@@ -246,6 +246,18 @@ int session_rewind(struct session *s, unsigned position) {
         return 0;
 }
 
+int session_save(struct session *s, unsigned n, int fd) {
+        settle(s);
+        return kvcache_save(&s->cache, n, fd);
+}
+
+/* Of the last position no logits are there, as after a rewind. */
+int session_load(struct session *s, int fd) {
+        if (s->pending >= 0)
+                return -EINVAL;
+        return kvcache_load(&s->cache, fd);
+}
+
 /* The logits after the last n rows of the last pass, which are those of the positions from here on. */
 static void compute_logits(struct session *s, unsigned n) {
         const struct engine *e = s->engine;

@@ -64,6 +64,17 @@ int session_rewind(struct session *s, unsigned position);
 /* The earliest position that session_rewind() accepts now. */
 unsigned session_oldest_rewind(const struct session *s);
 
+/* Writes what was computed of the first n positions, their keys and values, to a file, of which nothing else is
+ * left; a token that was not appended yet is not among them.  0; -ERANGE: there are not so many, or as
+ * session_rewind(); what the system says (-ENOSPC, -EFBIG), and then the file is of no use.  The session goes on as if
+ * nothing had been. */
+int session_save(struct session *s, unsigned n, int fd);
+
+/* Reads them back into a session without positions, of the same engine and the same configuration: from there
+ * on it is as if they had been appended, and not a bit differs.  0; -EBADMSG: the file is not whole, or of another kind of session;
+ * -EINVAL: the session has positions; what the system says.  After each of these it is as before. */
+int session_load(struct session *s, int fd);
+
 /* The logits for the next token, n_vocab of them, soft-capped, suppressed ids at -infinity; valid
  * until the next call that changes the session.  NULL when nothing has been appended. */
 const float *session_logits(struct session *s);

@@ -8,6 +8,7 @@
 
 #include "daemon/common/drafter.h"
 #include "daemon/think/declared.h"
+#include "daemon/think/keepsake.h"
 #include "daemon/think/tools.h"
 
 #define DIALOGUE_MAX_EXCHANGES 32
@@ -36,6 +37,7 @@ struct dialogue {
 
         struct prompt wanted; /* the whole prefix, as it should be */
         struct prompt held;   /* the part of it that is in the cache, from position 0 */
+        struct keepsake kept; /* of what was held before a rest */
         struct prompt turn;   /* what the turn has put together */
         size_t n_fed;         /* ... and how much of it is in the cache */
         bool is_open;         /* the user's turn has begun */
@@ -137,6 +139,7 @@ int dialogue_open(struct dialogue **ret, const struct config *config, struct why
         if (!d)
                 return because(why, -ENOMEM, "out of memory");
         d->config = config;
+        keepsake_init(&d->kept);
 
         r = engine_open(&d->engine, &engine_config, why);
         if (r < 0)
@@ -168,6 +171,7 @@ struct dialogue *dialogue_close(struct dialogue *d) {
         prompt_done(&d->turn);
         prompt_done(&d->held);
         prompt_done(&d->wanted);
+        keepsake_done(&d->kept);
         declared_free(d->declared);
         toolset_free(d->provided);
         if (d->exact)
@@ -319,9 +323,25 @@ bool dialogue_computes(const struct dialogue *d) {
         return true;
 }
 
+/* How much of what is held is the system text and the tools, and nothing that anybody has said. */
+static size_t n_of_opening(const struct dialogue *d, bool thinking) {
+        _cleanup_(prompt_done) struct prompt opening = { 0 };
+
+        return build_opening(d, &opening, thinking) < 0 ? 0 : n_common(&d->held, &opening);
+}
+
+/* Where it can not be kept, it is computed again. */
+static void keep_opening(struct dialogue *d) {
+        size_t plain = n_of_opening(d, false), thinking = n_of_opening(d, true);
+
+        (void) keepsake_keep(&d->kept, d->config, d->session, d->held.ids,
+                             plain > thinking ? plain : thinking);
+}
+
 void dialogue_rest(struct dialogue *d) {
         if (!d->session)
                 return;
+        keep_opening(d);
         (void) dialogue_drafting(d, &d->drafted);
         d->session = session_free(d->session);
         d->held.n_ids = 0;
@@ -332,12 +352,28 @@ void dialogue_rest(struct dialogue *d) {
         (void) malloc_trim(0);
 }
 
-/* What was given back is read again while the prefix is computed. */
+/* What was kept is held again. */
+static int recall_opening(struct dialogue *d) {
+        unsigned n;
+        int r;
+
+        keepsake_recall(&d->kept, d->session);
+        n = session_position(d->session);
+        r = append_ids(&d->held, d->kept.ids, n);
+        if (r < 0)
+                (void) session_rewind(d->session, 0);
+        return r;
+}
+
+/* What was given back is read again while what was not kept of the prefix is computed. */
 static int rise(struct dialogue *d) {
+        int r;
+
         if (d->session)
                 return 0;
         engine_fetch(d->engine);
-        return open_session(d, NULL);
+        r = open_session(d, NULL);
+        return r < 0 ? r : recall_opening(d);
 }
 
 int dialogue_warm(struct dialogue *d, bool thinking) {

@@ -47,8 +47,8 @@ int dialogue_warm(struct dialogue *d, bool thinking);
 /* Whether what was computed last are numbers; the weights of a damaged file may be none. */
 bool dialogue_computes(const struct dialogue *d);
 
-/* Gives back the memory of the weights and of the cache, which is empty then; the next dialogue_warm()
- * begins anew. */
+/* Gives back the memory of the weights and of the cache, which is empty then; the next dialogue_warm() begins with
+ * what was computed of the system text and of the tools, which is kept in a file where that can be (see keepsake.h). */
 void dialogue_rest(struct dialogue *d);
 
 /* Begins a user's turn behind the prefix, which has to be there: with a text, or with the opening of

@@ -633,6 +633,23 @@ static int append(struct session *s, const int32_t *ids, size_t n) {
         return 0;
 }
 
+int session_save(struct session *s, unsigned n, int fd) {
+        size_t size = n * sizeof(*s->ids);
+
+        if (n > s->n_ids)
+                return -ERANGE;
+        return pwrite(fd, s->ids, size, 0) == (ssize_t) size ? 0 : -ENOSPC;
+}
+
+int session_load(struct session *s, int fd) {
+        ssize_t size = pread(fd, s->ids, s->max * sizeof(*s->ids), 0);
+
+        if (size < 0)
+                return -EIO;
+        s->n_ids = (unsigned) ((size_t) size / sizeof(*s->ids));
+        return 0;
+}
+
 int session_append_tokens(struct session *s, const int32_t *ids, size_t n) {
         return append(s, ids, n);
 }

@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import ASSISTANT, SOURCE, Daemon, Tap, speech, wait_until  # noqa: E402
+from gemmad_test import ASSISTANT, SOURCE, Daemon, Tap, as_root, speech, wait_until  # noqa: E402
 
 tap = Tap()
 MODEL = "[Model]\nPath=" + os.path.join(SOURCE, "model/pocket.gguf") + "\n"
@@ -31,6 +31,23 @@ def answers(c):
     assert turn["outcome"] == "answered" and turn["calls"] == [{"name": "get_time", "arguments": {}}], turn
 
 
+def kept(d):
+    """The files without a name that the daemon keeps beside its history; None where that can not be seen."""
+    listing = as_root("ls", "-l", f"/proc/{d.process.pid}/fd")
+    folder = os.path.realpath(os.path.join(d.folder, "state/gemmad"))
+    return None if listing is None else [line for line in listing.decode().split("\n")
+                                         if f"-> {folder}/#" in line and line.endswith(" (deleted)")]
+
+
+def has_unnamed_files(folder):
+    """Not every file system has them."""
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_RDWR))
+    except OSError:
+        return False
+    return True
+
+
 def idle():
     with Daemon(MODEL + "IdleAfter=1\n") as d, contextlib.closing(d.client()) as c:
         for _ in range(2):
@@ -41,10 +58,21 @@ def idle():
             # Of the 14 MB of the file the texts of the vocabulary are still looked at.
             assert of_files(d) < before - 5000, (before, of_files(d))
             assert status(c)["positions"] == 0
+            files = kept(d)
+            assert files is None or len(files) == has_unnamed_files(d.folder), files
         # The grammar alone understands this, and wakes nobody.
         assert c.ask(text="what time is it")["outcome"] == "answered"
         assert status(c)["resting"]
         assert re.search("^resting: +yes$", d.ctl("status").stdout, re.M), d.ctl("status").stdout
+
+
+def nothing_written():
+    """Without a history there is no file, and what the model knew of its prefix is computed again."""
+    with Daemon(MODEL + "IdleAfter=1\n[Store]\nEnabled=no\n") as d, contextlib.closing(d.client()) as c:
+        for _ in range(2):
+            answers(c)
+            wait_until(lambda: status(c)["resting"], "rest")
+            assert not kept(d)
 
 
 def short():
@@ -77,6 +105,7 @@ def built_in():
 
 
 tap.rule("nobody asks: the memory is given back, and read again", idle)
+tap.rule("nothing is written where there is no history", nothing_written)
 tap.rule("memory runs short: it is given back at once", short)
 tap.rule("the built-in model does not rest", built_in)
 tap.done()

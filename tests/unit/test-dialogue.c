@@ -2,9 +2,14 @@
 /* The pocket model in the program, asked by recordings of tests/speech. */
 #include "daemon/think/dialogue.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/tap.h"
@@ -184,6 +189,151 @@ static void a_history_that_made_room_leaves_no_trace(void) {
         (void) unlink(path);
 }
 
+#define SYSTEM "You help whoever works at this computer, in as few words as it takes."
+
+static char folder[] = "/tmp/test-dialogue-XXXXXX";
+
+/* Not every file system has them. */
+static bool has_unnamed_files(void) {
+        int fd = open(folder, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+                return false;
+        (void) close(fd);
+        return true;
+}
+
+/* What a dialogue has kept in the folder, in bytes; -1: there is nothing. */
+static long long kept_bytes(void) {
+        DIR *all = opendir("/proc/self/fd");
+        struct dirent *entry;
+        long long size = -1;
+
+        expect(all != NULL);
+        while ((entry = readdir(all))) {
+                char link[64], path[256] = "";
+                struct stat st;
+
+                (void) snprintf(link, sizeof(link), "/proc/self/fd/%.20s", entry->d_name);
+                if (readlink(link, path, sizeof(path) - 1) < 0 ||
+                    strncmp(path, folder, strlen(folder)) != 0 || !strstr(path, "(deleted)"))
+                        continue;
+                expect(size < 0 && stat(link, &st) == 0 && st.st_nlink == 0);
+                size = (long long) st.st_size;
+        }
+        (void) closedir(all);
+        return size;
+}
+
+/* As open_random(), with a system text; what is kept goes to `store`, NULL: nowhere. */
+static struct config *resting_config(const char *path, const char *store) {
+        struct config *config;
+        struct why why = {};
+
+        expect(config_new(&config) == 0);
+        expect(config_set(config, "Model", "Path", path, &why) == 0);
+        expect(config_set(config, "Prompt", "System", SYSTEM, &why) == 0);
+        expect(config_set(config, "Prompt", "Tools", "no", &why) == 0);
+        expect(config_set(config, "Prompt", "HistoryPositions", "256", &why) == 0);
+        expect(config_set(config, "Store", "Enabled", store ? "yes" : "no", &why) == 0);
+        expect(config_set(config, "Store", "Path", store ? store : "", &why) == 0);
+        return config;
+}
+
+static void warm(struct dialogue *d, bool thinking) {
+        while (dialogue_warm(d, thinking) > 0)
+                ;
+}
+
+/* Positions after the first step behind a rest. */
+static unsigned wake(struct dialogue *d, bool thinking) {
+        dialogue_rest(d);
+        expect(dialogue_position(d) == 0);
+        expect(dialogue_warm(d, thinking) >= 0);
+        return dialogue_position(d);
+}
+
+/* What is kept is the opening and nothing of what was said, and whatever the prefix has become since, the answer is
+ * that of a dialogue that never rested. */
+static void a_rest_keeps_the_opening(void) {
+        const char *path = random_model(GGUF_Q8_0, false, 3);
+        struct config *config = resting_config(path, folder);
+        unsigned opening, step = config->batch_frames;
+        int32_t before[16], after[16], fresh[16];
+        struct dialogue *d, *other;
+        struct why why = {};
+        long long size;
+
+        load("what-time-is-it.flite-rms.wav");
+        expect(dialogue_open(&d, config, &why) == 0);
+        warm(d, false);
+        opening = dialogue_position(d);
+        expect(opening > step + 1 && kept_bytes() < 0);
+        dialogue_rest(d);
+        size = kept_bytes();
+        expect(size > 0);
+
+        expect(dialogue_remember(d, "what was said", "what was answered") == 0);
+        hear(d, 30);
+        end_and_answer(d, before);
+        expect(wake(d, false) == opening + step && kept_bytes() == size);
+        hear(d, 30);
+        end_and_answer(d, after);
+        expect(memcmp(before, after, sizeof(before)) == 0);
+
+        /* Another text, and a model that thinks, whose opening is another. */
+        expect(config_set(config, "Prompt", "System", SYSTEM " Now in verse.", &why) == 0);
+        expect(wake(d, false) > step);
+        hear(d, 30);
+        end_and_answer(d, after);
+        expect(dialogue_open(&other, config, &why) == 0);
+        expect(dialogue_remember(other, "what was said", "what was answered") == 0);
+        hear(other, 30);
+        end_and_answer(other, fresh);
+        expect(memcmp(fresh, after, sizeof(fresh)) == 0);
+        dialogue_close(other);
+        warm(d, true);
+        expect(wake(d, true) >= opening + step && kept_bytes() > size);
+
+        dialogue_close(d);
+        expect(kept_bytes() < 0);
+        config_free(config);
+        (void) unlink(path);
+}
+
+/* A folder that is none, a disk that is full, and none to be written to. */
+static void what_can_not_be_kept_is_computed_again(void) {
+        static const char *const stores[] = { NULL, "/nowhere/at/all", folder };
+        const char *path = random_model(GGUF_Q8_0, false, 3);
+        const struct rlimit full = { 1000, RLIM_INFINITY };
+        struct rlimit before;
+
+        (void) signal(SIGXFSZ, SIG_IGN);
+        expect(getrlimit(RLIMIT_FSIZE, &before) == 0);
+        load("what-time-is-it.flite-rms.wav");
+        for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
+                struct config *config = resting_config(path, stores[i]);
+                int32_t tokens[16], again[16];
+                struct dialogue *d;
+                struct why why = {};
+
+                expect(dialogue_open(&d, config, &why) == 0);
+                hear(d, 30);
+                end_and_answer(d, tokens);
+                warm(d, false);
+                expect(setrlimit(RLIMIT_FSIZE, &full) == 0);
+                dialogue_rest(d);
+                expect(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ before.rlim_cur, RLIM_INFINITY }) == 0);
+                expect(kept_bytes() < 0 && wake(d, false) == config->batch_frames);
+                hear(d, 30);
+                end_and_answer(d, again);
+                expect(memcmp(tokens, again, sizeof(tokens)) == 0);
+                dialogue_close(d);
+                config_free(config);
+        }
+        (void) unlink(path);
+}
+
 int main(void) {
         struct config *config;
         struct why why = {};
@@ -198,5 +348,11 @@ int main(void) {
         dialogue_close(dialogue);
         config_free(config);
         rule("a history that made room leaves no trace", a_history_that_made_room_leaves_no_trace);
+        if (!mkdtemp(folder))
+                return 1;
+        if (has_unnamed_files())
+                rule("a rest keeps the opening", a_rest_keeps_the_opening);
+        rule("what can not be kept is computed again", what_can_not_be_kept_is_computed_again);
+        (void) rmdir(folder);
         return tap_done();
 }

@@ -243,6 +243,9 @@ static int call_abstract(void) {
         return r;
 }
 
+/* 0 when there are files without a name here, else the error. */
+static int without_name;
+
 static bool files_are_out_of_reach(void) {
         char home[96], readable[96], state[96], sockets[96];
         const char *const list[] = { readable, NULL };
@@ -278,6 +281,8 @@ static bool files_are_out_of_reach(void) {
                open_error("new", O_WRONLY | O_CREAT) == EACCES &&
                open_error("home/.run/new", O_WRONLY | O_CREAT) == EACCES &&
                open_error("home/.state/new", O_RDWR | O_CREAT) == 0 &&
+               open_error("home/.state", O_RDWR | O_TMPFILE | O_EXCL) == without_name &&
+               open_error("home", O_RDWR | O_TMPFILE | O_EXCL) != 0 &&
                open_error("home/.state/new", O_WRONLY | O_TRUNC) == 0;
 }
 
@@ -314,6 +319,7 @@ static void hostile_code_reaches_no_secret(void) {
         make("home/.state", NULL);
         make("home/.run", NULL);
         make("home/sound", "RIFF");
+        without_name = open_error("home/.state", O_RDWR | O_TMPFILE | O_EXCL);
         in_child(files_are_out_of_reach);
         in_child(nobody_else_is_reached);
         (void) snprintf(command, sizeof(command), "rm -rf %s", place);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <sys/stat.h>
 
 #include "model/kernels.h"
 #include "tests/tap.h"
@@ -280,6 +281,132 @@ static void ring(void) {
         close_subject(&t);
 }
 
+static int unnamed_file(void) {
+        FILE *f = tmpfile();
+        int fd;
+
+        expect(f != NULL);
+        fd = dup(fileno(f));
+        (void) fclose(f);
+        expect(fd >= 0);
+        return fd;
+}
+
+static struct session *open_session(struct subject *t, unsigned max_positions, bool as_floats) {
+        const struct session_config config = { .max_positions = max_positions,
+                                               .rewind_slack = 1,
+                                               .f32_cache = as_floats };
+        struct session *s;
+        struct why why = {};
+
+        expect(session_new(&s, t->engine, &config, &why) == 0);
+        return s;
+}
+
+/* Tokens, and the logits behind the last one. */
+static float *logits_behind(struct subject *t, struct session *s, unsigned n) {
+        float *copy = malloc(t->n_vocab * sizeof(float));
+
+        expect(session_append_tokens(s, ids, n) == 0);
+        memcpy(copy, session_logits(s), t->n_vocab * sizeof(float));
+        return copy;
+}
+
+/* A session of `total` positions keeps the first `kept` of them; another that reads them goes on as the first does that
+ * goes back there. */
+static void keep_and_recall(struct subject *t, bool as_floats, unsigned total, unsigned kept) {
+        struct session *s = open_session(t, 1000, as_floats), *other = open_session(t, 1000, as_floats);
+        float *straight, *recalled;
+        unsigned oldest;
+        int fd = unnamed_file();
+
+        for (unsigned i = 0; i < total; i++)
+                expect(session_append_tokens(s, &ids[i * 7 % N_TEXT], 1) == 0);
+        expect(session_save(s, kept, fd) == 0 && session_position(s) == total);
+        expect(session_rewind(s, kept) == 0);
+        oldest = session_oldest_rewind(s);
+        expect(session_load(other, fd) == 0 && session_position(other) == kept);
+        expect(session_logits(other) == NULL && session_oldest_rewind(other) == oldest);
+
+        straight = logits_behind(t, s, N_TEXT);
+        recalled = logits_behind(t, other, N_TEXT);
+        expect(difference(t, straight, recalled) == 0);
+        free(straight);
+        free(recalled);
+
+        /* As far back as both can go. */
+        oldest = session_oldest_rewind(s);
+        expect(session_oldest_rewind(other) == oldest);
+        expect(session_rewind(s, oldest) == 0 && session_rewind(other, oldest) == 0);
+        straight = logits_behind(t, s, 3);
+        recalled = logits_behind(t, other, 3);
+        expect(difference(t, straight, recalled) == 0);
+        free(straight);
+        free(recalled);
+        (void) close(fd);
+        session_free(s);
+        session_free(other);
+}
+
+/* Within the window of 24; within the ring, of 24 + 128; where the ring has wrapped, and where a part of what is kept is
+ * no longer in it. */
+static void keeping(void) {
+        static const struct {
+                unsigned total, kept;
+        } cases[] = { { 20, 20 }, { 60, 7 }, { 150, 60 }, { 152, 152 }, { 200, 200 }, { 230, 190 } };
+        struct subject t;
+
+        open_subject(&t, GGUF_Q4_0, false, 2, NULL, 10);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                keep_and_recall(&t, true, cases[i].total, cases[i].kept);
+                keep_and_recall(&t, false, cases[i].total, cases[i].kept);
+        }
+        close_subject(&t);
+}
+
+/* What can not be kept, and files that are no such thing: the session is as before, and goes on. */
+static void keeping_fails(void) {
+        struct subject t;
+        struct session *s, *other;
+        float *straight, *again;
+        int fd = unnamed_file();
+        struct stat st;
+
+        open_subject(&t, GGUF_Q4_0, false, 1, NULL, 10);
+        s = open_session(&t, 1000, false);
+        for (unsigned i = 0; i < 5; i++)
+                expect(session_append_tokens(s, ids, N_TEXT) == 0);
+        expect(session_save(s, 0, fd) == -ERANGE && session_save(s, 201, fd) == -ERANGE);
+        expect(session_save(s, session_oldest_rewind(s) - 1, fd) == -ERANGE);
+        expect(session_save(s, 200, -1) == -EBADF);
+        expect(session_save(s, 200, fd) == 0 && session_load(s, fd) == -EINVAL);
+        expect(session_position(s) == 200);
+
+        other = open_session(&t, 1000, true);
+        expect(session_load(other, fd) == -EBADMSG && session_position(other) == 0);
+        session_free(other);
+        other = open_session(&t, 199, false);
+        expect(session_load(other, fd) == -EBADMSG && session_position(other) == 0);
+        session_free(other);
+
+        other = open_session(&t, 1000, false);
+        straight = logits_behind(&t, other, N_TEXT);
+        expect(session_rewind(other, 0) == 0);
+        expect(fstat(fd, &st) == 0 && ftruncate(fd, st.st_size - 1) == 0);
+        expect(session_load(other, fd) == -EBADMSG && session_position(other) == 0);
+        expect(ftruncate(fd, st.st_size + 1) == 0 && session_load(other, fd) == -EBADMSG);
+        expect(ftruncate(fd, 3) == 0 && session_load(other, fd) == -EBADMSG);
+        expect(session_load(other, -1) == -EBADF && session_position(other) == 0);
+        again = logits_behind(&t, other, N_TEXT);
+        expect(difference(&t, straight, again) == 0);
+        free(straight);
+        free(again);
+        (void) close(fd);
+        session_free(other);
+        session_free(s);
+        close_subject(&t);
+}
+
 static void full(void) {
         const struct sampler_config greedy = { 0 };
         struct sampler *sampler;
@@ -527,6 +654,8 @@ int main(void) {
         rule("every row of kernels gives the scalar one's logits", rows_agree);
         rule("rewind and append again is never rewound", rewinding);
         rule("a ring gives back what it still holds and refuses the rest", ring);
+        rule("what was kept in a file is as if it had been appended", keeping);
+        rule("what can not be kept, or is not whole, changes nothing", keeping_fails);
         rule("a full cache is an error, not an end of turn", full);
         rule("a generated token is an appended token", next_is_append);
         rule("bad ids are refused, suppressed ids are never likely", refusals);
