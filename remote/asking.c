@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,13 +17,11 @@
 #include "base/utf8.h"
 #include "base/wipe.h"
 #include "remote/http.h"
+#include "remote/outbox.h"
 #include "remote/request.h"
 
 /* So often all servers are asked: what fails each time is no fault of the moment. */
 #define MAX_ROUNDS 6
-
-/* How long gemmad may not take what it asked for. */
-#define SEND_MS 10000
 
 struct asking {
         struct asking_config config;
@@ -45,6 +42,7 @@ struct asking {
         uint64_t n_sent, n_received; /* of the tries before this one */
         struct why why;    /* of the last failure */
         bool is_over;
+        struct outbox outbox;      /* what gemmad has yet to take */
         struct link_answer answer; /* large: room for the next message */
 };
 
@@ -59,20 +57,6 @@ static void count(struct asking *a) {
         a->answer.n_received = a->n_received + received;
 }
 
-/* Waits for a reader that is slow, and no longer than it can be meant. */
-static int pass_on(struct asking *a) {
-        struct pollfd room = { .fd = a->config.link_fd, .events = POLLOUT };
-        int r;
-
-        for (;;) {
-                r = parcel_send(a->config.link_fd, &a->answer, link_answer_size(&a->answer), NULL, 0);
-                if (r != -EAGAIN)
-                        return r;
-                if (poll(&room, 1, SEND_MS) == 0)
-                        return -ETIMEDOUT;
-        }
-}
-
 static int tell(struct asking *a, enum link_answer_word word, const char *text, size_t size) {
         if (size > LINK_MAX_TEXT)
                 return -EMSGSIZE;
@@ -82,7 +66,7 @@ static int tell(struct asking *a, enum link_answer_word word, const char *text, 
         if (size > 0)
                 memcpy(a->answer.text, text, size);
         count(a);
-        return pass_on(a);
+        return outbox_send(&a->outbox, &a->answer, link_answer_size(&a->answer), clock_now_ns());
 }
 
 static void tell_end(struct asking *a, enum link_answer_word word, const char *text) {
@@ -119,6 +103,13 @@ static int on_text(const char *text, size_t size, void *userdata) {
                 size -= n;
         }
         return 0;
+}
+
+/* What gemmad has not taken yet is enough; the server waits. */
+static bool is_full(void *userdata) {
+        const struct asking *a = userdata;
+
+        return outbox_waits(&a->outbox);
 }
 
 static void on_begun(void *userdata) {
@@ -239,6 +230,7 @@ static void try_server(struct asking *a, unsigned index, uint64_t now_ns) {
                 .body = &a->body,
                 .handler = &handler,
                 .begun = on_begun,
+                .is_full = is_full,
                 .userdata = a,
         };
         bool is_last;
@@ -315,12 +307,24 @@ bool asking_on_done(struct asking *a, CURL *curl, CURLcode result, uint64_t now_
         return true;
 }
 
+/* What waits for gemmad.  False: it is not there any more, or all is over and told. */
+static bool hand_over(struct asking *a, uint64_t now_ns) {
+        bool did_wait = outbox_waits(&a->outbox);
+        int r = outbox_flush(&a->outbox, now_ns);
+
+        if (r == 0 && did_wait && a->exchange)
+                exchange_go_on(a->exchange);
+        return r > 0 || (r == 0 && !a->is_over);
+}
+
 bool asking_step(struct asking *a, uint64_t now_ns) {
         const struct why silent = { "it does not answer in time" };
         unsigned index;
 
-        if (a->is_over)
+        if (!hand_over(a, now_ns))
                 return false;
+        if (a->is_over)
+                return true;
         if (a->exchange && now_ns >= a->give_up_ns) {
                 fail(a, EXCHANGE_LOST, &silent, now_ns);
                 drop_exchange(a);
@@ -338,13 +342,19 @@ bool asking_step(struct asking *a, uint64_t now_ns) {
                 begin_round(a, now_ns);
         else
                 try_server(a, index, now_ns);
-        return !a->is_over;
+        return !a->is_over || outbox_waits(&a->outbox);
+}
+
+bool asking_waits(const struct asking *a) {
+        return outbox_waits(&a->outbox);
 }
 
 uint64_t asking_deadline(const struct asking *a) {
-        if (a->exchange)
-                return a->give_up_ns;
-        return at_most(a->next_ns, a->end_ns);
+        uint64_t at = outbox_deadline(&a->outbox);
+
+        if (a->is_over)
+                return at;
+        return at_most(at, a->exchange ? a->give_up_ns : at_most(a->next_ns, a->end_ns));
 }
 
 uint32_t asking_number(const struct asking *a) {
@@ -361,6 +371,7 @@ struct asking *asking_free(struct asking *a) {
         wipe(a->memory, a->memory_size);
         free(a->memory);
         buffer_done(&a->body);
+        outbox_done(&a->outbox);
         wipe(a, sizeof(*a));
         free(a);
         return NULL;
@@ -377,6 +388,7 @@ int asking_start(struct asking **ret,
         if (!a)
                 return -ENOMEM;
         a->config = *config;
+        a->outbox.fd = config->link_fd;
         a->question = *question;
         a->number = question->number;
         a->next_ns = now_ns;

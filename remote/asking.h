@@ -41,6 +41,9 @@ uint32_t asking_number(const struct asking *a);
 /* What time has brought.  False: the answer is over, and gemmad has been told how. */
 bool asking_step(struct asking *a, uint64_t now_ns);
 
+/* Whether it is to be called as soon as the link can be written to. */
+bool asking_waits(const struct asking *a);
+
 /* When it is to be called again at the latest. */
 uint64_t asking_deadline(const struct asking *a);
 

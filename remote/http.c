@@ -72,6 +72,8 @@ static size_t on_bytes(char *bytes, size_t one, size_t size, void *userdata) {
 
         (void) one;
         if (status_of(e) == 200 && e->stream) {
+                if (e->config.is_full(e->config.userdata))
+                        return CURL_WRITEFUNC_PAUSE;
                 e->r = take_answer(e, bytes, size);
                 return e->r < 0 ? 0 : size;
         }
@@ -312,6 +314,10 @@ enum exchange_end exchange_finish(struct exchange *e, CURLcode result, struct wh
 
 const struct stream *exchange_stream(const struct exchange *e) {
         return e->stream;
+}
+
+void exchange_go_on(struct exchange *e) {
+        (void) curl_easy_pause(e->curl, CURLPAUSE_CONT);
 }
 
 bool exchange_has_begun(const struct exchange *e) {

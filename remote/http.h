@@ -33,6 +33,7 @@ struct exchange_config {
         const struct buffer *body;            /* of a question; NULL: only a look */
         const struct stream_handler *handler; /* of a question */
         void (*begun)(void *userdata);        /* ... it has begun to be answered */
+        bool (*is_full)(void *userdata);      /* ... no more of the answer is wanted, until exchange_go_on() */
         void *userdata;
 };
 
@@ -48,6 +49,9 @@ enum exchange_end exchange_finish(struct exchange *e, CURLcode result, struct wh
 
 /* Of an answer that is complete. */
 const struct stream *exchange_stream(const struct exchange *e);
+
+/* More is wanted. */
+void exchange_go_on(struct exchange *e);
 
 bool exchange_has_begun(const struct exchange *e);
 

@@ -273,17 +273,21 @@ static int timeout_ms(const struct remote *m) {
         return at - now_ns > UINT64_C(60000000000) ? 60000 : (int) ((at - now_ns) / 1000000) + 1;
 }
 
+static short waits_for_room(const struct remote *m) {
+        return m->asking && asking_waits(m->asking) ? CURL_WAIT_POLLOUT : 0;
+}
+
 static void wait_for_more(struct remote *m) {
         struct curl_waitfd fds[3] = { { .fd = m->signal_fd, .events = CURL_WAIT_POLLIN } };
         unsigned n = 1;
 
         if (m->gemmad) {
                 fds[n++] = (struct curl_waitfd){ .fd = client_fd(m->gemmad), .events = CURL_WAIT_POLLIN };
-                fds[n++] = (struct curl_waitfd){ .fd = m->link_fd, .events = CURL_WAIT_POLLIN };
+                fds[n++] = (struct curl_waitfd){ .fd = m->link_fd, .events = CURL_WAIT_POLLIN | waits_for_room(m) };
         }
         (void) curl_multi_poll(m->multi, fds, n, timeout_ms(m), NULL);
         m->stops = fds[0].revents != 0;
-        if (n > 1 && fds[2].revents)
+        if (n > 1 && (fds[2].revents & ~CURL_WAIT_POLLOUT))
                 on_link(m);
         if (n > 1 && m->gemmad && fds[1].revents)
                 on_gemmad(m);

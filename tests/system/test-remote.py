@@ -610,6 +610,22 @@ def a_broken_answer():
         w.wait_for_answers("first")
 
 
+def a_slow_reader():
+    """While gemmad takes nothing of a long answer its servers are looked after, and nothing of the answer is lost."""
+    pieces = [f" {i}" for i in range(6000)]
+    with world(say(*pieces)) as w, contextlib.closing(w.daemon.client()) as c:
+        c.send(ASSISTANT + "Ask", {"text": QUESTION}, more=True)
+        wait_until(lambda: w.servers[0].questions, "the question")
+        w.daemon.process.send_signal(signal.SIGSTOP)
+        looks = w.servers[0].looks
+        wait_until(lambda: w.servers[0].looks >= looks + 3, "it is looked after")
+        w.daemon.process.send_signal(signal.SIGCONT)
+        while (event_ := c.receive()["parameters"]["event"])["kind"] != "done":
+            pass
+        turn = event_["turn"]
+        assert turn["outcome"] == "answered" and turn["answered"] == "".join(pieces), turn["answered"][-100:]
+
+
 def a_stalled_answer():
     with two([stall_after("This is hal")], settings="stall_seconds = 1") as w:
         turn = w.ask()
@@ -945,6 +961,7 @@ if __name__ == "__main__":
     tap.rule("when nobody is there nothing leaves, and it is noticed when somebody is", nobody_is_there)
     tap.rule("an answer that breaks off is told of", a_broken_answer)
     tap.rule("an answer that stalls is told of", a_stalled_answer)
+    tap.rule("a gemmad that does not take the answer holds nothing up", a_slow_reader)
     tap.rule("a gigabyte is cut off", a_gigabyte)
     tap.rule("a list of models of a gigabyte is, too", a_look_of_a_gigabyte)
     tap.rule("headers without end are cut off", headers_without_end)

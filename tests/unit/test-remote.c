@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +11,10 @@
 #include <jansson.h>
 #include <png.h>
 
+#include "base/cleanup.h"
+#include "base/parcel.h"
 #include "remote/link.h"
+#include "remote/outbox.h"
 #include "remote/request.h"
 #include "remote/servers.h"
 #include "remote/settings.h"
@@ -543,6 +547,74 @@ static void nothing_is_believed(void) {
         expect(!link_check_state(&state, 1));
 }
 
+struct pair {
+        struct outbox outbox;
+        int fd; /* owned; the reader's */
+};
+
+static void open_pair(struct pair *p) {
+        int fds[2];
+
+        expect(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0);
+        *p = (struct pair){ .outbox.fd = fds[0], .fd = fds[1] };
+}
+
+static void close_pair(struct pair *p) {
+        closep(&p->outbox.fd);
+        closep(&p->fd);
+        outbox_done(&p->outbox);
+}
+
+/* More and more numbers, until so many wait.  The next one. */
+static uint32_t fill(struct pair *p, uint32_t number, unsigned n_waiting) {
+        while (n_waiting > 0) {
+                expect(outbox_send(&p->outbox, &number, sizeof(number), 0) == 0);
+                number++;
+                n_waiting -= outbox_waits(&p->outbox);
+        }
+        return number;
+}
+
+/* Reads what there is, as it was written. */
+static uint32_t read_numbers(struct pair *p, uint32_t expected) {
+        uint32_t number;
+        size_t n_fds = 0;
+
+        while (parcel_receive(p->fd, &number, sizeof(number), NULL, &n_fds) == sizeof(number))
+                expect(number == expected++);
+        return expected;
+}
+
+static void nobody_waits_for_a_slow_reader(void) {
+        struct pair p;
+        uint32_t n_written, n_read = 0;
+        char large[1000] = { 0 };
+
+        open_pair(&p);
+        n_written = fill(&p, 0, 2000);
+        expect(outbox_flush(&p.outbox, 1) == 1 && outbox_deadline(&p.outbox) == OUTBOX_PATIENCE_NS);
+        /* In their order, whatever is written meanwhile. */
+        while (n_read < n_written) {
+                n_read = read_numbers(&p, n_read);
+                expect(outbox_flush(&p.outbox, 2) >= 0);
+                if (outbox_waits(&p.outbox) && n_written < 10000)
+                        n_written = fill(&p, n_written, 1);
+        }
+        expect(n_read == n_written && outbox_flush(&p.outbox, 3) == 0 && outbox_deadline(&p.outbox) == UINT64_MAX);
+
+        /* It grows up to a bound, and is not kept for ever. */
+        n_written = fill(&p, 0, 1);
+        while (outbox_send(&p.outbox, large, sizeof(large), 0) == 0)
+                ;
+        expect(outbox_send(&p.outbox, large, sizeof(large), 0) == -EFBIG && p.outbox.waiting.size <= OUTBOX_MAX);
+        expect(outbox_flush(&p.outbox, OUTBOX_PATIENCE_NS - 1) == 1);
+        expect(outbox_flush(&p.outbox, OUTBOX_PATIENCE_NS) == -ETIMEDOUT);
+        closep(&p.fd);
+        p.fd = -1;
+        expect(outbox_flush(&p.outbox, 0) == -EPIPE);
+        close_pair(&p);
+}
+
 int main(void) {
         expect(mkdtemp(folder));
         rule("a text comes out whole, however it is cut", texts);
@@ -568,5 +640,6 @@ int main(void) {
         rule("pictures become PNGs of a size that is of use", pictures);
         rule("questions that are none are refused", no_questions);
         rule("nothing that comes through the link is believed", nothing_is_believed);
+        rule("nobody waits for a slow reader, who gets all of it", nobody_waits_for_a_slow_reader);
         return tap_done();
 }
