@@ -82,7 +82,7 @@ def main():
 
 
 def enter():
-    with tempfile.TemporaryDirectory(prefix="gemmad-test-zone-") as etc:
+    with tempfile.TemporaryDirectory(prefix="gemmad-test-zone-", ignore_cleanup_errors=True) as etc:
         # What only root may read is not needed.
         subprocess.run(["cp", "-a", "--no-preserve=ownership", "/etc/.", etc], capture_output=True, check=False)
         inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", ENTER, etc]
