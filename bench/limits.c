@@ -6,75 +6,72 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "model/pool.h"
 
-#define READ_SIZE     ((size_t) 512 << 20) /* far beyond every cache */
-#define READ_ITEMS    64
-#define SOME_STREAMS  4
-#define MOST_STREAMS  16
-#define AHEAD         2048
-#define N_REPEATS     5
-#define TURNS         2000000u
-#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define READ_SIZE  ((size_t) 512 << 20) /* far beyond every cache */
+#define READ_ITEMS 64
+#define ITEM_SIZE  (READ_SIZE / READ_ITEMS)
+#define LINE       64 /* of the cache: what memory gives at once */
+#define STAGGER    65 /* lines: streams a power of two apart push each other out of it */
+#define HUGE_PAGE  ((size_t) 2 << 20)
+#define N_REPEATS  5
+#define TURNS      2000000u
 
 DEFINE_CLEANUP(struct pool *, pool_free)
 
+/* How an item's memory is read: so many stretches of it at once, asked for so many bytes before they are wanted,
+ * or left to the processor's own prefetching.  Machines differ in what they follow best. */
+struct way {
+        unsigned n_streams, ahead;
+};
+
+static const struct way ways[] = { { 1, 0 },    { 1, 4096 }, { 2, 0 },  { 4, 0 },
+                                   { 4, 2048 }, { 8, 0 },    { 16, 0 }, { 16, 1024 } };
+
+#define N_WAYS (sizeof(ways) / sizeof(ways[0]))
+
 struct reading {
         const unsigned char *memory;
-        unsigned n_streams;
+        unsigned way;
+        atomic_uint_fast64_t n_bytes;
         atomic_uint_fast64_t sum; /* keeps the compiler from leaving the reads out */
 };
 
-/* A line of the cache as the compiler's own vectors. */
-typedef uint64_t line __attribute__((vector_size(64), aligned(64)));
-
-/* One stretch of an item's memory, or several at once: machines differ in what their own prefetching
- * follows best. */
-static ALWAYS_INLINE void read_streams(struct reading *job, unsigned item, const unsigned n) {
-        size_t size = READ_SIZE / READ_ITEMS / n;
-        const unsigned char *at = job->memory + item * (READ_SIZE / READ_ITEMS);
-        line sums[MOST_STREAMS] = { 0 };
+/* One word of each line: a whole one comes from memory for it, and what is done with it takes no time. */
+static void read_item(void *userdata, unsigned item, unsigned worker) {
+        struct reading *job = userdata;
+        const struct way way = ways[job->way];
+        size_t size = (ITEM_SIZE / way.n_streams / LINE - STAGGER) * LINE;
+        const unsigned char *at = job->memory + item * ITEM_SIZE;
         uint64_t total = 0;
 
-        for (size_t i = 0; i < size; i += sizeof(line))
-                for (unsigned s = 0; s < n; s++) {
-                        const unsigned char *p = at + s * size + i;
+        (void) worker;
+        for (size_t i = 0; i < size; i += LINE)
+                for (unsigned s = 0; s < way.n_streams; s++) {
+                        const unsigned char *p = at + s * (size + STAGGER * LINE) + i;
 
-                        __builtin_prefetch(p + AHEAD, 0, 3);
-                        sums[s] += *(const line *) (const void *) p;
+                        if (way.ahead > 0)
+                                __builtin_prefetch(p + way.ahead, 0, 3);
+                        total += *(const uint64_t *) (const void *) p;
                 }
-        for (unsigned s = 0; s < n; s++)
-                for (unsigned j = 0; j < 8; j++)
-                        total += sums[s][j];
+        atomic_fetch_add(&job->n_bytes, size * way.n_streams);
         atomic_fetch_add(&job->sum, total);
 }
 
-static void read_item(void *userdata, unsigned item, unsigned worker) {
-        struct reading *job = userdata;
-
-        (void) worker;
-        if (job->n_streams == 1)
-                read_streams(job, item, 1);
-        else if (job->n_streams == SOME_STREAMS)
-                read_streams(job, item, SOME_STREAMS);
-        else
-                read_streams(job, item, MOST_STREAMS);
-}
-
 static double measure_reading(struct pool *pool, const unsigned char *memory) {
-        static const unsigned n_streams[] = { 1, SOME_STREAMS, MOST_STREAMS };
         double best = 0;
 
-        for (unsigned i = 0; i < 3 * N_REPEATS; i++) {
-                struct reading job = { .memory = memory, .n_streams = n_streams[i % 3] };
+        for (unsigned i = 0; i < N_WAYS * N_REPEATS; i++) {
+                struct reading job = { .memory = memory, .way = i % N_WAYS };
                 uint64_t began = clock_now_ns();
                 double rate;
 
                 pool_run(pool, READ_ITEMS, read_item, &job);
-                rate = (double) READ_SIZE / clock_ms(clock_now_ns() - began) * 1000;
+                rate = (double) job.n_bytes / clock_ms(clock_now_ns() - began) * 1000;
                 best = rate > best ? rate : best;
         }
         return best;
@@ -114,12 +111,14 @@ static double measure_products(struct pool *pool, const char *kernels) {
 
 int limits_measure(struct limits *ret, const char *kernels, unsigned n_threads) {
         _cleanup_(pool_freep) struct pool *pool = NULL;
-        _cleanup_(freep) unsigned char *memory = aligned_alloc(4096, READ_SIZE + AHEAD * 2);
+        _cleanup_(freep) unsigned char *memory = aligned_alloc(HUGE_PAGE, READ_SIZE + HUGE_PAGE);
         int r;
 
         if (!memory)
                 return -ENOMEM;
-        memset(memory, 1, READ_SIZE + AHEAD * 2);
+        /* Or looking up its pages would be measured, too. */
+        (void) madvise(memory, READ_SIZE + HUGE_PAGE, MADV_HUGEPAGE);
+        memset(memory, 1, READ_SIZE + HUGE_PAGE);
 
         r = pool_new(&pool, n_threads);
         if (r < 0)
