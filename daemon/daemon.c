@@ -25,8 +25,7 @@
 #include "daemon/pressure.h"
 #include "daemon/serve/control.h"
 #include "daemon/serve/replies.h"
-#include "daemon/store/store.h"
-#include "daemon/store/upkeep.h"
+#include "daemon/store/keeper.h"
 #include "daemon/think/dialogue.h"
 #include "daemon/think/inference.h"
 #include "daemon/turn/turns.h"
@@ -35,6 +34,9 @@
 /* What may pass between the signal and the end.  A large model takes most of a second for one
  * micro-batch, and can not be interrupted in it. */
 #define DAEMON_STOP_NS UINT64_C(800000000)
+
+/* ... and until the disk has what it is owed, which takes milliseconds unless it hangs. */
+#define KEEPER_STOP_NS UINT64_C(3000000000)
 
 struct daemon {
         struct daemon_setup setup;
@@ -52,9 +54,9 @@ struct daemon {
         struct sound_queue sounds;   /* pipeline to inference */
         struct pipeline *pipeline;   /* owned */
         struct inference *inference; /* owned */
-        struct store *store;         /* owned; NULL: no history */
+        struct keeper *keeper;       /* owned; NULL: no history */
         struct why store_missing;    /* ... because of this */
-        struct upkeep *upkeep;       /* owned; NULL without a history */
+        uint64_t last_turn;          /* the largest number that a turn has had in it */
         struct pressure *pressure;   /* owned; NULL: nobody tells when memory runs short */
         struct toolbox *toolbox;     /* owned */
         int listen_fd;               /* owned; -1 as soon as the control has it */
@@ -92,21 +94,30 @@ static void warn_of_late_speech(const struct daemon *d, const struct event *even
                             left / 25, limit);
 }
 
-static int on_loaded(struct daemon *d, const struct event *event) {
-        const struct event_loaded *loaded = &event->loaded;
+static void on_session_begun(int r, uint64_t n, const struct why *why, void *userdata) {
+        (void) n, (void) userdata;
+        if (r < 0)
+                log_warning("The history can not be written (%s), going on without it", why->text);
+}
+
+static void begin_session(struct daemon *d, const char *model) {
         struct timespec now;
         struct why why = {};
         int r;
 
+        if (!d->keeper)
+                return;
         (void) clock_gettime(CLOCK_REALTIME, &now);
-        if (d->store) {
-                r = store_begin_session(
-                        d->store, (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
-                        d->setup.version, loaded->model, &why);
-                if (r < 0)
-                        log_warning("The history can not be written (%s), going on without it",
-                                    why.text);
-        }
+        r = keeper_begin_session(d->keeper, (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
+                                 d->setup.version, model, &(struct keeper_waiter){ on_session_begun, d }, &why);
+        if (r < 0)
+                on_session_begun(r, 0, &why, d);
+}
+
+static int on_loaded(struct daemon *d, const struct event *event) {
+        const struct event_loaded *loaded = &event->loaded;
+
+        begin_session(d, loaded->model);
         d->is_loaded = true;
         control_set_loaded(d->control, loaded);
         turns_set_loaded(d->turns, event);
@@ -284,23 +295,33 @@ static void on_forgotten(void *userdata) {
         wipe_stack();
 }
 
-static void on_settled(void *userdata) {
+static void on_history_changed(void *userdata) {
         struct daemon *d = userdata;
 
         control_changed(d->control);
 }
 
-static int open_upkeep(struct daemon *d) {
-        const struct upkeep_config config = {
+static int keep_history(struct daemon *d, const char *directory, struct why *why) {
+        _cleanup_(store_closep) struct store *store = NULL;
+        struct keeper_config config = {
                 .loop = d->loop,
-                .store = d->store,
                 .keep_days = d->config->keep_days,
                 .forgotten = on_forgotten,
-                .settled = on_settled,
+                .changed = on_history_changed,
                 .userdata = d,
         };
+        int r;
 
-        return d->store ? upkeep_new(&d->upkeep, &config) : 0;
+        r = store_open(&store, directory, why);
+        if (r >= 0)
+                r = store_last_number(store, &d->last_turn, why);
+        if (r < 0)
+                return r;
+        config.store = store;
+        r = keeper_new(&d->keeper, &config, why);
+        if (r >= 0)
+                store = NULL;
+        return r;
 }
 
 /* 1: another model is on its way; 0: all is done; -errno: the files can not be read, and nothing has changed,
@@ -319,8 +340,8 @@ static int reload(struct daemon *d, struct why *why) {
         }
         config_adopt(d->config, fresh, &changes);
         control_on_reload(d->control);
-        if (d->upkeep && d->config->keep_days != keep_days)
-                upkeep_set_keep_days(d->upkeep, d->config->keep_days);
+        if (d->keeper && d->config->keep_days != keep_days)
+                keeper_set_keep_days(d->keeper, d->config->keep_days);
         if (changes.n_left > 0)
                 log_notice("The configuration was read again, %u options changed; for a change of "
                            "%s restart the daemon",
@@ -432,7 +453,7 @@ static void open_store(struct daemon *d) {
                 directory = path;
         }
         if (r >= 0)
-                r = store_open(&d->store, directory, &why);
+                r = keep_history(d, directory, &why);
         if (r >= 0)
                 return;
         log_warning("The history can not be opened (%s), going on without it", why.text);
@@ -479,8 +500,7 @@ static int open_control(struct daemon *d, struct why *why) {
                 .config = d->config,
                 .version = d->setup.version,
                 .loop = d->loop,
-                .store = d->store,
-                .upkeep = d->upkeep,
+                .keeper = d->keeper,
                 .store_missing = d->store_missing,
                 .sounds = &d->sounds,
                 .forgotten = on_forgotten,
@@ -573,8 +593,9 @@ static int open_turns(struct daemon *d) {
                 .loop = d->loop,
                 .inference = d->inference,
                 .pipeline = d->pipeline,
-                .store = d->store,
-                .lacks_store = !d->store && d->config->store_enabled,
+                .keeper = d->keeper,
+                .last_id = d->last_turn,
+                .lacks_store = !d->keeper && d->config->store_enabled,
                 .toolbox = d->toolbox,
                 .notify = on_news,
                 .interrupt = on_interrupt,
@@ -635,9 +656,6 @@ static int start(struct daemon *d, struct why *why) {
         if (r < 0)
                 return because(why, r, "queues: %s", strerror(-r));
         open_store(d);
-        r = open_upkeep(d);
-        if (r < 0)
-                return because(why, r, "history: %s", strerror(-r));
         r = toolbox_new(&d->toolbox, d->loop, on_tools_changed, d);
         if (r < 0)
                 return because(why, r, "tools: %s", strerror(-r));
@@ -682,6 +700,8 @@ static bool stop_threads(struct daemon *d) {
 /* First what clients and the disk are owed, then the threads: the one does not wait for the other.
  * False when a thread still runs; what it may touch is left standing then. */
 static bool stop(struct daemon *d) {
+        bool has_kept;
+
         (void) sd_notify(0, "STOPPING=1\nSTATUS=stopping");
         if (d->has_newer)
                 json_decref(d->newer.loaded.help);
@@ -695,15 +715,16 @@ static bool stop(struct daemon *d) {
         d->pressure = pressure_close(d->pressure);
         if (d->toolbox)
                 toolbox_stop(d->toolbox);
+        has_kept = keeper_stop(d->keeper, clock_now_ns() + KEEPER_STOP_NS);
+        if (!has_kept)
+                log_warning("The disk of the history does not answer: what was said last may be lost to it");
         d->control = control_free(d->control);
         d->turns = turns_free(d->turns);
-        d->upkeep = upkeep_free(d->upkeep);
         d->toolbox = toolbox_free(d->toolbox);
-        d->store = store_close(d->store);
         d->heartbeat = sd_event_source_disable_unref(d->heartbeat);
         d->events = sd_event_source_disable_unref(d->events);
         d->ears = sd_event_source_disable_unref(d->ears);
-        return stop_threads(d);
+        return stop_threads(d) && has_kept;
 }
 
 static struct daemon *daemon_free(struct daemon *d) {

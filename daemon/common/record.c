@@ -2,7 +2,10 @@
 #include "daemon/common/record.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/wipe.h"
 
 static const char *const origins[] = {
         [ORIGIN_TEXT] = "text",
@@ -111,4 +114,46 @@ struct timings timings_none(void) {
                 .prefilled = TIME_NEVER,
                 .first_token = TIME_NEVER,
         };
+}
+
+static size_t size_of(const char *text) {
+        return text ? strlen(text) + 1 : 0;
+}
+
+/* Copies size bytes to where *end stands, and moves that on.  NULL stays NULL. */
+static const char *put(char **end, const char *bytes, size_t size) {
+        char *at = *end;
+
+        if (!bytes)
+                return NULL;
+        memcpy(at, bytes, size);
+        *end += size;
+        return at;
+}
+
+struct record *record_copy(const struct record *turn, size_t *ret_size) {
+        size_t size = turn->heard_size + turn->answered_size + size_of(turn->calls_json) +
+                      size_of(turn->error) + size_of(turn->hint);
+        struct record *copy = malloc(sizeof(*copy) + size);
+        char *end;
+
+        if (!copy)
+                return NULL;
+        *copy = *turn;
+        end = (char *) (copy + 1);
+        copy->heard = put(&end, turn->heard, turn->heard_size);
+        copy->answered = put(&end, turn->answered, turn->answered_size);
+        copy->calls_json = put(&end, turn->calls_json, size_of(turn->calls_json));
+        copy->error = put(&end, turn->error, size_of(turn->error));
+        copy->hint = put(&end, turn->hint, size_of(turn->hint));
+        copy->model = NULL;
+        *ret_size = size;
+        return copy;
+}
+
+struct record *record_free(struct record *copy, size_t size) {
+        if (copy)
+                wipe(copy + 1, size);
+        free(copy);
+        return NULL;
 }

@@ -91,6 +91,12 @@ struct record {
         struct remote_record remote;
 };
 
+/* A copy with the texts that it points to behind it, but without its model's name; NULL: out of memory.
+ * ret_size: of the texts.  What was said is wiped when it is freed, which may be on the way to being
+ * forgotten. */
+struct record *record_copy(const struct record *turn, size_t *ret_size);
+struct record *record_free(struct record *copy, size_t size);
+
 /* Names as the interface and the store have them, and back; -EINVAL for another word. */
 const char *origin_name(enum origin origin);
 const char *outcome_name(enum outcome outcome);

@@ -330,19 +330,20 @@ static int on_speaking(struct call *call, json_t *parameters, void *userdata) {
         return speaking_on_speaking(&c->speaking, call);
 }
 
-/* How a client that speaks tells how far it came. */
-static int on_spoken(struct call *call, json_t *parameters, void *userdata) {
-        json_int_t turn = json_integer_value(json_object_get(parameters, "turn"));
-        const char *text = parameter_string(parameters, "text", NULL);
-        struct control *c = userdata;
-        struct why why = {};
-        int r;
+/* How a client that speaks tells how far it came, until the history has it. */
+struct spoken {
+        struct call *call; /* not owned; NULL: its client is gone */
+        json_int_t turn;
+};
 
-        if (turn <= 0 || !text) {
-                call_invalid_parameter(call, turn <= 0 ? "turn" : "text");
-                return 0;
-        }
-        r = turns_set_spoken(c->turns, (uint64_t) turn, text, strlen(text), &why);
+static void on_spoken_gone(struct call *call, void *userdata) {
+        struct spoken *spoken = userdata;
+
+        (void) call;
+        spoken->call = NULL;
+}
+
+static void answer_spoken(struct call *call, json_int_t turn, int r) {
         if (r == -ENOENT)
                 call_error(call, ASSISTANT ".NoSuchTurn", json_pack("{s:I}", "id", turn));
         else if (r == -EFBIG)
@@ -350,6 +351,40 @@ static int on_spoken(struct call *call, json_t *parameters, void *userdata) {
         else
                 /* A history that fails is told by Status. */
                 call_reply(call, NULL);
+}
+
+static void on_spoken_kept(int r, uint64_t n, const struct why *why, void *userdata) {
+        struct spoken *spoken = userdata;
+
+        (void) n, (void) why;
+        if (spoken->call) {
+                call_on_gone(spoken->call, NULL, NULL);
+                answer_spoken(spoken->call, spoken->turn, r);
+        }
+        free(spoken);
+}
+
+static int on_spoken(struct call *call, json_t *parameters, void *userdata) {
+        json_int_t turn = json_integer_value(json_object_get(parameters, "turn"));
+        const char *text = parameter_string(parameters, "text", NULL);
+        struct control *c = userdata;
+        struct spoken *spoken;
+        struct why why = {};
+        int r;
+
+        if (turn <= 0 || !text) {
+                call_invalid_parameter(call, turn <= 0 ? "turn" : "text");
+                return 0;
+        }
+        spoken = malloc(sizeof(*spoken));
+        if (!spoken)
+                return -ENOMEM;
+        *spoken = (struct spoken){ call, turn };
+        call_on_gone(call, on_spoken_gone, spoken);
+        r = turns_set_spoken(c->turns, (uint64_t) turn, text, strlen(text),
+                             &(struct keeper_waiter){ on_spoken_kept, spoken }, &why);
+        if (r <= 0)
+                on_spoken_kept(r, 0, &why, spoken);
         return 0;
 }
 
@@ -376,15 +411,17 @@ static int on_level(struct call *call, json_t *parameters, void *userdata) {
 
 /* What is wrong with the history, in one line; nothing when it is as it should be or switched off. */
 static void add_history_error(const struct control *c, json_t *status) {
-        const struct store *store = c->config.store;
+        struct keeper_state state = {};
         char line[sizeof(struct why) + 64];
 
-        if (!store)
+        if (c->config.keeper)
+                state = keeper_state(c->config.keeper);
+        if (!c->config.keeper)
                 (void) snprintf(line, sizeof(line), "%s", c->config.store_missing.text);
-        else if (store_n_waiting(store) > 0)
+        else if (state.n_waiting > 0)
                 (void) snprintf(line, sizeof(line), "%u turns wait to be written: %s",
-                                store_n_waiting(store), store_waiting_for(store));
-        else if (store_owes(store))
+                                state.n_waiting, state.waiting_for.text);
+        else if (state.owes)
                 (void) snprintf(line, sizeof(line),
                                 "what was forgotten is still to be erased from the file");
         else
@@ -827,8 +864,7 @@ int control_new(struct control **ret, const struct control_config *config, struc
         c->live.pipeline = config->pipeline;
         c->archive = (struct archive){
                 .config = config->config,
-                .store = config->store,
-                .upkeep = config->upkeep,
+                .keeper = config->keeper,
                 .missing = config->store_missing,
                 .forgotten = config->forgotten,
                 .userdata = config->userdata,

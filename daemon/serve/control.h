@@ -23,8 +23,7 @@ struct control_config {
         const struct config *config; /* none of these is owned */
         const char *version;
         sd_event *loop;
-        struct store *store;      /* NULL: no history */
-        struct upkeep *upkeep;    /* the same */
+        struct keeper *keeper;    /* NULL: no history */
         struct why store_missing; /* ... because of this, though one is wanted; or empty */
         const struct sound_queue *sounds;
         struct pipeline *pipeline;

@@ -2,30 +2,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "daemon/common/thread.h"
 #include "daemon/store/store-internal.h"
 
 /* Deleting rows leaves pieces of them behind: a page can hold a second copy of a cell that was moved
  * once, and the index of the words keeps what it knew until it is merged.  Only a file that never
- * held them is free of them.  So what stays is copied into a fresh file, by a thread with a connection
- * of its own while the old file goes on being read and written; then the main thread adds what came
- * meanwhile and gives the fresh file the old one's name. */
+ * held them is free of them.  So what stays is copied into a fresh file, in slices between which the
+ * old one goes on being read and written; when no turn is left to copy, the fresh file gets the old
+ * one's name. */
 #define FRESH_FILE "history.fresh.sqlite"
 
-/* How long the end of the process waits for the thread. */
-#define ERASE_STOP_NS (500 * UINT64_C(1000000))
+/* A slice has as many turns as can be copied in this time, and never more than so many. */
+#define SLICE_NS  (6 * UINT64_C(1000000))
+#define SLICE_MAX 256
 
-/* Beside hearing and thinking there is no hurry. */
-#define ERASE_NICE 10
+/* What has been written is brought to the disk now and then, so that there is not much left to wait for
+ * in the end. */
+#define SYNC_SIZE (2 << 20)
 
 struct count {
         sqlite3_int64 ticket;
@@ -33,164 +32,15 @@ struct count {
 };
 
 struct erasing {
-        struct thread thread;
-        char old[PATH_MAX], fresh[PATH_MAX];
-        sqlite3_int64 session; /* the one at hand, which stays in any case */
-        sqlite3_int64 last_id; /* of the turns that the thread copies */
-        bool is_stale; /* main thread: something that has been copied is not true any more */
-        bool is_void;  /* ... the file that it reads is not the history any more */
-
-        pthread_mutex_t mutex;
-        sqlite3 *db;       /* of the thread, for who wants to interrupt it; under the mutex */
-        bool is_cancelled; /* under the mutex */
-
-        /* Of the thread, to be read when it has ended. */
-        struct count *counts; /* owned */
+        struct store fresh;   /* only its connection */
+        int fd;               /* owned; its file */
+        off_t synced;         /* so much of it */
+        sqlite3_int64 at;     /* turns up to this one have been looked at */
+        unsigned slice;       /* turns */
+        bool is_stale;        /* something that has been copied is not true any more */
+        struct count *counts; /* owned; in the order of their tickets */
         size_t n_counts;
-        int r;
-        struct why why;
 };
-
-static struct erasing *erasing_free(struct erasing *e) {
-        if (!e)
-                return NULL;
-        (void) pthread_mutex_destroy(&e->mutex);
-        free(e->counts);
-        free(e);
-        return NULL;
-}
-
-/* Publishes the connection to who may interrupt it, or takes it back.  -ECANCELED: it already has
- * been. */
-static int show_connection(struct erasing *e, sqlite3 *db) {
-        bool is_cancelled;
-
-        (void) pthread_mutex_lock(&e->mutex);
-        e->db = db;
-        is_cancelled = e->is_cancelled;
-        (void) pthread_mutex_unlock(&e->mutex);
-        return is_cancelled ? -ECANCELED : 0;
-}
-
-static int attach(struct store *fresh, const char *path, const char *name, struct why *why) {
-        sqlite3_stmt *statement;
-        int r = 0;
-
-        if (sqlite3_prepare_v2(fresh->db, "ATTACH ? AS ?", -1, &statement, NULL) != SQLITE_OK)
-                return store_failed(fresh, why);
-        (void) sqlite3_bind_text(statement, 1, path, -1, SQLITE_STATIC);
-        (void) sqlite3_bind_text(statement, 2, name, -1, SQLITE_STATIC);
-        if (sqlite3_step(statement) != SQLITE_DONE)
-                r = store_failed(fresh, why);
-        (void) sqlite3_finalize(statement);
-        return r;
-}
-
-/* How many turns each noted forgetting takes with it; one that two of them name counts for the
- * first. */
-static int count_turns(struct erasing *e, struct store *fresh, struct why *why) {
-        static const char sql[] =
-                "SELECT f.id, f.n + (SELECT count(*) FROM old.turns AS turns WHERE turns.id <= ?"
-                " AND turns.id BETWEEN f.first_id AND f.last_id"
-                " AND turns.began BETWEEN f.began_from AND f.began_to"
-                " AND NOT EXISTS (SELECT 1 FROM old.forgotten AS e WHERE e.id < f.id"
-                " AND turns.id BETWEEN e.first_id AND e.last_id"
-                " AND turns.began BETWEEN e.began_from AND e.began_to))"
-                " FROM old.forgotten AS f";
-        sqlite3_stmt *statement;
-        int result, r = 0;
-
-        if (sqlite3_prepare_v2(fresh->db, sql, -1, &statement, NULL) != SQLITE_OK)
-                return store_failed(fresh, why);
-        (void) sqlite3_bind_int64(statement, 1, e->last_id);
-        while (r >= 0 && (result = sqlite3_step(statement)) == SQLITE_ROW) {
-                struct count *counts = reallocarray(e->counts, e->n_counts + 1, sizeof(*e->counts));
-
-                if (!counts) {
-                        r = because(why, -ENOMEM, "out of memory");
-                        break;
-                }
-                e->counts = counts;
-                counts[e->n_counts++] = (struct count){
-                        .ticket = sqlite3_column_int64(statement, 0),
-                        .n = (uint64_t) sqlite3_column_int64(statement, 1),
-                };
-        }
-        if (r >= 0 && result != SQLITE_DONE)
-                r = store_failed(fresh, why);
-        (void) sqlite3_finalize(statement);
-        return r;
-}
-
-/* In one transaction, so that all is read from the same moment of the old file. */
-static int copy(struct erasing *e, struct store *fresh, struct why *why) {
-        char turns[640], sessions[160];
-        const char *const steps[] = {
-                "UPDATE numbers SET last_turn = (SELECT last_turn FROM old.numbers)",
-                "INSERT INTO days SELECT * FROM old.days",
-                turns,
-                sessions,
-                "INSERT INTO words (words) VALUES ('rebuild')",
-        };
-        int r;
-
-        (void) snprintf(turns, sizeof(turns),
-                        "INSERT INTO turns SELECT turns.* FROM old.turns AS turns"
-                        " WHERE turns.id <= %lld AND " STORE_VISIBLE("old."),
-                        (long long) e->last_id);
-        (void) snprintf(sessions, sizeof(sessions),
-                        "INSERT INTO sessions SELECT * FROM old.sessions"
-                        " WHERE id = %lld OR id IN (SELECT session FROM turns)",
-                        (long long) e->session);
-        r = store_execute(fresh, "BEGIN", why);
-        if (r >= 0)
-                r = count_turns(e, fresh, why);
-        for (unsigned i = 0; r >= 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
-                r = store_execute(fresh, steps[i], why);
-        return r >= 0 ? store_execute(fresh, "COMMIT", why) : r;
-}
-
-/* The fresh file has no journal: what is cut short is thrown away. */
-static int write_fresh(struct erasing *e, struct store *fresh, struct why *why) {
-        static const char pragmas[] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-                                      "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF";
-        int r;
-
-        if (sqlite3_open_v2(e->fresh, &fresh->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                            NULL) != SQLITE_OK)
-                return fresh->db ? store_failed(fresh, why)
-                                 : because(why, -ENOMEM, "out of memory");
-        (void) sqlite3_extended_result_codes(fresh->db, 1);
-        if (show_connection(e, fresh->db) < 0)
-                return because(why, -ECANCELED, "gemmad is ending");
-        r = store_execute(fresh, pragmas, why);
-        if (r >= 0)
-                r = store_create_tables(fresh, why);
-        if (r >= 0)
-                r = attach(fresh, e->old, "old", why);
-        return r >= 0 ? copy(e, fresh, why) : r;
-}
-
-static int sync_file(const char *path, struct why *why) {
-        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-        if (fd < 0 || fsync(fd) < 0)
-                return because(why, -errno, "%s: %s", FRESH_FILE, strerror(errno));
-        return 0;
-}
-
-static void run(void *userdata) {
-        struct erasing *e = userdata;
-        struct store fresh = {};
-
-        (void) setpriority(PRIO_PROCESS, 0, ERASE_NICE); /* on Linux, of the calling thread */
-        e->r = write_fresh(e, &fresh, &e->why);
-        if (show_connection(e, NULL) < 0 && e->r >= 0)
-                e->r = because(&e->why, -ECANCELED, "gemmad is ending");
-        (void) sqlite3_close(fresh.db);
-        if (e->r >= 0)
-                e->r = sync_file(e->fresh, &e->why);
-}
 
 void store_drop_fresh(const struct store *s) {
         static const char *const names[] = { FRESH_FILE, FRESH_FILE "-journal", FRESH_FILE "-wal",
@@ -200,110 +50,202 @@ void store_drop_fresh(const struct store *s) {
                 (void) unlinkat(s->directory_fd, names[i], 0);
 }
 
-static int make_fresh(const struct store *s, struct why *why) {
-        _cleanup_(closep) int fd = -1;
-
-        store_drop_fresh(s);
-        fd = openat(s->directory_fd, FRESH_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return because(why, -errno, "%s: %s", FRESH_FILE, strerror(errno));
-        return 0;
-}
-
-static int prepare_erasing(struct store *s, struct erasing *e, struct why *why) {
-        int r;
-
-        (void) pthread_mutex_init(&e->mutex, NULL);
-        if (snprintf(e->old, sizeof(e->old), "%s/%s", s->directory, STORE_FILE) >=
-                    (int) sizeof(e->old) ||
-            snprintf(e->fresh, sizeof(e->fresh), "%s/%s", s->directory, FRESH_FILE) >=
-                    (int) sizeof(e->fresh))
-                return because(why, -ENAMETOOLONG, "%s: the path is too long", s->directory);
-        e->session = s->session;
-        r = store_query(s, "SELECT coalesce(max(id), 0) FROM turns", &e->last_id, why);
-        return r >= 0 ? make_fresh(s, why) : r;
-}
-
-int store_erase_begin(struct store *s, struct why *why) {
-        struct erasing *e;
-        int r;
-
-        r = store_ensure_open(s, why);
-        if (r < 0)
-                return r;
-        e = calloc(1, sizeof(*e));
+static struct erasing *erasing_free(struct erasing *e) {
         if (!e)
-                return because(why, -ENOMEM, "out of memory");
-        r = prepare_erasing(s, e, why);
-        if (r >= 0) {
-                r = thread_start(&e->thread, "gemmad-erase", run, e);
-                if (r < 0)
-                        (void) because(why, r, "a thread for it: %s", strerror(-r));
-        }
-        if (r < 0) {
+                return NULL;
+        (void) sqlite3_close(e->fresh.db);
+        closep(&e->fd);
+        free(e->counts);
+        free(e);
+        return NULL;
+}
+
+void store_erase_cancel(struct store *s) {
+        if (s->erasing)
                 store_drop_fresh(s);
-                erasing_free(e);
-                return r;
+        s->erasing = erasing_free(s->erasing);
+}
+
+void store_erase_again(struct store *s, uint64_t id) {
+        if (s->erasing && (sqlite3_int64) id <= s->erasing->at)
+                s->erasing->is_stale = true;
+}
+
+/* Who asks for each parameter what the row of another statement has. */
+static int insert_row(struct store *to, sqlite3_stmt *insert, sqlite3_stmt *row, struct why *why) {
+        int r = 0;
+
+        for (int i = 0; i < sqlite3_column_count(row); i++)
+                if (sqlite3_bind_value(insert, i + 1, sqlite3_column_value(row, i)) != SQLITE_OK)
+                        r = store_failed(to, why);
+        if (r >= 0 && sqlite3_step(insert) != SQLITE_DONE)
+                r = store_failed(to, why);
+        (void) sqlite3_reset(insert);
+        (void) sqlite3_clear_bindings(insert);
+        return r;
+}
+
+/* Copies what one statement gives by another one, which has a parameter for each column. */
+static int carry(struct store *from,
+                 struct store *to,
+                 const char *select,
+                 const char *insert,
+                 struct why *why) {
+        sqlite3_stmt *rows = NULL, *into = NULL;
+        int result, r = 0;
+
+        if (sqlite3_prepare_v2(from->db, select, -1, &rows, NULL) != SQLITE_OK)
+                r = store_failed(from, why);
+        else if (sqlite3_prepare_v2(to->db, insert, -1, &into, NULL) != SQLITE_OK)
+                r = store_failed(to, why);
+        while (r >= 0 && (result = sqlite3_step(rows)) != SQLITE_DONE)
+                r = result == SQLITE_ROW ? insert_row(to, into, rows, why)
+                                         : store_failed(from, why);
+        (void) sqlite3_finalize(rows);
+        (void) sqlite3_finalize(into);
+        return r;
+}
+
+static int add_count(struct erasing *e, size_t i, sqlite3_stmt *row, struct why *why) {
+        struct count *counts;
+
+        if (i == e->n_counts) {
+                counts = reallocarray(e->counts, i + 1, sizeof(*counts));
+                if (!counts)
+                        return because(why, -ENOMEM, "out of memory");
+                e->counts = counts;
+                counts[e->n_counts++] = (struct count){
+                        .ticket = sqlite3_column_int64(row, 0),
+                        .n = (uint64_t) sqlite3_column_int64(row, 1),
+                };
         }
-        s->erasing = e;
+        e->counts[i].n += (uint64_t) sqlite3_column_int64(row, 2);
         return 0;
 }
 
-int store_erase_fd(const struct store *s) {
-        return s->erasing->thread.ended_fd;
-}
+/* How many of these turns each noted forgetting takes with it; one that two of them name counts for
+ * the first.  The + keeps SQLite from looking through all that was forgotten for those of the slice. */
+static int count_turns(struct store *s, sqlite3_int64 after, sqlite3_int64 last, struct why *why) {
+        static const char sql[] = "SELECT f.id, f.n, (SELECT count(*) FROM turns WHERE turns.id > "
+                                  "?1 AND turns.id <= ?2"
+                                  " AND +turns.id BETWEEN f.first_id AND f.last_id"
+                                  " AND turns.began BETWEEN f.began_from AND f.began_to"
+                                  " AND NOT EXISTS (SELECT 1 FROM forgotten AS e WHERE e.id < f.id"
+                                  " AND turns.id BETWEEN e.first_id AND e.last_id"
+                                  " AND turns.began BETWEEN e.began_from AND e.began_to))"
+                                  " FROM forgotten AS f ORDER BY f.id";
+        sqlite3_stmt *statement;
+        int result, r = 0;
 
-void store_erase_again(struct store *s) {
-        if (s->erasing)
-                s->erasing->is_stale = true;
-}
-
-void store_changed_turn(struct store *s, uint64_t id) {
-        if (s->erasing && (sqlite3_int64) id <= s->erasing->last_id)
-                s->erasing->is_stale = true;
-}
-
-/* What was written into the old file since the thread began to copy. */
-static int add_rest(struct store *s, const struct erasing *e, struct why *why) {
-        char sessions[128], turns[128], words[160];
-        const char *const steps[] = {
-                sessions,
-                turns,
-                words,
-                "INSERT OR IGNORE INTO fresh.days SELECT * FROM days",
-        };
-        int r;
-
-        (void) snprintf(sessions, sizeof(sessions),
-                        "INSERT OR IGNORE INTO fresh.sessions SELECT * FROM main.sessions"
-                        " WHERE id >= %lld",
-                        (long long) e->session);
-        (void) snprintf(turns, sizeof(turns),
-                        "INSERT INTO fresh.turns SELECT * FROM main.turns WHERE id > %lld",
-                        (long long) e->last_id);
-        (void) snprintf(words, sizeof(words),
-                        "INSERT INTO fresh.words (rowid, heard, answered)"
-                        " SELECT id, heard, answered FROM main.turns WHERE id > %lld",
-                        (long long) e->last_id);
-        r = store_execute(s, "PRAGMA fresh.journal_mode = OFF; BEGIN IMMEDIATE", why);
-        if (r < 0)
-                return r;
-        for (unsigned i = 0; r >= 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
-                r = store_execute(s, steps[i], why);
-        return store_end(s, r, why);
-}
-
-static int complete(struct store *s, const struct erasing *e, struct why *why) {
-        int r;
-
-        /* Of one before, when there was no memory to detach it. */
-        (void) sqlite3_exec(s->db, "DETACH fresh", NULL, NULL, NULL);
-        r = attach(s, e->fresh, "fresh", why);
-        if (r < 0)
-                return r;
-        r = add_rest(s, e, why);
-        (void) sqlite3_exec(s->db, "DETACH fresh", NULL, NULL, NULL);
+        if (sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL) != SQLITE_OK)
+                return store_failed(s, why);
+        (void) sqlite3_bind_int64(statement, 1, after);
+        (void) sqlite3_bind_int64(statement, 2, last);
+        for (size_t i = 0; r >= 0 && (result = sqlite3_step(statement)) != SQLITE_DONE; i++)
+                r = result == SQLITE_ROW ? add_count(s->erasing, i, statement, why)
+                                         : store_failed(s, why);
+        (void) sqlite3_finalize(statement);
         return r;
+}
+
+static int copy_turns(struct store *s, sqlite3_int64 after, sqlite3_int64 last, struct why *why) {
+        static const char insert_turn[] =
+                "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        struct store *fresh = &s->erasing->fresh;
+        char turns[512], sessions[640], words[160];
+        int r;
+
+        (void) snprintf(turns, sizeof(turns),
+                        "FROM turns WHERE id > %lld AND id <= %lld AND " STORE_VISIBLE(""),
+                        (long long) after, (long long) last);
+        (void) snprintf(sessions, sizeof(sessions),
+                        "SELECT * FROM sessions WHERE id IN (SELECT session %s)", turns);
+        memmove(turns + strlen("SELECT * "), turns, strlen(turns) + 1);
+        memcpy(turns, "SELECT * ", strlen("SELECT * "));
+        (void) snprintf(words, sizeof(words),
+                        "INSERT INTO words (rowid, heard, answered)"
+                        " SELECT id, heard, answered FROM turns WHERE id > %lld",
+                        (long long) after);
+        r = carry(s, fresh, sessions, "INSERT OR IGNORE INTO sessions VALUES (?, ?, ?, ?)", why);
+        if (r >= 0)
+                r = carry(s, fresh, turns, insert_turn, why);
+        return r >= 0 ? store_execute(fresh, words, why) : r;
+}
+
+/* The last turn of the next slice; 0: there is none. */
+static int find_slice(struct store *s, sqlite3_int64 *ret, struct why *why) {
+        char sql[128];
+
+        (void) snprintf(sql, sizeof(sql),
+                        "SELECT coalesce(max(id), 0) FROM (SELECT id FROM turns WHERE id > %lld "
+                        "ORDER BY id LIMIT %u)",
+                        (long long) s->erasing->at, s->erasing->slice);
+        return store_query(s, sql, ret, why);
+}
+
+static void set_pace(struct erasing *e, uint64_t took_ns) {
+        if (took_ns > SLICE_NS && e->slice > 1)
+                e->slice /= 2;
+        else if (took_ns < SLICE_NS / 2 && e->slice < SLICE_MAX)
+                e->slice *= 2;
+}
+
+static int sync_fresh(struct erasing *e, off_t at_least, struct why *why) {
+        struct stat st;
+
+        if (fstat(e->fd, &st) < 0)
+                return because(why, -errno, "%s: %s", FRESH_FILE, strerror(errno));
+        if (st.st_size - e->synced < at_least)
+                return 0;
+        e->synced = st.st_size;
+        return fdatasync(e->fd) < 0 ? because(why, -errno, "%s: %s", FRESH_FILE, strerror(errno))
+                                    : 0;
+}
+
+/* 1: and there may be more; 0: all have been copied. */
+static int copy_slice(struct store *s, struct why *why) {
+        struct erasing *e = s->erasing;
+        uint64_t began_ns = clock_now_ns();
+        sqlite3_int64 last = 0;
+        int r;
+
+        r = find_slice(s, &last, why);
+        if (r < 0 || last == 0)
+                return r;
+        r = count_turns(s, e->at, last, why);
+        if (r >= 0)
+                r = copy_turns(s, e->at, last, why);
+        if (r >= 0)
+                r = sync_fresh(e, SYNC_SIZE, why);
+        if (r < 0)
+                return r;
+        e->at = last;
+        set_pace(e, clock_now_ns() - began_ns);
+        return 1;
+}
+
+/* What is not of a turn, and in a file that is as it is to be left. */
+static int complete(struct store *s, struct why *why) {
+        struct erasing *e = s->erasing;
+        char session[80];
+        int r;
+
+        (void) snprintf(session, sizeof(session), "SELECT * FROM sessions WHERE id = %lld",
+                        (long long) s->session);
+        r = carry(s, &e->fresh, session, "INSERT OR IGNORE INTO sessions VALUES (?, ?, ?, ?)", why);
+        if (r >= 0)
+                r = carry(s, &e->fresh, "SELECT * FROM days", "INSERT INTO days VALUES (?, ?, ?)",
+                          why);
+        if (r >= 0)
+                r = carry(s, &e->fresh, "SELECT last_turn FROM numbers",
+                          "UPDATE numbers SET last_turn = ?", why);
+        /* Those that took no turn of the file are counted, too. */
+        if (r >= 0)
+                r = count_turns(s, 0, 0, why);
+        if (r >= 0)
+                r = store_execute(&e->fresh, "COMMIT", why);
+        return r >= 0 ? sync_fresh(e, 0, why) : r;
 }
 
 /* The old file's journal is empty now and goes first: another program that still has both open must
@@ -327,52 +269,89 @@ static int change_files(struct store *s, struct why *why) {
                 return store_failed(s, why);
         store_close_database(s);
         r = rename_fresh(s, why);
-        /* Who uses it next tries that again. */
-        if (store_open_database(s, &second) < 0)
-                return r < 0 ? r : because(why, -EIO, "%s", second.text);
-        s->session = session;
+        /* Where it can not be opened, who uses it next tries that again. */
+        if (store_open_database(s, &second) >= 0)
+                s->session = session;
         return r;
 }
 
-static int erase_end(struct store *s, const struct erasing *e, struct why *why) {
+static int put_in_place(struct store *s, struct why *why) {
+        struct erasing *e = s->erasing;
         int r;
 
-        if (e->r < 0) {
-                *why = e->why;
-                s->is_damaged = s->is_damaged || e->r == -EBADMSG;
-                return e->r;
-        }
-        if (e->is_stale)
-                return 1;
-        r = complete(s, e, why);
-        return r >= 0 ? change_files(s, why) : r;
-}
-
-static void keep_counts(struct store *s, struct erasing *e) {
+        r = complete(s, why);
+        if (r < 0)
+                return r;
+        (void) sqlite3_close(e->fresh.db);
+        e->fresh.db = NULL;
+        store_keep_out(s);
+        r = change_files(s, why);
+        store_let_in(s);
+        if (r < 0)
+                return r;
         free(s->counts);
         s->counts = TAKE_PTR(e->counts);
         s->n_counts = e->n_counts;
+        s->erasing = erasing_free(e);
+        store_settled(s);
+        return 0;
 }
 
-int store_erase_end(struct store *s, struct why *why) {
-        struct erasing *e = TAKE_PTR(s->erasing);
+/* The fresh file has no journal: what is cut short is thrown away. */
+static int open_fresh(struct store *s, struct erasing *e, struct why *why) {
+        static const char pragmas[] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+                                      "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF";
+        char path[PATH_MAX];
         int r;
 
-        while (!thread_join(&e->thread, clock_now_ns() + ERASE_STOP_NS))
-                continue;
-        if (!e->is_void)
-                r = erase_end(s, e, why);
-        else if (s->owes)
-                r = 1;
-        else
-                r = because(why, -EBADMSG,
-                            "the history was damaged, and has been begun anew without it");
-        if (r == 0) {
-                keep_counts(s, e);
-                store_settled(s);
-        } else
-                store_drop_fresh(s);
-        erasing_free(e);
+        if (snprintf(path, sizeof(path), "%s/%s", s->directory, FRESH_FILE) >= (int) sizeof(path))
+                return because(why, -ENAMETOOLONG, "%s: the path is too long", s->directory);
+        store_drop_fresh(s);
+        e->fd = openat(s->directory_fd, FRESH_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (e->fd < 0)
+                return because(why, -errno, "%s: %s", FRESH_FILE, strerror(errno));
+        if (sqlite3_open_v2(path, &e->fresh.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                            NULL) != SQLITE_OK)
+                return e->fresh.db ? store_failed(&e->fresh, why)
+                                   : because(why, -ENOMEM, "out of memory");
+        (void) sqlite3_extended_result_codes(e->fresh.db, 1);
+        r = store_execute(&e->fresh, pragmas, why);
+        if (r >= 0)
+                r = store_create_tables(&e->fresh, why);
+        return r >= 0 ? store_execute(&e->fresh, "BEGIN", why) : r;
+}
+
+static int begin(struct store *s, struct why *why) {
+        struct erasing *e = calloc(1, sizeof(*e));
+
+        if (!e)
+                return because(why, -ENOMEM, "out of memory");
+        e->fd = -1;
+        e->slice = 1;
+        s->erasing = e;
+        return open_fresh(s, e, why);
+}
+
+int store_erase(struct store *s, struct why *why) {
+        int r;
+
+        r = s->owes ? store_ensure_open(s, why) : 0;
+        if (!s->owes)
+                return !s->is_replaced ? r
+                                       : because(why, -EBADMSG,
+                                                 "the history was damaged, and has been begun anew "
+                                                 "without it");
+        if (r >= 0 && s->erasing && s->erasing->is_stale)
+                store_erase_cancel(s);
+        if (r >= 0 && !s->erasing) {
+                r = begin(s, why);
+                r = r < 0 ? r : 1;
+        } else if (r >= 0) {
+                r = copy_slice(s, why);
+                r = r != 0 ? r : put_in_place(s, why);
+        }
+        if (r < 0)
+                store_erase_cancel(s);
         return r;
 }
 
@@ -384,45 +363,12 @@ uint64_t store_n_forgotten(const struct store *s, uint64_t ticket) {
 }
 
 int store_settle(struct store *s, struct why *why) {
-        int r = 0;
+        int r;
 
-        while (s->owes && r >= 0) {
-                r = store_erase_begin(s, why);
-                if (r >= 0)
-                        r = store_erase_end(s, why);
-        }
+        if (!s->owes)
+                return 0;
+        do
+                r = store_erase(s, why);
+        while (r > 0);
         return r;
-}
-
-static void interrupt(struct erasing *e) {
-        (void) pthread_mutex_lock(&e->mutex);
-        e->is_cancelled = true;
-        if (e->db)
-                sqlite3_interrupt(e->db);
-        (void) pthread_mutex_unlock(&e->mutex);
-}
-
-void store_erase_void(struct store *s) {
-        struct erasing *e = s->erasing;
-        struct pollfd ended = { .events = POLLIN };
-
-        if (!e)
-                return;
-        e->is_void = true;
-        interrupt(e);
-        ended.fd = e->thread.ended_fd;
-        (void) poll(&ended, 1, (int) (ERASE_STOP_NS / 1000000));
-}
-
-void store_erase_cancel(struct store *s) {
-        struct erasing *e = TAKE_PTR(s->erasing);
-
-        if (!e)
-                return;
-        interrupt(e);
-        /* A disk that does not answer holds nobody up; what the thread has is then left to it. */
-        if (!thread_join(&e->thread, clock_now_ns() + ERASE_STOP_NS))
-                return;
-        store_drop_fresh(s);
-        erasing_free(e);
 }

@@ -106,7 +106,8 @@ int store_forget(struct store *s,
                 return r;
         *ret_ticket = (uint64_t) sqlite3_last_insert_rowid(s->db);
         s->owes = true;
-        store_erase_again(s);
+        s->is_replaced = false;
+        store_erase_again(s, span->first_id);
         return 0;
 }
 

@@ -7,12 +7,13 @@
 
 #include "daemon/store/store.h"
 
-/* What the parts of the store share: store.c opens and appends, store-read.c reads, store-forget.c
- * notes what to forget, store-erase.c writes the file anew without it, store-wait.c keeps what can not be written yet, store-salvage.c saves what a damaged file
+/* What the parts of the store share: store.c opens and appends, store-read.c reads, store-reader.c does so
+ * with a connection of its own, store-forget.c notes what to forget, store-erase.c writes the file anew
+ * without it, store-wait.c keeps what can not be written yet, store-salvage.c saves what a damaged file
  * still holds. */
 #define STORE_FILE "history.sqlite"
 
-/* How long the main thread waits for another program that has the file. */
+/* How long it waits for another program that has the file. */
 #define STORE_BUSY_MS 40
 
 enum statement {
@@ -23,13 +24,14 @@ enum statement {
         STATEMENT_REMOVE_WORDS,
         STATEMENT_SET_HEARD,
         STATEMENT_SET_ANSWERED,
-        STATEMENT_HISTORY,
-        STATEMENT_SHOW,
-        STATEMENT_SEARCH,
         STATEMENT_FORGET,
         STATEMENT_HAS_ANY,
         STATEMENT_NOTE_DAY,
         STATEMENT_LAST_OLD,
+        /* From here on they only read turns. */
+        STATEMENT_HISTORY,
+        STATEMENT_SHOW,
+        STATEMENT_SEARCH,
         N_STATEMENTS,
 };
 
@@ -62,7 +64,9 @@ struct store {
         struct erasing *erasing; /* owned; NULL: the file is not being written anew */
         struct count *counts;    /* owned; of the forgettings that the last one has ended */
         size_t n_counts;
-        bool is_damaged; /* SQLite has met something that it did not write */
+        bool is_damaged;  /* SQLite has met something that it did not write */
+        bool is_replaced; /* what was to be forgotten went with a file that was damaged, or taken away */
+        struct store_reader *reader; /* not owned; NULL: nobody reads beside it */
 
         struct store_waiting *waiting; /* owned list, oldest first */
         unsigned n_waiting;
@@ -92,6 +96,20 @@ int store_append_row(struct store *s, const struct record *turn, struct why *why
  * COMMIT. */
 int store_end(struct store *s, int r, struct why *why);
 
+/* A connection to the file of this path. */
+int store_connect(struct store *s, const char *path, struct why *why);
+
+/* Prepares the statements from this one on. */
+int store_prepare(struct store *s, enum statement first, struct why *why);
+
+/* Whoever reads beside the store is waited for, lets go of the file, and does not open it again before
+ * store_let_in().  Several of these count. */
+void store_keep_out(struct store *s);
+void store_let_in(struct store *s);
+
+/* Whether who reads beside the store has met damage since the last time. */
+bool store_take_damage(struct store *s);
+
 /* Opens history.sqlite: from the name in the directory to statements that can be run. */
 int store_open_database(struct store *s, struct why *why);
 void store_close_database(struct store *s);
@@ -112,16 +130,11 @@ bool store_is_marked(const struct store *s);
 /* Nothing is left of what was forgotten. */
 void store_settled(struct store *s);
 
-/* The erasing that runs, if one does, has to be done once more; the same when it has copied this
- * turn. */
-void store_erase_again(struct store *s);
-void store_changed_turn(struct store *s, uint64_t id);
+/* Turns from this one on are not what they were: what runs of an erasing begins again where it has
+ * copied one of them. */
+void store_erase_again(struct store *s, uint64_t id);
 
-/* The erasing that runs, if one does, is of a file that is put aside: it ends soon, and whoever waits for
- * that finds it without a result. */
-void store_erase_void(struct store *s);
-
-/* Ends the erasing that runs, if one does, without a result; nobody may wait for it any more. */
+/* Throws away what there is of an erasing. */
 void store_erase_cancel(struct store *s);
 
 /* Deletes what an erasing that was cut short has left. */

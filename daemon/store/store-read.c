@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/wipe.h"
 #include "daemon/store/store-internal.h"
 #include "ipc/limits.h"
 
@@ -153,8 +154,7 @@ int store_history(struct store *s,
 int store_show(struct store *s, uint64_t id, const struct store_visitor *visitor, struct why *why) {
         int r;
 
-        /* Not of a damaged one, of which only this statement is there. */
-        r = s->directory ? store_ensure_open(s, why) : 0;
+        r = store_ensure_open(s, why);
         if (r < 0)
                 return r;
         (void) sqlite3_bind_int64(s->prepared[STATEMENT_SHOW], 1, (sqlite3_int64) id);
@@ -223,5 +223,7 @@ int store_search(struct store *s,
         statement = s->prepared[STATEMENT_SEARCH];
         (void) sqlite3_bind_text(statement, 1, query, -1, SQLITE_TRANSIENT);
         (void) sqlite3_bind_int64(statement, 2, limit);
-        return visit_rows(s, STATEMENT_SEARCH, visitor, why);
+        r = visit_rows(s, STATEMENT_SEARCH, visitor, why);
+        wipe(query, sizeof(query));
+        return r;
 }

@@ -9,52 +9,26 @@
 #define STORE_MAX_WAITING      512
 #define STORE_MAX_WAITING_SIZE (2 << 20)
 
-/* A turn that could not be written, with the texts that its record points to behind it. */
+/* A turn that could not be written. */
 struct store_waiting {
         struct store_waiting *next; /* owned by the store's list */
-        struct record record;
+        struct record *record;      /* owned */
         size_t size;
-        char texts[];
 };
 
-static size_t size_of(const char *text) {
-        return text ? strlen(text) + 1 : 0;
-}
-
-/* Copies size bytes to where *end stands, and moves that on.  NULL stays NULL. */
-static const char *put(char **end, const char *bytes, size_t size) {
-        char *at = *end;
-
-        if (!bytes)
-                return NULL;
-        memcpy(at, bytes, size);
-        *end += size;
-        return at;
+static struct store_waiting *waiting_free(struct store_waiting *w) {
+        record_free(w->record, w->size);
+        free(w);
+        return NULL;
 }
 
 static struct store_waiting *waiting_new(const struct record *turn) {
-        size_t size = turn->heard_size + turn->answered_size + size_of(turn->calls_json) +
-                      size_of(turn->error) + size_of(turn->hint);
-        struct store_waiting *w = malloc(sizeof(*w) + size);
-        char *end;
+        struct store_waiting *w = calloc(1, sizeof(*w));
 
         if (!w)
                 return NULL;
-        *w = (struct store_waiting){ .record = *turn, .size = size };
-        end = w->texts;
-        w->record.heard = put(&end, turn->heard, turn->heard_size);
-        w->record.answered = put(&end, turn->answered, turn->answered_size);
-        w->record.calls_json = put(&end, turn->calls_json, size_of(turn->calls_json));
-        w->record.error = put(&end, turn->error, size_of(turn->error));
-        w->record.hint = put(&end, turn->hint, size_of(turn->hint));
-        w->record.model = NULL;
-        return w;
-}
-
-/* What was said is wiped, since it may be on the way to being forgotten. */
-static void waiting_free(struct store_waiting *w) {
-        explicit_bzero(w->texts, w->size);
-        free(w);
+        w->record = record_copy(turn, &w->size);
+        return w->record ? w : waiting_free(w);
 }
 
 static void take_out(struct store *s, struct store_waiting **at) {
@@ -100,7 +74,7 @@ int store_write_waiting(struct store *s, struct why *why) {
                 return 0;
         r = store_ensure_open(s, why);
         while (s->waiting && r >= 0) {
-                r = store_append(s, &s->waiting->record, why);
+                r = store_append(s, s->waiting->record, why);
                 if (r >= 0)
                         take_out(s, &s->waiting);
         }
@@ -114,7 +88,7 @@ static int write_in_order(struct store *s, const struct record *turn, struct why
         int r;
 
         /* Seen by somebody who read. */
-        if (s->is_damaged) {
+        if (store_take_damage(s) || s->is_damaged) {
                 r = store_replace(s, why);
                 if (r < 0)
                         return r;
@@ -152,7 +126,7 @@ unsigned store_forget_waiting(struct store *s, const struct store_span *span) {
         unsigned n = 0;
 
         while (*at) {
-                if (!is_in(&(*at)->record, span)) {
+                if (!is_in((*at)->record, span)) {
                         at = &(*at)->next;
                         continue;
                 }
@@ -165,7 +139,7 @@ unsigned store_forget_waiting(struct store *s, const struct store_span *span) {
 
 static struct store_waiting **find_waiting(struct store *s, uint64_t id) {
         for (struct store_waiting **at = &s->waiting; *at; at = &(*at)->next)
-                if ((*at)->record.id == id)
+                if ((*at)->record->id == id)
                         return at;
         return NULL;
 }
@@ -189,7 +163,7 @@ int store_set_waiting_heard(struct store *s, uint64_t id, const char *text, size
 
         if (!at)
                 return -ENOENT;
-        record = (*at)->record;
+        record = *(*at)->record;
         record.heard = text;
         record.heard_size = size;
         return replace_waiting(s, at, &record);
@@ -201,7 +175,7 @@ int store_set_waiting_answered(struct store *s, uint64_t id, const char *text, s
 
         if (!at)
                 return -ENOENT;
-        record = (*at)->record;
+        record = *(*at)->record;
         record.answered = text;
         record.answered_size = size;
         return replace_waiting(s, at, &record);

@@ -230,7 +230,7 @@ int store_end(struct store *s, int r, struct why *why) {
                 return r;
         (void) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
         /* Where there is no memory for that either, the end of the connection takes it back, and who uses
-         * it next opens another one.  That of an erasing is ended by its thread. */
+         * it next opens another one.  That of an erasing is ended with it. */
         if (s->directory && !sqlite3_get_autocommit(s->db))
                 store_close_database(s);
         return r;
@@ -287,6 +287,18 @@ static int open_directory(struct store *s, const char *path, struct why *why) {
         return make_private(s->directory_fd, 0700, path, why);
 }
 
+int store_connect(struct store *s, const char *path, struct why *why) {
+        if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+            SQLITE_OK) {
+                if (!s->db)
+                        return because(why, -ENOMEM, "out of memory");
+                return store_failed(s, why);
+        }
+        (void) sqlite3_extended_result_codes(s->db, 1);
+        (void) sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+        return 0;
+}
+
 /* Creates the file by hand, because SQLite would leave its mode to the umask, and gives the mode
  * of the file to its journal. */
 static int open_file(struct store *s, const char *directory, struct why *why) {
@@ -312,15 +324,7 @@ static int open_file(struct store *s, const char *directory, struct why *why) {
         s->device = st.st_dev;
         s->inode = st.st_ino;
 
-        if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
-            SQLITE_OK) {
-                if (!s->db)
-                        return because(why, -ENOMEM, "out of memory");
-                return store_failed(s, why);
-        }
-        (void) sqlite3_extended_result_codes(s->db, 1);
-        (void) sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
-        return 0;
+        return store_connect(s, path, why);
 }
 
 /* The version is written in the transaction that makes it true. */
@@ -358,8 +362,8 @@ int store_create_tables(struct store *s, struct why *why) {
         return 0;
 }
 
-static int prepare(struct store *s, struct why *why) {
-        for (unsigned i = 0; i < N_STATEMENTS; i++)
+int store_prepare(struct store *s, enum statement first, struct why *why) {
+        for (unsigned i = first; i < N_STATEMENTS; i++)
                 if (sqlite3_prepare_v3(s->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
                                        &s->prepared[i], NULL) != SQLITE_OK)
                         return store_failed(s, why);
@@ -413,6 +417,8 @@ int store_open_database(struct store *s, struct why *why) {
         };
         int r;
 
+        /* Their locks would go with the descriptor by which the file is created. */
+        store_keep_out(s);
         r = open_file(s, s->directory, why);
         for (unsigned i = 0; r >= 0 && i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
                 r = store_execute(s, pragmas[i], why);
@@ -421,9 +427,10 @@ int store_open_database(struct store *s, struct why *why) {
         if (r >= 0)
                 r = store_create_tables(s, why);
         if (r >= 0)
-                r = prepare(s, why);
+                r = store_prepare(s, 0, why);
         if (r < 0)
                 store_close_database(s);
+        store_let_in(s);
         return r;
 }
 
@@ -439,8 +446,9 @@ static bool is_removed(const struct store *s) {
 
 /* What was in it went with it, and is not brought back: somebody may have wanted that. */
 static void let_go(struct store *s) {
-        store_erase_void(s);
+        store_erase_cancel(s);
         store_close_database(s);
+        s->is_replaced = s->owes;
         store_settled(s);
         log_warning("%s/%s was taken away while it was in use: what is there now is used, or a new one begun",
                     s->directory, STORE_FILE);
@@ -464,6 +472,9 @@ static int find_directory_again(struct store *s, struct why *why) {
 int store_ensure_open(struct store *s, struct why *why) {
         int r;
 
+        /* It is somebody else's who has opened it. */
+        if (!s->directory)
+                return 0;
         if (s->db && is_removed(s))
                 let_go(s);
         if (s->db)
@@ -472,13 +483,13 @@ int store_ensure_open(struct store *s, struct why *why) {
         return r >= 0 ? store_open_database(s, why) : r;
 }
 
-int store_replace(struct store *s, struct why *why) {
+static int replace(struct store *s, struct why *why) {
         bool owes = s->owes || store_is_marked(s);
         char aside[64];
         unsigned n;
         int r;
 
-        store_erase_void(s);
+        store_erase_cancel(s);
         store_close_database(s);
         r = store_put_aside(s->directory_fd, aside, sizeof(aside), why);
         if (r < 0)
@@ -497,11 +508,21 @@ int store_replace(struct store *s, struct why *why) {
         }
         /* What was forgotten in it has not been carried over, and may not lie about. */
         store_drop_aside(s);
+        s->is_replaced = true;
         store_settled(s);
         log_warning("The history was damaged and has been begun anew with %u turns that could be read; "
                     "the old file held what was to be forgotten, and is gone",
                     n);
         return 0;
+}
+
+int store_replace(struct store *s, struct why *why) {
+        int r;
+
+        store_keep_out(s);
+        r = replace(s, why);
+        store_let_in(s);
+        return r;
 }
 
 int store_open(struct store **ret, const char *directory, struct why *why) {
@@ -704,6 +725,7 @@ int store_append(struct store *s, const struct record *turn, struct why *why) {
                 if (r < 0)
                         return r;
         }
+        store_erase_again(s, turn->id);
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
                 return r;
@@ -732,7 +754,7 @@ change_text(struct store *s, int statement, uint64_t id, const char *text, size_
         r = store_ensure_open(s, why);
         if (r < 0)
                 return r;
-        store_changed_turn(s, id);
+        store_erase_again(s, id);
         r = store_execute(s, "BEGIN IMMEDIATE", why);
         if (r < 0)
                 return r;

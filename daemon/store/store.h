@@ -9,7 +9,7 @@
 #include "base/why.h"
 #include "daemon/common/record.h"
 
-/* The history: one SQLite file in a directory of ours.  Belongs to the main thread.  What a
+/* The history: one SQLite file in a directory of ours.  Belongs to one thread at a time.  What a
  * function has written when it returns 0 outlives the process, however it ends.  When the file is taken away
  * while it is in use, the next function that is called begins a new one, or uses what is in its place. */
 struct store;
@@ -86,6 +86,26 @@ int store_search(struct store *s,
                  const struct store_visitor *visitor,
                  struct why *why);
 
+/* Reads turns beside the store, from any thread, while the store writes: with a connection of its own, of
+ * which nothing is left when something has been erased.  At most one; to be freed when nobody reads any more, and
+ * before the store is closed. */
+struct store_reader;
+
+int store_reader_new(struct store_reader **ret, struct store *s, struct why *why);
+struct store_reader *store_reader_free(struct store_reader *reader);
+
+struct store_query {
+        enum { STORE_HISTORY, STORE_SHOW, STORE_SEARCH } kind; /* as the functions of these names */
+        uint64_t id;                                          /* before or at it */
+        const char *words;
+        unsigned limit;
+};
+
+int store_read(struct store_reader *reader,
+               const struct store_query *query,
+               const struct store_visitor *visitor,
+               struct why *why);
+
 /* Which turns to forget: all that fit both; both ends belong to it. */
 struct store_span {
         uint64_t first_id, last_id;
@@ -109,22 +129,17 @@ int store_forget(struct store *s,
 /* Whether something that was forgotten may still be in a file. */
 bool store_owes(const struct store *s);
 
-/* Begins to erase: a thread copies all that stays into a fresh file while the store goes on being
- * used.  It has ended when the descriptor (valid from begin to end) can be read.  Not to be begun
- * twice. */
-int store_erase_begin(struct store *s, struct why *why);
-int store_erase_fd(const struct store *s);
+/* Erases what was forgotten, a slice of some milliseconds in each call, between which the store can be used: all
+ * that stays is copied into a fresh file, which then takes the old one's place.  1: there is more to do;
+ * 0: nothing that was forgotten is in a file of the directory.  After an error (a full disk; another
+ * program reads: -EBUSY) it is still owed, the old file goes on, and the next call begins anew; but for a
+ * history that was damaged and replaced meanwhile, which owes nothing. */
+int store_erase(struct store *s, struct why *why);
 
-/* Waits for the thread and puts the fresh file in place: nothing that was forgotten is in a file of
- * the directory when this returns 0.  1: what was copied has changed meanwhile, begin again.  After
- * an error (a full disk; another program reads: -EBUSY) it is still owed, and the old file goes on; but
- * for a history that was damaged and replaced meanwhile, which owes nothing. */
-int store_erase_end(struct store *s, struct why *why);
-
-/* How many turns a forgetting took, once the erasing has ended; until the next one has. */
+/* How many turns a forgetting took, once it has been erased; until the next one is. */
 uint64_t store_n_forgotten(const struct store *s, uint64_t ticket);
 
-/* Begins and ends until nothing is owed; for who can wait. */
+/* Erases until nothing is owed; for who can wait. */
 int store_settle(struct store *s, struct why *why);
 
 /* It runs on this day, a number that grows by one a day.  1: for the first time, 0: known. */

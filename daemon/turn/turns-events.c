@@ -148,25 +148,52 @@ static void on_done(struct turns *t, const struct event_done *done) {
         turns_carry_on(t);
 }
 
-/* 0 when the turn is still to be known, in the history if there is one. */
-static int keep_transcript(struct turns *t, uint64_t id) {
-        struct why why = {};
-        int r;
+/* What was heard in a turn, until the history has it. */
+struct late {
+        struct turns *turns; /* not owned */
+        uint64_t id;
+        struct text text;
+};
 
-        if (!t->config.store)
-                return 0;
-        r = store_set_heard(t->config.store, id, t->transcript.data, t->transcript.size, &why);
-        if (r == -ENOENT)
-                return r;
-        turns_note_store(t, r, &why);
-        return 0;
+/* What was forgotten in between is not told any more. */
+static void on_late_kept(int r, uint64_t n, const struct why *why, void *userdata) {
+        struct late *late = userdata;
+        struct news news = {
+                .kind = NEWS_TRANSCRIPT,
+                .id = late->id,
+                .text = text_data(&late->text),
+                .text_size = late->text.size,
+        };
+
+        (void) n;
+        if (r != -ENOENT) {
+                turns_note_store(late->turns, r, why);
+                turns_tell(late->turns, &news);
+        }
+        text_done(&late->text);
+        free(late);
 }
 
-/* Comes after the turn is over and freed; only its id is left.  What was forgotten in between is not
- * told any more. */
-static void on_transcript(struct turns *t, const struct event *event) {
-        struct news news = { .kind = NEWS_TRANSCRIPT, .id = event->turn };
+static void keep_transcript(struct turns *t, uint64_t id) {
+        struct late *late = calloc(1, sizeof(*late));
+        struct why why = {};
+        int r = 0;
 
+        if (!late)
+                return;
+        late->turns = t;
+        late->id = id;
+        late->text = t->transcript;
+        t->transcript = (struct text){};
+        if (t->config.keeper)
+                r = keeper_set_heard(t->config.keeper, id, late->text.data, late->text.size,
+                                     &(struct keeper_waiter){ on_late_kept, late }, &why);
+        if (!t->config.keeper || r < 0)
+                on_late_kept(r, 0, &why, late);
+}
+
+/* Comes after the turn is over and freed; only its id is left. */
+static void on_transcript(struct turns *t, const struct event *event) {
         if (event->turn != t->transcript_turn)
                 text_clear(&t->transcript);
         t->transcript_turn = event->turn;
@@ -181,11 +208,8 @@ static void on_transcript(struct turns *t, const struct event *event) {
         }
         if (event->is_last && event->turn == t->beside_turn)
                 turns_look_for_itself(t, text_data(&t->transcript));
-        if (!event->is_last || t->transcript.size == 0 || keep_transcript(t, event->turn) < 0)
-                return;
-        news.text = text_data(&t->transcript);
-        news.text_size = t->transcript.size;
-        turns_tell(t, &news);
+        if (event->is_last && t->transcript.size > 0)
+                keep_transcript(t, event->turn);
 }
 
 void turns_on_event(struct turns *t, const struct event *event) {

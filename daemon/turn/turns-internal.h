@@ -12,6 +12,7 @@ struct turns {
 
         struct turn *running; /* owned */
         struct turn *waiting; /* owned, oldest first */
+        struct turn *kept;    /* owned; has ended and is being written down; the next one waits for that */
         struct handsfree handsfree;
         sd_event_source *hush;    /* owned; a moment after an answer was spoken */
         struct text last_answer;  /* of the turn that ended last */

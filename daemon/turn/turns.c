@@ -46,7 +46,7 @@ int turns_record(const struct turns *t,
 
         *ret = (struct record){
                 .id = turn->id,
-                .session = t->config.store ? store_session(t->config.store) : 0,
+                .session = t->config.keeper ? keeper_state(t->config.keeper).session : 0,
                 .began_us = turn->began_us,
                 .origin = turn->origin,
                 .outcome = turn->outcome,
@@ -74,25 +74,6 @@ void turns_note_store(struct turns *t, int r, const struct why *why) {
         if (r < 0 && !t->has_store_failed)
                 log_warning("The history can not be written (%s), trying again later", why->text);
         t->has_store_failed = r < 0;
-}
-
-static void store_turn(struct turns *t, struct turn *turn) {
-        _cleanup_(freep) char *calls = NULL;
-        struct record record;
-        struct why why = {};
-        int r;
-
-        turn->is_unkept = t->config.lacks_store;
-        if (!t->config.store)
-                return;
-
-        r = turns_record(t, turn, &record, &calls);
-        if (r >= 0)
-                r = store_keep(t->config.store, &record, &why);
-        else
-                (void) because(&why, r, "%s", strerror(-r));
-        turn->is_unkept = r != 0;
-        turns_note_store(t, r > 0 ? -EAGAIN : r, &why);
 }
 
 static void log_turn(const struct turn *turn) {
@@ -123,11 +104,55 @@ static void keep_answer(struct turns *t, const struct turn *turn) {
                 keep_text(&t->last_answer, text_data(&turn->answered), turn->answered.size);
 }
 
+/* All is done that was to be, and those who wait are told. */
+static void end(struct turns *t, struct turn *turn) {
+        struct news news = { .kind = NEWS_DONE, .turn = turn };
+
+        log_turn(turn);
+        t->n_done++;
+        turns_tell(t, &news);
+        turn_free(turn);
+}
+
+static void on_kept(int r, uint64_t n, const struct why *why, void *userdata) {
+        struct turns *t = userdata;
+        struct turn *turn = TAKE_PTR(t->kept);
+
+        (void) n;
+        turn->is_unkept = r != 0;
+        turns_note_store(t, r > 0 ? -EAGAIN : r, why);
+        end(t, turn);
+        settle_later(t);
+}
+
+/* False when there is nothing to wait for. */
+static bool keep(struct turns *t, struct turn *turn) {
+        _cleanup_(freep) char *calls = NULL;
+        struct record record;
+        struct why why = {};
+        int r;
+
+        turn->is_unkept = t->config.lacks_store;
+        if (!t->config.keeper)
+                return false;
+
+        r = turns_record(t, turn, &record, &calls);
+        if (r >= 0)
+                r = keeper_keep(t->config.keeper, &record, &(struct keeper_waiter){ on_kept, t }, &why);
+        else
+                (void) because(&why, r, "%s", strerror(-r));
+        if (r >= 0) {
+                t->kept = turn;
+                return true;
+        }
+        turn->is_unkept = true;
+        turns_note_store(t, r, &why);
+        return false;
+}
+
 /* The end of every turn.  Written down before anybody is told, so that what was told is there after
  * a crash.  A turn that never ran is no history. */
 static void finish(struct turns *t, struct turn *turn) {
-        struct news news = { .kind = NEWS_DONE, .turn = turn };
-
         if (turn->is_hidden && turn->fault != FAULT_MODEL) {
                 log_debug("Turn %llu: speech that does not count, %u frames",
                           (unsigned long long) turn->id, turn->timings.n_frames);
@@ -136,12 +161,8 @@ static void finish(struct turns *t, struct turn *turn) {
         }
         handsfree_on_done(&t->handsfree, turn);
         keep_answer(t, turn);
-        if (turn->has_run)
-                store_turn(t, turn);
-        log_turn(turn);
-        t->n_done++;
-        turns_tell(t, &news);
-        turn_free(turn);
+        if (!turn->has_run || !keep(t, turn))
+                end(t, turn);
 }
 
 void turns_finish_running(struct turns *t) {
@@ -263,7 +284,7 @@ static void begin_next(struct turns *t) {
         struct turn *turn;
         int r;
 
-        if (t->activity == ACTIVITY_LOADING || t->running || t->is_stopping)
+        if (t->activity == ACTIVITY_LOADING || t->running || t->kept || t->is_stopping)
                 return;
         turn = take_next(t);
         if (!turn)
@@ -328,7 +349,6 @@ static int add_sources(struct turns *t) {
 
 int turns_new(struct turns **ret, const struct turns_config *config) {
         _cleanup_(turns_freep) struct turns *t = NULL;
-        struct why why = {};
         int r;
 
         t = calloc(1, sizeof(*t));
@@ -337,10 +357,7 @@ int turns_new(struct turns **ret, const struct turns_config *config) {
         t->config = *config;
         t->handsfree = (struct handsfree){ .config = config->config };
 
-        if (config->store) {
-                r = store_last_number(config->store, &t->last_id, &why);
-                turns_note_store(t, r, &why);
-        }
+        t->last_id = config->last_id;
         r = add_sources(t);
         if (r < 0)
                 return r;
@@ -356,6 +373,7 @@ struct turns *turns_free(struct turns *t) {
         while (t->waiting)
                 turn_free(take_waiting(t, false));
         turn_free(t->running);
+        turn_free(t->kept);
         text_done(&t->transcript);
         text_done(&t->last_answer);
         text_done(&t->beside_what);
@@ -576,25 +594,33 @@ void turns_on_not_called(struct turns *t) {
         settle_later(t);
 }
 
-static int keep_spoken(struct turns *t, uint64_t id, const char *text, size_t size, struct why *why) {
+static int keep_spoken(struct turns *t,
+                       uint64_t id,
+                       const char *text,
+                       size_t size,
+                       const struct keeper_waiter *waiter,
+                       struct why *why) {
         int r;
 
-        if (!t->config.store)
+        if (!t->config.keeper)
                 return because(why, -ENOENT, "there is no history");
-        r = store_set_answered(t->config.store, id, text, size, why);
-        if (r != -ENOENT)
-                turns_note_store(t, r, why);
-        return r;
+        r = keeper_set_answered(t->config.keeper, id, text, size, waiter, why);
+        return r < 0 ? r : 1;
 }
 
-int turns_set_spoken(struct turns *t, uint64_t id, const char *text, size_t size, struct why *why) {
+int turns_set_spoken(struct turns *t,
+                     uint64_t id,
+                     const char *text,
+                     size_t size,
+                     const struct keeper_waiter *waiter,
+                     struct why *why) {
         struct turn *turn = t->running;
         int r;
 
         if (size > turns_max_text(t))
                 return because(why, -EFBIG, "the text is too long");
         if (!turn || is_hidden(turn) || turn->id != id)
-                return keep_spoken(t, id, text, size, why);
+                return keep_spoken(t, id, text, size, waiter, why);
         text_clear(&turn->answered);
         turn->is_spoken_known = true;
         r = text_append(&turn->answered, text, size, turns_max_text(t));

@@ -13,7 +13,7 @@
 #include "daemon/common/config.h"
 #include "daemon/common/record.h"
 #include "daemon/hear/pipeline.h"
-#include "daemon/store/store.h"
+#include "daemon/store/keeper.h"
 #include "daemon/think/event.h"
 #include "daemon/think/inference.h"
 #include "daemon/turn/toolbox.h"
@@ -60,7 +60,8 @@ struct turns_config {
         sd_event *loop;
         struct inference *inference;
         struct pipeline *pipeline;
-        struct store *store;     /* NULL: no history */
+        struct keeper *keeper;   /* NULL: no history */
+        uint64_t last_id;        /* the largest number that a turn ever had; store_last_number() */
         bool lacks_store;        /* ... which there should be, but can not be opened */
         struct toolbox *toolbox; /* NULL: nobody provides anything */
         void (*notify)(const struct news *news, void *userdata);
@@ -99,9 +100,14 @@ void turns_set_expected(struct turns *t, const struct expected *expected);
  * "stop", is heard. */
 void turns_set_speaking(struct turns *t, bool is_speaking);
 
-/* Of the answer of that turn only so much was spoken, and the history keeps no more.  -ENOENT: there is
- * no such turn. */
-int turns_set_spoken(struct turns *t, uint64_t id, const char *text, size_t size, struct why *why);
+/* Of the answer of that turn only so much was spoken, and the history keeps no more.  0: done; 1: the waiter
+ * is told what becomes of it; -ENOENT: there is no such turn. */
+int turns_set_spoken(struct turns *t,
+                     uint64_t id,
+                     const char *text,
+                     size_t size,
+                     const struct keeper_waiter *waiter,
+                     struct why *why);
 
 /* PIPELINE_CALLED: the answer to what was spoken before is ended.  PIPELINE_NOT_CALLED: what waits is
  * dropped, if it needs the phrase. */
@@ -127,7 +133,8 @@ void turns_disown(struct turns *t, struct turn *turn);
 /* One event of the inference thread, other than those about loading. */
 void turns_on_event(struct turns *t, const struct event *event);
 
-/* Ends all turns at once, without waiting for the threads, and takes no more. */
+/* Ends all turns at once, without waiting for the threads, and takes no more.  Of the one that is being
+ * written down those who wait are told when the keeper has been stopped. */
 void turns_stop(struct turns *t);
 
 /* Whether a turn runs that the model is done with: its calls are still being carried out. */

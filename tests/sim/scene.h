@@ -21,7 +21,7 @@ static struct scene {
         struct starter *starter;
         struct pipeline *pipeline;
         struct inference *inference;
-        struct store *store; /* NULL: none */
+        struct keeper *keeper; /* NULL: there is no history */
         struct toolbox *toolbox;
         struct turns *turns;
         sd_event *loop;
@@ -82,6 +82,54 @@ static void scene_on_tools(void *userdata) {
         inference_set_tools(scene.inference, tools);
 }
 
+/* Returns the largest number that a turn has had. */
+static uint64_t scene_keep(const char *folder) {
+        struct keeper_config config = { .loop = scene.loop };
+        struct why why = {};
+        uint64_t last = 0;
+
+        expect(store_open(&config.store, folder, &why) == 0);
+        expect(store_last_number(config.store, &last, &why) == 0);
+        expect(store_begin_session(config.store, 1, "0", "fake", &why) == 0);
+        expect(keeper_new(&scene.keeper, &config, &why) == 0);
+        return last;
+}
+
+static int scene_result;
+
+static void scene_on_result(int r, uint64_t n, const struct why *why, void *userdata) {
+        (void) n;
+        if (r < 0)
+                printf("# %s\n", why->text);
+        scene_result = r;
+        *(bool *) userdata = true;
+}
+
+/* Reads the history, while the loop runs. */
+static inline int scene_read(const struct store_query *query, const struct store_visitor *visitor) {
+        bool is_done = false;
+        struct why why = {};
+
+        expect(keeper_read(scene.keeper, query, visitor, &(struct keeper_waiter){ scene_on_result, &is_done }, &why) == 0);
+        while (!is_done && sd_event_run(scene.loop, UINT64_MAX) >= 0)
+                continue;
+        return scene_result;
+}
+
+static inline int scene_see_number(const struct record *turn, void *userdata) {
+        *(uint64_t *) userdata = turn->id;
+        return 1;
+}
+
+/* The newest turn of the history; 0: there is none. */
+static inline uint64_t scene_last_turn(void) {
+        uint64_t last = 0;
+
+        expect(scene_read(&(struct store_query){ .kind = STORE_HISTORY, .limit = 1 },
+                          &(struct store_visitor){ scene_see_number, &last }) >= 0);
+        return last;
+}
+
 /* Ends the program after so many seconds; store: a folder for one, or NULL. */
 static void scene_open(unsigned seconds,
                        const char *model,
@@ -90,6 +138,7 @@ static void scene_open(unsigned seconds,
                        void (*on_news)(const struct news *news, void *userdata)) {
         struct turns_config config;
         struct why why = {};
+        uint64_t last_id = 0;
 
         (void) alarm(seconds);
         fake_reset();
@@ -100,11 +149,9 @@ static void scene_open(unsigned seconds,
         expect(config_set(scene.config, "Model", "Path", model, &why) == 0);
         /* The buzz that is spoken into the fake microphone is nobody's voice. */
         expect(config_set(scene.config, "Audio", "Detector", "no", &why) == 0);
-        if (store) {
-                expect(store_open(&scene.store, store, &why) == 0);
-                expect(store_begin_session(scene.store, 1, "0", "fake", &why) == 0);
-        }
         expect(sd_event_new(&scene.loop) >= 0);
+        if (store)
+                last_id = scene_keep(store);
         expect(sound_queue_init(&scene.sounds) == 0);
         expect(starter_new(&scene.starter, &why) == 0);
         expect(pipeline_new(&scene.pipeline, scene.config, &scene.sounds, scene.starter) == 0);
@@ -117,7 +164,8 @@ static void scene_open(unsigned seconds,
                 .loop = scene.loop,
                 .inference = scene.inference,
                 .pipeline = scene.pipeline,
-                .store = scene.store,
+                .keeper = scene.keeper,
+                .last_id = last_id,
                 .toolbox = scene.toolbox,
                 .notify = on_news,
                 .interrupt = scene_on_interrupt,
@@ -134,6 +182,7 @@ static void scene_close(void) {
         uint64_t until = clock_now_ns() + UINT64_C(30000000000);
 
         turns_stop(scene.turns);
+        expect(keeper_stop(scene.keeper, until));
         pipeline_stop(scene.pipeline);
         inference_stop(scene.inference);
         expect(pipeline_join(scene.pipeline, until));
@@ -147,7 +196,6 @@ static void scene_close(void) {
         pipeline_free(scene.pipeline);
         starter_free(scene.starter);
         sound_queue_done(&scene.sounds);
-        store_close(scene.store);
         sd_event_unref(scene.loop);
         config_free(scene.config);
         (void) alarm(0);

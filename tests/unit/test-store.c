@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <glob.h>
-#include <poll.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -606,10 +605,10 @@ static void the_store_is_used_while_it_erases(void) {
         expect(store_forget(s, &span, &ticket, &why) == 0 && ticket > 0);
         expect(strcmp(readable(s), "1 ") == 0 && found(s, "wombat", &seen) == 0);
         expect(store_last_turn(s, &last, &why) == 0 && last == 1);
-        expect(store_erase_begin(s, &why) == 0);
+        expect(store_erase(s, &why) == 1 && store_erase(s, &why) == 1);
         expect(append_text(s, 4, "kumquat", "") == 0 && store_note_day(s, 777, &why) == 1);
         expect(strcmp(readable(s), "4 1 ") == 0);
-        expect(store_erase_end(s, &why) == 0 && store_n_forgotten(s, ticket) == 2);
+        expect(store_settle(s, &why) == 0 && store_n_forgotten(s, ticket) == 2);
 
         expect(!store_owes(s) && !is_on_disk("wombat") && !is_on_disk("badger"));
         expect(strcmp(readable(s), "4 1 ") == 0);
@@ -617,6 +616,18 @@ static void the_store_is_used_while_it_erases(void) {
         expect(store_note_day(s, 777, &why) == 0);
         expect(append(s, 5) == 0 && strcmp(readable(s), "5 4 1 ") == 0);
         raw("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)");
+}
+
+/* Until all of n turns have been copied, and the new file is not in its place yet: it begins with one turn
+ * in a slice, and goes on with one or more. */
+static void erase_to_the_last(struct store *s, unsigned n) {
+        char path[128];
+        struct why why = {};
+
+        (void) snprintf(path, sizeof(path), "%s/history.fresh.sqlite", directory);
+        expect(store_erase(s, &why) == 1 && access(path, F_OK) == 0);
+        for (unsigned i = 1; i < n; i++)
+                expect(store_erase(s, &why) == 1 && access(path, F_OK) == 0);
 }
 
 /* What was copied and is not true any more may not be in the new file. */
@@ -630,16 +641,22 @@ static void what_changes_while_it_erases_is_copied_again(void) {
         new_directory();
         s = begun();
         expect(append_text(s, 1, "wombat", "") == 0 && append_text(s, 2, "badger", "") == 0);
-        expect(append_text(s, 3, "lamp", "") == 0);
-        expect(store_forget(s, &span, &first, &why) == 0 && store_erase_begin(s, &why) == 0);
+        expect(append_text(s, 3, "lamp", "") == 0 && append_text(s, 4, "ocelot", "") == 0);
+        expect(store_forget(s, &span, &first, &why) == 0);
+        erase_to_the_last(s, 4);
         expect(store_set_heard(s, 3, "kumquat", 7, &why) == 0);
-        span.last_id = 2;
+        expect(store_settle(s, &why) == 0 && store_n_forgotten(s, first) == 1);
+        expect(found(s, "kumquat", &seen) == 1 && found(s, "lamp", &seen) == 0);
+
+        span.first_id = span.last_id = 4;
+        expect(store_forget(s, &span, &first, &why) == 0);
+        erase_to_the_last(s, 3);
+        span.first_id = span.last_id = 2;
         expect(store_forget(s, &span, &second, &why) == 0);
-        expect(store_erase_end(s, &why) == 1 && store_owes(s));
         expect(store_settle(s, &why) == 0);
         expect(store_n_forgotten(s, first) == 1 && store_n_forgotten(s, second) == 1);
-        expect(!is_on_disk("wombat") && !is_on_disk("badger"));
-        expect(found(s, "kumquat", &seen) == 1 && found(s, "lamp", &seen) == 0);
+        expect(!is_on_disk("wombat") && !is_on_disk("badger") && !is_on_disk("ocelot"));
+        expect(strcmp(readable(s), "3 ") == 0);
 }
 
 /* The note outlives the process; the copy that was cut short does not. */
@@ -653,7 +670,7 @@ static void a_noted_forgetting_goes_on_at_the_next_start(void) {
         new_directory();
         s = begun();
         expect(append_text(s, 1, "wombat", "") == 0 && append(s, 2) == 0);
-        expect(store_forget(s, &span, &ticket, &why) == 0 && store_erase_begin(s, &why) == 0);
+        expect(store_forget(s, &span, &ticket, &why) == 0 && store_erase(s, &why) == 1);
         store_close(s);
         expect(is_on_disk("wombat"));
 
@@ -903,7 +920,6 @@ static void a_store_that_is_replaced_ends_its_erasing(void) {
         struct store_span span = { .first_id = 1, .last_id = 1, .began_to_us = INT64_MAX };
         struct record record = { .id = 2000, .heard = "after", .heard_size = 5, .answered = "" };
         _cleanup_(store_closep) struct store *s = NULL;
-        struct pollfd ended = { .events = POLLIN };
         struct seen seen = {};
         struct why why = {};
         uint64_t ticket;
@@ -916,12 +932,10 @@ static void a_store_that_is_replaced_ends_its_erasing(void) {
         s = begun();
         record.timings = timings_none();
         expect(store_forget(s, &span, &ticket, &why) == 0 && ticket > 0);
-        expect(store_erase_begin(s, &why) == 0);
+        expect(store_erase(s, &why) == 1);
         expect(store_history(s, 0, 1000, &(struct store_visitor){ see, &seen }, &why) == -EBADMSG);
         expect(store_keep(s, &record, &why) == 0);
-        ended.fd = store_erase_fd(s);
-        expect(poll(&ended, 1, 60000) == 1);
-        expect(store_erase_end(s, &why) == -EBADMSG && strstr(why.text, "damaged"));
+        expect(store_erase(s, &why) == -EBADMSG && strstr(why.text, "damaged"));
         /* Nothing is left of what was to be forgotten. */
         expect(!store_owes(s) && n_damaged() == 0);
         expect(found(s, "after", &seen) == 1);
@@ -995,12 +1009,11 @@ static void a_file_that_is_taken_away_is_begun_anew(void) {
         new_directory();
         s = begun();
         expect(append_text(s, 1, "a persimmon", "") == 0);
-        expect(store_forget(s, &span, &ticket, &why) == 0 && store_erase_begin(s, &why) == 0);
+        expect(store_forget(s, &span, &ticket, &why) == 0 && store_erase(s, &why) == 1);
         (void) snprintf(command, sizeof(command), "rm -f %s/*", directory);
         expect(system(command) == 0);
         expect(append_kept(s, 2, "a tamarind") == 0);
-        (void) store_erase_end(s, &why);
-        expect(!store_owes(s));
+        expect(!store_owes(s) && store_erase(s, &why) == -EBADMSG);
         expect(found(s, "tamarind", &seen) == 1 && found(s, "persimmon", &seen) == 0);
         ask_raw("SELECT count(*) FROM turns JOIN sessions ON sessions.id = turns.session", n);
         expect(strcmp(n, "1") == 0);

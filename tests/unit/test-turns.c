@@ -392,14 +392,14 @@ static int on_record(const struct record *record, void *userdata) {
 
 static void a_transcript_follows_in_idle_time(void) {
         char heard[64] = "";
-        struct why why = {};
 
         open_loaded("fake:", "");
         expect(ask_sound(0, wav(640 * 3, 8000), false) == 0);
         expect(strcmp(wait_done(0)->heard, "") == 0);
-        while (!*heard && sd_event_run(scene.loop, UINT64_MAX) >= 0)
-                expect(store_history(scene.store, 0, 1, &(struct store_visitor){ on_record, heard },
-                                     &why) == 0);
+        while (!*world.transcript && sd_event_run(scene.loop, UINT64_MAX) >= 0)
+                continue;
+        expect(scene_read(&(struct store_query){ .kind = STORE_HISTORY, .limit = 1 },
+                          &(struct store_visitor){ on_record, heard }) == 0);
         expect(strcmp(heard, "words of 3 frames") == 0);
         /* It belongs to nobody any more, but who watches is told. */
         expect(strcmp(world.transcript, "words of 3 frames") == 0);
@@ -409,7 +409,6 @@ static void a_transcript_follows_in_idle_time(void) {
 /* What is forgotten while a turn runs is what was before it. */
 static void forgetting_leaves_the_turn_that_runs(void) {
         char heard[64] = "";
-        struct why why = {};
 
         open_loaded("fake:", "");
         fake_gate_appends(true);
@@ -419,9 +418,10 @@ static void forgetting_leaves_the_turn_that_runs(void) {
         fake_gate_appends(false);
         fake_allow(100);
         (void) wait_done(0);
-        while (!*heard && sd_event_run(scene.loop, UINT64_MAX) >= 0)
-                expect(store_history(scene.store, 0, 1, &(struct store_visitor){ on_record, heard },
-                                     &why) == 0);
+        while (!*world.transcript && sd_event_run(scene.loop, UINT64_MAX) >= 0)
+                continue;
+        expect(scene_read(&(struct store_query){ .kind = STORE_HISTORY, .limit = 1 },
+                          &(struct store_visitor){ on_record, heard }) == 0);
         expect(strcmp(heard, "words of 3 frames") == 0);
         scene_close();
 }
@@ -1798,22 +1798,19 @@ static void a_transcriber_has_no_history(void) {
 }
 
 static void what_ran_is_written_down(void) {
-        struct why why = {};
-        uint64_t last = 0;
-
         open_loaded("fake:", "");
         answer_to(0, "say one");
-        expect(store_last_turn(scene.store, &last, &why) == 0);
-        expect(last == world.owners[0].id);
+        expect(scene_last_turn() == world.owners[0].id);
         expect(ask_text(1, "gate x") == 0);
         expect(ask_text(2, "say never") == 0);
         turn_loop_until_story(&world.owners[1], "started");
         fake_wait_gate();
         turns_stop(scene.turns);
-        expect(world.owners[1].outcome == OUTCOME_CANCELLED && world.owners[1].is_done);
         expect(world.owners[2].fault == FAULT_STOPPING && world.owners[2].is_done);
-        expect(store_last_turn(scene.store, &last, &why) == 0);
-        expect(last == world.owners[1].id);
+        while (!world.owners[1].is_done && sd_event_run(scene.loop, UINT64_MAX) >= 0)
+                continue;
+        expect(world.owners[1].outcome == OUTCOME_CANCELLED);
+        expect(scene_last_turn() == world.owners[1].id);
         expect(ask_text(3, "say late") == -ESHUTDOWN);
         fake_allow(1);
         scene_close();
@@ -1825,6 +1822,8 @@ static void a_thread_is_not_waited_for_longer_than_allowed(void) {
         turn_loop_until_story(&world.owners[0], "started");
         fake_wait_gate();
         turns_stop(scene.turns);
+        expect(keeper_stop(scene.keeper, UINT64_MAX));
+        scene.keeper = NULL;
         expect(world.owners[0].is_done);
         inference_stop(scene.inference);
         expect(!inference_join(scene.inference, clock_now_ns()));
@@ -2081,16 +2080,15 @@ static void only_the_phrase_makes_a_turn(void) {
 
 /* What is ignored is nowhere in the history. */
 static void ignored_speech_is_not_written_down(void) {
-        uint64_t before, after;
-        struct why why = {};
+        uint64_t before;
 
         open_loaded("fake:", "");
         set_mode(MODE_WAKE);
-        expect(store_last_turn(scene.store, &before, &why) == 0);
+        before = scene_last_turn();
         speak_live(FAKE_ROOM, 50);
         say("what time is it");
         wait_ignored(1);
-        expect(store_last_turn(scene.store, &after, &why) == 0 && after == before);
+        expect(scene_last_turn() == before);
         scene_close();
 }
 
@@ -2324,7 +2322,20 @@ static int see_answer(const struct record *turn, void *userdata) {
         return 0;
 }
 
+/* What becomes of it in the history. */
+static int set_spoken(uint64_t id, const char *text) {
+        bool is_done = false;
+        struct why why = {};
+
+        expect(turns_set_spoken(scene.turns, id, text, strlen(text),
+                                &(struct keeper_waiter){ scene_on_result, &is_done }, &why) == 1);
+        while (!is_done && sd_event_run(scene.loop, UINT64_MAX) >= 0)
+                continue;
+        return scene_result;
+}
+
 static void the_history_keeps_what_was_spoken(void) {
+        const struct keeper_waiter nobody = {};
         char answered[64] = "";
         struct why why = {};
         uint64_t id;
@@ -2332,10 +2343,11 @@ static void the_history_keeps_what_was_spoken(void) {
         open_loaded("fake:", "");
         (void) answer_to(0, "say one two three");
         id = world.owners[0].id;
-        expect(turns_set_spoken(scene.turns, id, "one two", 7, &why) == 0);
-        expect(store_show(scene.store, id, &(struct store_visitor){ see_answer, answered }, &why) >= 0);
+        expect(set_spoken(id, "one two") == 0);
+        expect(scene_read(&(struct store_query){ .kind = STORE_SHOW, .id = id },
+                          &(struct store_visitor){ see_answer, answered }) >= 0);
         expect(strcmp(answered, "one two") == 0);
-        expect(turns_set_spoken(scene.turns, id + 100, "one", 3, &why) == -ENOENT);
+        expect(set_spoken(id + 100, "one") == -ENOENT);
         scene_close();
 
         /* Of an answer that is still being made nothing is added any more. */
@@ -2343,9 +2355,9 @@ static void the_history_keeps_what_was_spoken(void) {
         expect(ask_text(0, "gate x") == 0);
         turn_loop();
         fake_wait_gate();
-        expect(turns_set_spoken(scene.turns, world.asked[0]->id, "y", 1, &why) == 0);
+        expect(turns_set_spoken(scene.turns, world.asked[0]->id, "y", 1, &nobody, &why) == 0);
         /* What is too long for an answer takes nothing away. */
-        expect(turns_set_spoken(scene.turns, world.asked[0]->id, "z", SIZE_MAX, &why) == -EFBIG);
+        expect(turns_set_spoken(scene.turns, world.asked[0]->id, "z", SIZE_MAX, &nobody, &why) == -EFBIG);
         fake_allow(100);
         expect(strcmp(wait_done(0)->answered, "y") == 0);
         scene_close();

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The history's threads, with a disk that stands still when the test wants it to: what the main thread asks for it
+ * never waits for, and what it is told is true. */
+#include "daemon/store/keeper.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/tap.h"
+
+#define N_LARGE 3000
+
+/* ---- a disk that can be held ---- */
+
+struct file {
+        sqlite3_file base;
+        sqlite3_file *real;
+};
+
+static sqlite3_vfs *under;
+static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
+
+static int on_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at) {
+        sqlite3_file *real = ((struct file *) f)->real;
+
+        (void) pthread_mutex_lock(&disk);
+        (void) pthread_mutex_unlock(&disk);
+        return real->pMethods->xWrite(real, from, n, at);
+}
+
+/* All but the writing is the real one's: it is found at the place of the shim's own. */
+#define REAL(f)         ((struct file *) (f))->real
+#define PASS(name, ...) return REAL(f)->pMethods->name(REAL(f), ##__VA_ARGS__)
+static int on_close(sqlite3_file *f) {
+        int r = REAL(f)->pMethods->xClose(REAL(f));
+
+        sqlite3_free(REAL(f));
+        return r;
+}
+static int on_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) {
+        PASS(xRead, to, n, at);
+}
+static int on_truncate(sqlite3_file *f, sqlite3_int64 size) {
+        PASS(xTruncate, size);
+}
+static int on_sync(sqlite3_file *f, int flags) {
+        PASS(xSync, flags);
+}
+static int on_size(sqlite3_file *f, sqlite3_int64 *ret) {
+        PASS(xFileSize, ret);
+}
+static int on_lock(sqlite3_file *f, int level) {
+        PASS(xLock, level);
+}
+static int on_unlock(sqlite3_file *f, int level) {
+        PASS(xUnlock, level);
+}
+static int on_reserved(sqlite3_file *f, int *ret) {
+        PASS(xCheckReservedLock, ret);
+}
+static int on_control(sqlite3_file *f, int what, void *value) {
+        PASS(xFileControl, what, value);
+}
+static int on_sector(sqlite3_file *f) {
+        PASS(xSectorSize);
+}
+static int on_device(sqlite3_file *f) {
+        PASS(xDeviceCharacteristics);
+}
+static int on_map(sqlite3_file *f, int page, int size, int grow, void volatile **ret) {
+        PASS(xShmMap, page, size, grow, ret);
+}
+static int on_shm_lock(sqlite3_file *f, int offset, int n, int flags) {
+        PASS(xShmLock, offset, n, flags);
+}
+static void on_barrier(sqlite3_file *f) {
+        REAL(f)->pMethods->xShmBarrier(REAL(f));
+}
+static int on_unmap(sqlite3_file *f, int remove) {
+        PASS(xShmUnmap, remove);
+}
+
+static const sqlite3_io_methods methods = {
+        .iVersion = 2,
+        .xClose = on_close,
+        .xRead = on_read,
+        .xWrite = on_write,
+        .xTruncate = on_truncate,
+        .xSync = on_sync,
+        .xFileSize = on_size,
+        .xLock = on_lock,
+        .xUnlock = on_unlock,
+        .xCheckReservedLock = on_reserved,
+        .xFileControl = on_control,
+        .xSectorSize = on_sector,
+        .xDeviceCharacteristics = on_device,
+        .xShmMap = on_map,
+        .xShmLock = on_shm_lock,
+        .xShmBarrier = on_barrier,
+        .xShmUnmap = on_unmap,
+};
+
+static int on_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *ret_flags) {
+        struct file *file = (struct file *) f;
+        int r;
+
+        (void) v;
+        file->base.pMethods = NULL;
+        file->real = sqlite3_malloc(under->szOsFile);
+        r = file->real ? under->xOpen(under, name, file->real, flags, ret_flags) : SQLITE_NOMEM;
+        if (r != SQLITE_OK) {
+                sqlite3_free(file->real);
+                return r;
+        }
+        file->base.pMethods = &methods;
+        return SQLITE_OK;
+}
+
+static void add_disk(void) {
+        static sqlite3_vfs shim;
+
+        under = sqlite3_vfs_find(NULL);
+        shim = *under;
+        shim.zName = "held";
+        shim.szOsFile = sizeof(struct file);
+        shim.xOpen = on_open;
+        expect(sqlite3_vfs_register(&shim, 1) == SQLITE_OK);
+}
+
+static void hold_disk(bool held) {
+        if (held)
+                (void) pthread_mutex_lock(&disk);
+        else
+                (void) pthread_mutex_unlock(&disk);
+}
+
+/* ---- a history and who asks for things ---- */
+
+static char root[] = "/tmp/test-keeper-XXXXXX";
+static char directory[64];
+static sd_event *loop;
+static struct keeper *keeper;
+static unsigned n_forgotten_told;
+
+static void on_forgotten(void *userdata) {
+        (void) userdata;
+        n_forgotten_told++;
+}
+
+static void reopen(void) {
+        struct keeper_config config = { .loop = loop, .forgotten = on_forgotten };
+        struct why why = {};
+
+        expect(store_open(&config.store, directory, &why) == 0);
+        expect(store_begin_session(config.store, 1, "1", "m", &why) == 0);
+        expect(keeper_new(&keeper, &config, &why) == 0);
+}
+
+static void open_new(void) {
+        static unsigned n;
+
+        (void) snprintf(directory, sizeof(directory), "%s/%u", root, n++);
+        n_forgotten_told = 0;
+        reopen();
+}
+
+static void stop(void) {
+        expect(keeper_stop(keeper, UINT64_MAX));
+        keeper = NULL;
+}
+
+/* What somebody was told; in which order is seen by their places. */
+struct told {
+        bool is_told;
+        unsigned place;
+        int r;
+        uint64_t n;
+        unsigned n_seen;
+        uint64_t newest;
+};
+
+static unsigned n_told;
+
+static void on_told(int r, uint64_t n, const struct why *why, void *userdata) {
+        struct told *told = userdata;
+
+        (void) why;
+        expect(!told->is_told);
+        told->is_told = true;
+        told->place = ++n_told;
+        told->r = r;
+        told->n = n;
+}
+
+static struct keeper_waiter waits(struct told *told) {
+        return (struct keeper_waiter){ on_told, told };
+}
+
+static void wait_for(const struct told *told) {
+        while (!told->is_told && sd_event_run(loop, UINT64_MAX) >= 0)
+                continue;
+}
+
+static int keep(uint64_t id, const char *heard, struct told *told) {
+        struct record turn = {
+                .id = id,
+                .began_us = 1000 + id,
+                .heard = heard,
+                .heard_size = strlen(heard),
+                .answered = "",
+                .timings = timings_none(),
+        };
+        struct keeper_waiter waiter = waits(told);
+        struct why why = {};
+
+        return keeper_keep(keeper, &turn, &waiter, &why);
+}
+
+static void keep_many(uint64_t n) {
+        for (uint64_t id = 1; id <= n; id++) {
+                struct told told = {};
+
+                expect(keep(id, id == 2 ? "a xylophone" : "a lamp that is not there any more",
+                            &told) == 0);
+                wait_for(&told);
+                expect(told.r == 0);
+        }
+}
+
+/* On the reader's thread, which is waited for. */
+static int see(const struct record *turn, void *userdata) {
+        struct told *told = userdata;
+
+        if (told->n_seen++ == 0)
+                told->newest = turn->id;
+        return 0;
+}
+
+static int ask_to_read(struct told *told) {
+        struct store_query query = { .kind = STORE_HISTORY, .limit = 1000 };
+        struct keeper_waiter waiter = waits(told);
+        struct why why = {};
+
+        return keeper_read(keeper, &query, &(struct store_visitor){ see, told }, &waiter, &why);
+}
+
+static int forget(uint64_t id, struct told *told) {
+        struct store_span span = { .first_id = id, .last_id = id, .began_to_us = INT64_MAX };
+        struct keeper_waiter waiter = waits(told);
+        struct why why = {};
+
+        return keeper_forget(keeper, id > 0 ? &span : NULL, &waiter, &why);
+}
+
+static bool is_on_disk(const char *word) {
+        char command[160];
+
+        (void) snprintf(command, sizeof(command), "grep -rqai '%s' '%s'", word, directory);
+        return system(command) == 0;
+}
+
+/* ---- rules ---- */
+
+static void what_is_told_to_be_kept_is_there(void) {
+        struct told first = {}, second = {}, read = {}, again = {};
+
+        open_new();
+        expect(keep(1, "one", &first) == 0 && keep(2, "two", &second) == 0);
+        wait_for(&second);
+        expect(first.is_told && first.place < second.place && first.r == 0 && second.r == 0);
+        expect(ask_to_read(&read) == 0);
+        wait_for(&read);
+        expect(read.r == 0 && read.n_seen == 2 && read.newest == 2);
+        /* One that is there already waits for ever, and is told to. */
+        expect(keep(2, "two", &again) == 0);
+        wait_for(&again);
+        expect(again.r == 1 && keeper_state(keeper).n_waiting == 1 &&
+               *keeper_state(keeper).waiting_for.text);
+        stop();
+}
+
+/* The disk does not answer: who asks goes on, and others are read to. */
+static void nobody_waits_for_a_disk_that_hangs(void) {
+        struct told first = {}, second = {}, text = {}, read = {};
+        struct keeper_waiter waiter = waits(&text);
+        struct why why = {};
+
+        open_new();
+        expect(keep(1, "one", &first) == 0);
+        wait_for(&first);
+        hold_disk(true);
+        expect(keep(2, "two", &second) == 0);
+        expect(keeper_set_heard(keeper, 2, "later", 5, &waiter, &why) == 0);
+        expect(ask_to_read(&read) == 0);
+        wait_for(&read);
+        expect(read.n_seen == 1 && read.newest == 1 && !second.is_told && !text.is_told);
+        expect(keeper_state(keeper).session == 1 && !keeper_state(keeper).owes);
+        hold_disk(false);
+        wait_for(&text);
+        expect(second.is_told && second.r == 0 && text.r == 0);
+        expect(is_on_disk("later"));
+        stop();
+}
+
+static void what_waits_is_bounded(void) {
+        static struct told told[1000];
+        struct told first = {};
+        unsigned n = 0;
+        int r;
+
+        memset(told, 0, sizeof(told));
+        open_new();
+        expect(keep(1, "one", &first) == 0);
+        wait_for(&first);
+        hold_disk(true);
+        for (r = 0; n < 1000 && r >= 0; n += r >= 0)
+                r = keep(2 + n, "one more", &told[n]);
+        expect(r == -ENOBUFS && n > 100 && n < 1000);
+        hold_disk(false);
+        stop();
+        for (unsigned i = 0; i < n; i++)
+                expect(told[i].is_told && told[i].r == 0);
+        reopen();
+        first = (struct told){};
+        expect(ask_to_read(&first) == 0);
+        wait_for(&first);
+        expect(first.newest == 1 + n);
+        stop();
+}
+
+/* Who reads after somebody has asked to forget does not see it, and a turn is not held up by the erasing. */
+static void forgetting_is_seen_at_once(void) {
+        struct told kept = {}, last = {}, erased = {}, read = {};
+
+        open_new();
+        keep_many(N_LARGE);
+        expect(is_on_disk("xylophone"));
+        expect(forget(2, &erased) == 0);
+        expect(forget(0, &last) == 0);
+        expect(keep(N_LARGE + 1, "after", &kept) == 0);
+        expect(ask_to_read(&read) == 0);
+        wait_for(&read);
+        expect(read.newest == N_LARGE + 1 || read.newest == N_LARGE - 1);
+        expect(n_forgotten_told == 2);
+        wait_for(&erased);
+        wait_for(&last);
+        expect(kept.is_told && kept.place < erased.place);
+        expect(erased.r == 0 && erased.n == 1 && last.r == 0 && last.n == 1);
+        expect(!keeper_state(keeper).owes && !is_on_disk("xylophone"));
+        read = (struct told){};
+        expect(ask_to_read(&read) == 0);
+        wait_for(&read);
+        expect(read.newest == N_LARGE + 1);
+        stop();
+}
+
+/* Of a file that has lost its name what was in it would stay on the disk. */
+static unsigned n_open_and_deleted(void) {
+        DIR *fds = opendir("/proc/self/fd");
+        struct dirent *entry;
+        unsigned n = 0;
+
+        while (fds && (entry = readdir(fds))) {
+                char path[300], target[PATH_MAX];
+                ssize_t size;
+
+                (void) snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
+                size = readlink(path, target, sizeof(target) - 1);
+                target[size > 0 ? size : 0] = '\0';
+                n += strstr(target, "history") && strstr(target, "(deleted)");
+        }
+        if (fds)
+                (void) closedir(fds);
+        return n;
+}
+
+static void who_reads_lets_go_of_what_was_forgotten(void) {
+        struct told read = {}, erased = {};
+
+        open_new();
+        keep_many(20);
+        expect(ask_to_read(&read) == 0);
+        wait_for(&read);
+        expect(read.n_seen == 20);
+        expect(forget(2, &erased) == 0);
+        wait_for(&erased);
+        expect(erased.r == 0 && n_open_and_deleted() == 0);
+        stop();
+}
+
+/* Whoever waits is told, and what was to be written is. */
+static void the_end_tells_everybody(void) {
+        struct told kept = {}, read = {}, erased = {}, late = {};
+
+        open_new();
+        keep_many(20);
+        expect(keep(21, "the last", &kept) == 0 && forget(2, &erased) == 0 &&
+               ask_to_read(&read) == 0);
+        stop();
+        expect(kept.is_told && kept.r == 0 && read.is_told && erased.is_told);
+        expect(erased.r == 0 || erased.r == -ESHUTDOWN || erased.r == -ECANCELED);
+        reopen();
+        expect(ask_to_read(&late) == 0);
+        wait_for(&late);
+        expect(late.newest == 21);
+        stop();
+        expect(!is_on_disk("xylophone") || erased.r < 0);
+}
+
+/* What is not the store's own work is found by who reads, and mended by who writes. */
+static void damage_that_is_read_is_mended(void) {
+        struct told read = {}, kept = {};
+        char path[96];
+        FILE *f;
+
+        open_new();
+        keep_many(400);
+        stop();
+        (void) snprintf(path, sizeof(path), "%s/history.sqlite", directory);
+        f = fopen(path, "r+");
+        expect(f && fseek(f, 14 * 4096, SEEK_SET) == 0);
+        for (unsigned i = 0; i < 6 * 4096; i++)
+                (void) fputc(0, f);
+        (void) fclose(f);
+        reopen();
+        expect(ask_to_read(&read) == 0);
+        wait_for(&read);
+        expect(read.r == -EBADMSG);
+        expect(keep(401, "after", &kept) == 0);
+        wait_for(&kept);
+        expect(kept.r == 0);
+        read = (struct told){};
+        expect(ask_to_read(&read) == 0);
+        wait_for(&read);
+        expect(read.r == 0 && read.newest == 401);
+        stop();
+}
+
+int main(void) {
+        char command[96];
+
+        expect(mkdtemp(root));
+        expect(sd_event_new(&loop) >= 0);
+        add_disk();
+        rule("what is told to be kept is there", what_is_told_to_be_kept_is_there);
+        rule("nobody waits for a disk that hangs", nobody_waits_for_a_disk_that_hangs);
+        rule("what waits is bounded", what_waits_is_bounded);
+        rule("forgetting is seen at once", forgetting_is_seen_at_once);
+        rule("who reads lets go of what was forgotten", who_reads_lets_go_of_what_was_forgotten);
+        rule("the end tells everybody", the_end_tells_everybody);
+        rule("damage that is read is mended", damage_that_is_read_is_mended);
+        sd_event_unref(loop);
+        (void) snprintf(command, sizeof(command), "rm -rf '%s'", root);
+        (void) !system(command);
+        return tap_done();
+}
