@@ -162,7 +162,7 @@ static void arm(struct bell *b, const struct moment *now) {
         int64_t next = timers_next(b->timers);
         struct itimerspec spec = {};
 
-        if (next != INT64_MAX || b->n_ringing > 0) {
+        if (next != INT64_MAX || b->n_ringing > 0 || timers_are_behind(b->timers)) {
                 if (next > now->real + LOOK_USEC)
                         next = now->real + LOOK_USEC;
                 if (next <= now->real)

@@ -23,7 +23,8 @@ struct timers {
         struct timer timers[TIMERS_MAX];
         size_t n;
         int64_t last_id;
-        bool has_complained; /* that the table can not be written */
+        bool is_loaded;
+        bool is_behind; /* a change could not be written: the table is not what is known here */
 };
 
 static const char schema[] =
@@ -62,10 +63,12 @@ static int finish(sqlite3_stmt *statement) {
 
 /* A disk that is full is no reason not to ring. */
 static void note(struct timers *t, int r) {
-        if (r < 0 && !t->has_complained)
-                log_warning("Timers can not be written down (%s): they end with this program",
+        if (r < 0 && !t->is_behind)
+                log_warning("Timers can not be written down (%s): until they can be, they end with "
+                            "this program",
                             sqlite3_errmsg(t->db));
-        t->has_complained = r < 0;
+        if (r < 0)
+                t->is_behind = true;
 }
 
 static int write_row(struct timers *t, const struct timer *timer) {
@@ -93,8 +96,34 @@ static int write_row(struct timers *t, const struct timer *timer) {
         return finish(s);
 }
 
+static bool is_done(struct timers *t, const char *sql) {
+        return sqlite3_exec(t->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* Rows that are not there because they could not be written, and those that are still there because
+ * they could not be erased: all of the table anew, or nothing of it. */
+static void catch_up(struct timers *t) {
+        bool is_well;
+
+        if (!t->is_behind || !t->is_loaded)
+                return;
+        is_well = is_done(t, "BEGIN IMMEDIATE") && is_done(t, "DELETE FROM timers");
+        for (size_t i = 0; i < t->n && is_well; i++)
+                is_well = write_row(t, &t->timers[i]) >= 0;
+        if (is_well && is_done(t, "COMMIT")) {
+                t->is_behind = false;
+                log_notice("Timers are written down again");
+        } else if (!sqlite3_get_autocommit(t->db)) {
+                (void) is_done(t, "ROLLBACK");
+        }
+}
+
+/* One of the set, in which it is already what it is to be in the table. */
 static void save(struct timers *t, const struct timer *timer) {
-        note(t, write_row(t, timer));
+        if (t->is_behind)
+                catch_up(t);
+        else
+                note(t, write_row(t, timer));
 }
 
 static int erase_row(struct timers *t, int64_t id) {
@@ -256,6 +285,7 @@ int timers_open(struct timers **ret,
         if (r < 0)
                 return because_in(why, r, path);
         qsort(t->timers, t->n, sizeof(t->timers[0]), compare_ids);
+        t->is_loaded = true;
         t->last_id = t->n > 0 ? t->timers[t->n - 1].id : 0;
         timers_reconcile(t, now);
 
@@ -267,6 +297,7 @@ struct timers *timers_close(struct timers *t) {
         if (!t)
                 return NULL;
 
+        catch_up(t);
         (void) sqlite3_close(t->db);
         free(t->boot_id);
         free(t);
@@ -297,9 +328,9 @@ static int add(struct timers *t, const char *name, struct timer timer, const str
                 return -ENOSPC;
         timer.id = ++t->last_id;
         copy_name(timer.name, name ? name : "");
-        save(t, &timer);
         t->timers[t->n] = timer;
         *ret = &t->timers[t->n++];
+        save(t, *ret);
         return 0;
 }
 
@@ -335,9 +366,12 @@ int timers_remove(struct timers *t, int64_t id) {
 
         if (!timer)
                 return -ENOENT;
-        note(t, erase_row(t, id));
         memmove(timer, timer + 1, (size_t) (&t->timers[t->n] - (timer + 1)) * sizeof(*timer));
         t->n--;
+        if (t->is_behind)
+                catch_up(t);
+        else
+                note(t, erase_row(t, id));
         return 0;
 }
 
@@ -429,8 +463,13 @@ void timers_reconcile(struct timers *t, const struct moment *now) {
 
                 timer->due_real = real;
                 if (moved > NOTABLE_USEC || moved < -NOTABLE_USEC)
-                        save(t, timer);
+                        note(t, write_row(t, timer));
         }
+        catch_up(t);
+}
+
+bool timers_are_behind(const struct timers *t) {
+        return t->is_behind;
 }
 
 static bool waits(const struct timer *timer) {

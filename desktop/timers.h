@@ -11,7 +11,9 @@
 #include "desktop/wall.h"
 
 /* Timers and alarms: which there are, when they are due, and their table in SQLite, where each
- * change is before it is told.  Knows no loop and asks no clock.  Owned by the main thread.
+ * change is before it is told.  One that can not be written holds all the same, and the whole table
+ * is written with the next change, by timers_reconcile() or at the close.  Knows no loop and asks no
+ * clock.  Owned by the main thread.
  *
  * A timer takes as long as was said, whatever the clock is set to meanwhile, and goes on while the
  * machine sleeps: it is kept on the clock that counts since the boot, and by the wall clock for the
@@ -76,8 +78,12 @@ const struct timer *timers_find(const struct timers *t, int64_t id);
 /* What is left of one that runs or is paused; 0 when it is due. */
 int64_t timers_left(const struct timer *timer, const struct moment *now);
 
-/* The clock or the time zone may have been changed: computes anew what is due when. */
+/* The clock or the time zone may have been changed: computes anew what is due when.  Writes what
+ * could not be written before. */
 void timers_reconcile(struct timers *t, const struct moment *now);
+
+/* Whether the table is not up to date, so that timers_reconcile() has to try again. */
+bool timers_are_behind(const struct timers *t);
 
 /* The moment, by the wall clock, when the next is due; INT64_MAX: none. */
 int64_t timers_next(const struct timers *t);

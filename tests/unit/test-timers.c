@@ -3,9 +3,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -229,6 +231,75 @@ static void damaged(void) {
                strstr(why.text, "/nonexistent"));
 }
 
+/* As on a disk that is full: nothing that is written into a file gets there. */
+static void fill_disk(bool is_full) {
+        struct rlimit limit;
+
+        (void) fflush(stdout);
+        (void) signal(SIGXFSZ, SIG_IGN);
+        expect(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+        limit.rlim_cur = is_full ? 0 : limit.rlim_max;
+        expect(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+/* What a program that was killed now would find when it is started again. */
+static bool is_in_table(const char *names, const struct moment *now) {
+        struct timers *t = opened("boot", now);
+        const struct timer *all;
+        char found[256] = "";
+        size_t n, size = 0;
+
+        if (!t)
+                return false;
+        all = timers_all(t, &n);
+        for (size_t i = 0; i < n && size < sizeof(found); i++)
+                size += (size_t) snprintf(found + size, sizeof(found) - size, "%s%s",
+                                          i > 0 ? " " : "", all[i].name);
+        (void) timers_close(t);
+        if (strcmp(found, names) == 0)
+                return true;
+        printf("# '%s' instead of '%s'\n", found, names);
+        return false;
+}
+
+static void disk_full(void) {
+        struct moment now = { 1000 * HOUR, HOUR };
+        struct timers *t = opened("boot", &now);
+        const struct timer *timer = NULL;
+        int64_t eggs, tea;
+
+        expect(timers_add(t, "eggs", 5 * MINUTE, &now, &timer) == 0);
+        eggs = timer->id;
+        expect(!timers_are_behind(t));
+
+        fill_disk(true);
+        expect(timers_add(t, "tea", 3 * MINUTE, &now, &timer) == 0);
+        tea = timer->id;
+        expect(timers_remove(t, eggs) == 0);
+        timers_reconcile(t, &now);
+        fill_disk(false);
+        expect(timers_are_behind(t) && timers_find(t, tea) && !timers_find(t, eggs));
+        expect(is_in_table("eggs", &now));
+
+        /* When it is looked at next, */
+        timers_reconcile(t, &now);
+        expect(!timers_are_behind(t) && is_in_table("tea", &now));
+
+        /* with the next change, */
+        fill_disk(true);
+        expect(timers_add(t, "rice", 9 * MINUTE, &now, &timer) == 0);
+        fill_disk(false);
+        expect(timers_add(t, "cake", 40 * MINUTE, &now, &timer) == 0);
+        expect(!timers_are_behind(t) && is_in_table("tea rice cake", &now));
+
+        /* or at the end. */
+        fill_disk(true);
+        expect(timers_remove(t, tea) == 0);
+        fill_disk(false);
+        (void) timers_close(t);
+        expect(is_in_table("rice cake", &now));
+}
+
 static void alarms_follow_the_wall(void) {
         struct wall wall = { 2026, 7, 2, 7, 0 };
         struct moment now;
@@ -381,6 +452,7 @@ int main(void) {
         in_empty("snoozing", snoozes);
         in_empty("their number and their names are bounded", is_bounded);
         in_empty("a damaged table", damaged);
+        in_empty("what could not be written is written later", disk_full);
         in_empty("an alarm follows the clock on the wall", alarms_follow_the_wall);
         rule("nights of 23 and of 25 hours", summer_time);
         rule("the next time that fits", finds_the_next);
