@@ -155,6 +155,23 @@ static bool check_muted(struct doctor *d, json_t *status) {
         return false;
 }
 
+/* What is asked for is done by another program, and answered without it as well. */
+static void check_desktop(struct doctor *d) {
+        struct varlink_reply reply;
+        bool is_there = false;
+        json_t *tool;
+        size_t i;
+
+        if (ctl_call(d->ctl, "io.gemmad.Assistant.Tools", NULL, &reply) != CTL_EXIT_OK)
+                return;
+        json_array_foreach(json_object_get(reply.parameters, "tools"), i, tool)
+                is_there |= strcmp(field_string(tool, "provider"), "gemmad-desktop") == 0;
+        varlink_reply_done(&reply);
+        if (!is_there)
+                say(d, "note", "gemmad-desktop is not running: no timer, volume or program is seen to",
+                    "systemctl --user enable --now gemmad-desktop (or: gemmad-desktop &)");
+}
+
 /* Everything that Status tells; false when looking at the microphone makes no sense. */
 static bool check_status(struct doctor *d, const struct varlink_reply *reply, bool *ret_muted) {
         if (reply->error) {
@@ -166,6 +183,7 @@ static bool check_status(struct doctor *d, const struct varlink_reply *reply, bo
         check_version(d, reply->parameters);
         check_model(d, reply->parameters);
         check_history(d, reply->parameters);
+        check_desktop(d);
         *ret_muted = !check_muted(d, reply->parameters);
         return true;
 }

@@ -255,6 +255,16 @@ def called():
     assert daemon.ctl("call").returncode == 2
 
 
+def doctored():
+    """The doctor tells when there is nobody who does what is asked for."""
+    missing = "gemmad-desktop is not running"
+    with Provider([tool("a")]):
+        assert missing in daemon.ctl("doctor").stdout
+    with Provider([tool("a")], name="gemmad-desktop"):
+        r = daemon.ctl("doctor")
+        assert "takes calls" in r.stdout and missing not in r.stdout, r
+
+
 def gone_caller():
     """Who calls and goes away leaves nothing behind."""
     with Provider([tool("a", timeout=100)], lambda c: None) as p:
@@ -284,6 +294,7 @@ with daemon:
     tap.rule("what is no tool is refused", refusals)
     tap.rule("floods are held off", floods)
     tap.rule("gemmactl shows tools and calls them", called)
+    tap.rule("the doctor tells when nobody is there for the desktop", doctored)
     tap.rule("a caller that goes leaves no call behind", gone_caller)
     tap.rule("it ends", ends)
 tap.done()
