@@ -81,23 +81,29 @@ static bool has_other_threads(void) {
         return n > 3; /* . and .. are entries, too */
 }
 
-/* Cuts off the last part of a path. */
-static void cut_to_folder(char *path) {
+/* Cuts off the last part of a path; what is nothing but a name is in this folder. */
+static void cut_to_folder(char path[static PATH_MAX]) {
         char *slash = strrchr(path, '/');
 
         if (slash)
                 slash[slash == path ? 1 : 0] = '\0';
+        else if (*path)
+                (void) strcpy(path, ".");
 }
 
-/* The folder of the socket, made if only it is missing; empty: there is none. */
+/* The folder of the socket, from the root on, made if only it is missing; empty: there is none. */
 static void find_socket_folder(const struct config *config, char folder[static PATH_MAX]) {
+        char absolute[PATH_MAX];
+
         if (*config->socket_path)
                 (void) snprintf(folder, PATH_MAX, "%s", config->socket_path);
         else if (paths_socket(folder, PATH_MAX, NULL) < 0)
                 *folder = '\0';
         cut_to_folder(folder);
-        if (*folder == '/')
+        if (*folder)
                 (void) mkdir(folder, 0700);
+        if (*folder && *folder != '/' && realpath(folder, absolute))
+                (void) strcpy(folder, absolute);
 }
 
 /* The folder of the history, which has to be there before there can be a rule for it. */

@@ -369,6 +369,20 @@ def hostile_reads():
     return None
 
 
+def relative_socket():
+    """A path that does not begin at the root is one in the folder where the daemon was started."""
+    for path in ("socket", "made/socket"):
+        with Daemon(start=False) as d:
+            environment = {**d.environment, "NOTIFY_SOCKET": d.notify.path}
+            d.process = subprocess.Popen([GEMMAD, "--config", d.config, "--socket", path], env=environment,
+                                         stderr=d.log, stdin=subprocess.DEVNULL, cwd=d.folder)
+            d.notify.wait_for("READY=1")
+            r = subprocess.run([GEMMACTL, "--socket", path, "ask", "what time is it"], env=d.environment, cwd=d.folder,
+                               capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+            assert r.returncode == 0 and "It is " in r.stdout, (path, r, d.said())
+            assert d.stop() == 0 and not os.path.exists(os.path.join(d.folder, path)), (path, d.said())
+
+
 def activated():
     if subprocess.run(["systemd-socket-activate", "--version"], capture_output=True).returncode:
         return "no systemd-socket-activate"
@@ -938,6 +952,7 @@ with daemon:
     tap.rule("in a terminal turns are no lines", in_a_terminal)
     tap.rule("files that are hidden at home are out of reach", hostile_reads)
     tap.rule("a second daemon does not take the socket", second_daemon)
+    tap.rule("a socket's path may be relative", relative_socket)
     tap.rule("a socket can be handed over by systemd", activated)
     tap.rule("what confines it is told, and may be required", confinement)
     tap.rule("a bus that stays within reach is told, wherever it is", bus_within_reach)
