@@ -74,6 +74,7 @@ void talk_repeat(struct desktop *d, struct call *call) {
 static void say_what_goes_on(struct desktop *d, struct call *call) {
         const struct timer *timers;
         unsigned n_timers = 0, n_alarms = 0;
+        const char *which = "all timers";
         char text[96] = "";
         size_t n;
 
@@ -89,9 +90,11 @@ static void say_what_goes_on(struct desktop *d, struct call *call) {
         if (n_alarms > 0)
                 (void) snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u alarm%s",
                                 n_timers > 0 ? " and " : "", n_alarms, n_alarms > 1 ? "s" : "");
-        call_say(call, NULL, "Nothing rings. %s still set: say cancel all %s to end %s.",
-                 strcat(text, n_timers + n_alarms > 1 ? " are" : " is"),
-                 n_timers > 0 ? "timers" : "alarms", n_timers + n_alarms > 1 ? "them" : "it");
+        if (n_alarms > 0)
+                which = n_timers > 0 ? "everything" : "all alarms";
+        call_say(call, NULL, "Nothing rings. %s still set: say cancel %s to end %s.",
+                 strcat(text, n_timers + n_alarms > 1 ? " are" : " is"), which,
+                 n_timers + n_alarms > 1 ? "them" : "it");
 }
 
 void talk_stop(struct desktop *d, struct call *call) {

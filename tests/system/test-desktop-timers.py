@@ -174,7 +174,12 @@ def stop_tells():
         assert d.gemmad.say("stop") == "Nothing rings. 1 timer is still set: say cancel all timers to end it."
         d.gemmad.say("set_timer", amount=2, unit="hour")
         d.gemmad.say("set_alarm", hour=13)
-        assert d.gemmad.say("stop").startswith("Nothing rings. 2 timers and 1 alarm are still set: ")
+        assert d.gemmad.say("stop") == ("Nothing rings. 2 timers and 1 alarm are still set: "
+                                        "say cancel everything to end them.")
+        # As "cancel everything" calls it.
+        assert d.gemmad.say("cancel_timer", which="everything") == "Three timers and alarms cancelled."
+        d.gemmad.say("set_alarm", hour=13)
+        assert d.gemmad.say("stop") == "Nothing rings. 1 alarm is still set: say cancel all alarms to end it."
 
 
 def second():
