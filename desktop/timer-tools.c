@@ -176,10 +176,21 @@ static void cancel_everything(struct desktop *d, struct call *call) {
                  words_capital(words_number(number, sizeof(number), n_timers + n_alarms)));
 }
 
+/* "Pizza timer", "Timer of 20 minutes" where there are others, or "Timer". */
+static void describe_cancelled(struct desktop *d, const struct timer *timer, char *buffer, size_t size) {
+        char words[WORDS_SIZE];
+
+        if (*timer->name || timer->is_ringing || count(d, false) == 1)
+                (void) words_capital(describe(timer, buffer, size));
+        else
+                (void) snprintf(buffer, size, "Timer of %s",
+                                words_duration(words, sizeof(words), timer->duration));
+}
+
 void timer_cancel(struct desktop *d, struct call *call) {
         const char *name = call_string(call, "name");
         const struct timer *timer;
-        char what[WORDS_SIZE];
+        char what[2 * WORDS_SIZE];
 
         if (call_is(call, "which", "everything")) {
                 cancel_everything(d, call);
@@ -198,7 +209,7 @@ void timer_cancel(struct desktop *d, struct call *call) {
                 call_say(call, NULL, "No timer is running.");
                 return;
         }
-        (void) words_capital(describe(timer, what, sizeof(what)));
+        describe_cancelled(d, timer, what, sizeof(what));
         (void) timers_remove(bell_timers(d->bell), timer->id);
         bell_changed(d->bell);
         if (count(d, false) > 0)

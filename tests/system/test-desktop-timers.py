@@ -44,6 +44,8 @@ def several():
         assert len(d.gemmad.call("get_timer")["result"]["timers"]) == 2
         assert d.gemmad.refusal("cancel_timer", name="tea") == "There is no tea timer."
         assert say("cancel_timer") == "Pizza timer cancelled, 1 left."
+        assert say("set_timer", amount=20, unit="minute") == "Timer set, 20 minutes."
+        assert say("cancel_timer") == "Timer of 20 minutes cancelled, 1 left."
         assert say("set_timer", amount=1, unit="hour", name="tea") == "Tea timer set, one hour."
         assert say("cancel_timer", which="all") == "Two timers cancelled." and table(d) == []
         assert d.gemmad.refusal("pause_timer") == "No timer is running."
