@@ -480,12 +480,16 @@ static int start(struct mcp *m) {
 
 static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
         struct mcp *m = userdata;
+        char reason[sizeof(m->reason)];
         int r;
 
         (void) source, (void) usec;
         r = start(m);
-        if (r < 0)
-                try_later(m, strerror(-r));
+        if (r >= 0)
+                return 0;
+        (void) snprintf(reason, sizeof(reason), "%.40s: %.32s",
+                        json_string_value(json_array_get(m->command, 0)), strerror(-r));
+        try_later(m, reason);
         return 0;
 }
 

@@ -197,9 +197,9 @@ def mcp_odd():
         assert d.gemmad.wait_for_tool("small_shout")["confirm"] is True
         wait_until(lambda: "The server smallmad: " in d.said() and "The server missing: " in d.said(), "the others")
         # It is tried again and again, and said once.
-        again = "The server missing: No such file or directory, again in"
-        wait_until(lambda: d.said().count(again) >= 2, "two more attempts")
-        assert d.said().count("The server missing: No such file or directory, starting it again in 1 s") == 1, d.said()
+        missing = "The server missing: /nonexistent/server: No such file or directory, "
+        wait_until(lambda: d.said().count(missing + "again in") >= 2, "two more attempts")
+        assert d.said().count(missing + "starting it again in 1 s") == 1, d.said()
         for line in ("[mcp.wrong]: command is no array", "[mcp.Bad Name]: a name", "there is no 'more'"):
             assert line in d.said(), d.said()
         assert d.gemmad.say("stop") == "OK." and d.stop() == 0
