@@ -115,16 +115,23 @@ class Monitor:
         self.signals = queue.Queue()
         self.process = subprocess.Popen(
             ["busctl", "--address=" + bus.address, "--json=short", "monitor", "--match",
-             f"type='signal',path='{PATH}'"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        # It says on standard error when it has begun.
-        while "Monitoring" not in self.process.stderr.readline():
-            assert self.process.poll() is None
+             f"type='signal',path='{PATH}'"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.has_begun = threading.Event()
         threading.Thread(target=self.read, daemon=True).start()
+        # Not every busctl says when it has: it sees a signal of ours then.
+        wait_until(lambda: self.is_seen(bus), "busctl has begun")
+
+    def is_seen(self, bus):
+        assert self.process.poll() is None
+        bus.busctl("emit", PATH, "io.gemmad.Test", "Probe")
+        return self.has_begun.wait(0.2)
 
     def read(self):
         for line in self.process.stdout:
             message = json.loads(line)
-            if message.get("type") == "signal":
+            if message.get("member") == "Probe":
+                self.has_begun.set()
+            elif message.get("type") == "signal":
                 self.signals.put((message["member"], message["payload"]["data"]))
 
     def until(self, condition):
@@ -138,4 +145,3 @@ class Monitor:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-        self.process.stderr.close()
