@@ -11,6 +11,7 @@
 
 #include "audio/choose.h"
 #include "audio/frame.h"
+#include "audio/headset.h"
 #include "audio/quiet.h"
 #include "audio/resample.h"
 #include "audio/server.h"
@@ -24,7 +25,8 @@
 
 #define CAPTURE_LATENCY 0.08 /* s */
 
-#define MAX_SOURCES 32
+#define MAX_SOURCES  32
+#define MAX_HEADSETS 8
 
 struct capture {
         PaStream *stream; /* owned */
@@ -33,6 +35,7 @@ struct capture {
         int wake_fd; /* not owned */
         char device[128];
         char source[256]; /* what the sound server calls it; empty: it is none of a server */
+        struct headset headset; /* whose profile was changed for this */
 
         struct spsc ring; /* owned; a float of each channel */
         atomic_uint_least64_t last_ns;
@@ -140,12 +143,25 @@ static int find_source(struct server_source *ret, const char *name, struct why *
         return 1;
 }
 
+/* ... which a headset of that name has, if it is made to.  The same. */
+static int take_headset(struct capture *c, struct server_source *ret, const char *name, struct why *why) {
+        char source[256];
+        int r;
+
+        r = headset_take(&c->headset, name, source);
+        if (r < 0)
+                return because(why, r, "the headset '%.100s' gives no microphone: %s", name, strerror(-r));
+        return r > 0 ? find_source(ret, source, why) : 0;
+}
+
 /* If a microphone of the sound server is meant, it becomes a device, and so does the name. */
 static int define_source(struct capture *c, const char **name, struct why *why) {
         struct server_source source;
         int r;
 
         r = find_source(&source, *name, why);
+        if (r == 0)
+                r = take_headset(c, &source, *name, why);
         if (r <= 0)
                 return r;
         r = server_define(source.name);
@@ -281,6 +297,7 @@ struct capture *capture_close(struct capture *c) {
         }
         if (c->is_initialized)
                 (void) Pa_Terminate();
+        headset_give_back(&c->headset);
         spsc_done(&c->ring);
         free(c);
         return NULL;
@@ -332,6 +349,21 @@ describe_source(struct capture_device *ret, const struct server_source *source, 
         (void) snprintf(ret->name, sizeof(ret->name), "%s", source->label);
 }
 
+/* The microphones that headsets would have. */
+static size_t list_headsets(struct capture_device *devices, size_t size) {
+        char names[MAX_HEADSETS][128];
+        int n = headset_list(names, MAX_HEADSETS);
+        size_t n_listed = 0;
+
+        for (int i = 0; i < n && n_listed < size; i++) {
+                struct capture_device *d = &devices[n_listed++];
+
+                *d = (struct capture_device){ .rate = FRAME_RATE, .n_channels = 1, .is_bluetooth = true };
+                (void) snprintf(d->name, sizeof(d->name), "%.127s", names[i]);
+        }
+        return n_listed;
+}
+
 static void describe_device(struct capture_device *ret, const PaDeviceInfo *info, bool is_default) {
         bool has_rate =
                 info->defaultSampleRate >= 0 && info->defaultSampleRate <= RESAMPLE_RATE_MAX;
@@ -365,6 +397,8 @@ int capture_list(struct capture_device *devices, size_t size, struct why *why) {
         chosen_source = choose_source(sources, n_sources, NULL);
         for (int i = 0; i < n_sources && n < size; i++)
                 describe_source(&devices[n++], &sources[i], i == chosen_source);
+        if (n_sources >= 0)
+                n += list_headsets(&devices[n], size - n);
 
         error = Pa_Initialize();
         if (error != paNoError)

@@ -8,17 +8,13 @@
 #include <alsa/asoundlib.h>
 #include <pulse/pulseaudio.h>
 
+#include "audio/server-link.h"
 #include "audio/server-source.h"
-#include "base/cleanup.h"
-#include "base/clock.h"
 
 #define PATIENCE_NS UINT64_C(2000000000)
 
 struct query {
-        pa_mainloop *loop;   /* owned */
-        pa_context *context; /* owned */
-        uint64_t until_ns;
-
+        struct server_link link;
         struct server_source *sources; /* not owned, [size] */
         size_t size, n;
         char default_name[256];
@@ -78,70 +74,27 @@ static void on_source(pa_context *context, const pa_source_info *info, int end, 
                 q->n += server_describe(&q->sources[q->n], info, q->default_name);
 }
 
-/* One round of the loop.  False when that fails, or there is no time left. */
-static bool turn(struct query *q) {
-        uint64_t now = clock_now_ns();
-
-        return now < q->until_ns &&
-               pa_mainloop_prepare(q->loop, (int) ((q->until_ns - now) / 1000)) >= 0 &&
-               pa_mainloop_poll(q->loop) >= 0 && pa_mainloop_dispatch(q->loop) >= 0;
-}
-
-static bool connect_to_server(struct query *q) {
-        /* Never starts one. */
-        if (pa_context_connect(q->context, NULL, PA_CONTEXT_NOAUTOSPAWN, NULL) < 0)
-                return false;
-        while (PA_CONTEXT_IS_GOOD(pa_context_get_state(q->context))) {
-                if (pa_context_get_state(q->context) == PA_CONTEXT_READY)
-                        return true;
-                if (!turn(q))
-                        return false;
-        }
-        return false;
-}
-
-/* Takes the operation over. */
-static bool wait_for(struct query *q, pa_operation *operation) {
-        bool is_done;
-
-        if (!operation)
-                return false;
-        while (pa_operation_get_state(operation) == PA_OPERATION_RUNNING &&
-               PA_CONTEXT_IS_GOOD(pa_context_get_state(q->context)) && turn(q))
-                ;
-        is_done = pa_operation_get_state(operation) == PA_OPERATION_DONE;
-        pa_operation_unref(operation);
-        return is_done;
-}
-
-static int ask(struct query *q, struct why *why) {
-        q->loop = pa_mainloop_new();
-        q->context = q->loop ? pa_context_new(pa_mainloop_get_api(q->loop), "gemmad") : NULL;
-        if (!q->context)
-                return because(why, -ENOMEM, "no memory");
-
-        q->until_ns = clock_now_ns() + PATIENCE_NS;
-        if (connect_to_server(q) &&
-            wait_for(q, pa_context_get_server_info(q->context, on_server, q)) &&
-            wait_for(q, pa_context_get_source_info_list(q->context, on_source, q)))
-                return (int) q->n;
-        if (clock_now_ns() >= q->until_ns)
-                return because(why, -ETIMEDOUT, "the sound server does not answer");
-        return because(why, -ENOTCONN, "no sound server");
-}
-
 int server_list(struct server_source *sources, size_t size, struct why *why) {
         struct query q = { .sources = sources, .size = size };
         int r;
 
-        r = ask(&q, why);
-        if (q.context) {
-                pa_context_disconnect(q.context);
-                pa_context_unref(q.context);
+        r = server_link_open(&q.link, PATIENCE_NS);
+        if (r >= 0 &&
+            !(server_link_wait(&q.link, pa_context_get_server_info(q.link.context, on_server, &q)) &&
+              server_link_wait(&q.link,
+                               pa_context_get_source_info_list(q.link.context, on_source, &q))))
+                r = server_link_error(&q.link);
+        server_link_close(&q.link);
+        switch (r) {
+        case 0:
+                return (int) q.n;
+        case -ENOMEM:
+                return because(why, r, "no memory");
+        case -ETIMEDOUT:
+                return because(why, r, "the sound server does not answer");
+        default:
+                return because(why, r, "no sound server");
         }
-        if (q.loop)
-                pa_mainloop_free(q.loop);
-        return r;
 }
 
 /* In ALSA's notation a string may hold anything but its own quotes. */

@@ -192,6 +192,37 @@ int server_define(const char *source) {
         return 0;
 }
 
+/* ---- Its cards, which have profiles. */
+
+static struct {
+        struct server_card cards[2];
+        int n;               /* or what stands in the way */
+        int refusal;         /* of what is put in force */
+        unsigned n_changed;
+        const struct server_source *then; /* what there is with a microphone */
+} cards;
+
+int server_cards(struct server_card *ret, size_t size) {
+        expect(size >= 2);
+        if (cards.n > 0)
+                memcpy(ret, cards.cards, (size_t) cards.n * sizeof(*ret));
+        return cards.n;
+}
+
+int server_use_profile(const char *card, const char *profile, char source[256]) {
+        expect(strcmp(card, cards.cards[0].name) == 0);
+        cards.n_changed++;
+        (void) snprintf(cards.cards[0].active, sizeof(cards.cards[0].active), "%s", profile);
+        if (!source)
+                return 0;
+        if (cards.refusal < 0)
+                return cards.refusal;
+        server.sources = cards.then;
+        server.n = 1;
+        (void) snprintf(source, 256, "%s", cards.then->name);
+        return 0;
+}
+
 /* ---- The rules. */
 
 /* clang-format off */
@@ -223,6 +254,8 @@ static void reset(int default_device) {
         pa.default_device = default_device;
         memset(&server, 0, sizeof(server));
         server.n = -ENOTCONN;
+        memset(&cards, 0, sizeof(cards));
+        cards.n = -ENOTCONN;
 }
 
 static void reset_server(int n_sources) {
@@ -230,6 +263,37 @@ static void reset_server(int n_sources) {
         server.sources = sources;
         server.n = n_sources;
         server.has_plugin = true;
+        cards.n = 0;
+}
+
+/* A server with a headset that plays well, and has no microphone then. */
+static void reset_headset(void) {
+        static const struct server_source microphone = {
+                .name = "bluez_input.00_11_22_33_44_55.0", .label = "Soundcore", .is_bluetooth = true
+        };
+        static const struct server_card card = {
+                .name = "bluez_card.00_11_22_33_44_55",
+                .label = "Soundcore Life",
+                .is_bluetooth = true,
+                .active = "a2dp-sink",
+                .profiles = { { "off", 0, 0, 0, true },
+                              { "a2dp-sink", 40, 1, 0, true },
+                              { "a2dp-source", 90, 0, 1, true },
+                              { "headset-head-unit-cvsd", 20, 1, 1, true },
+                              { "headset-head-unit", 30, 1, 1, true },
+                              { "headset-faster", 80, 1, 1, false } },
+                .n_profiles = 6,
+        };
+
+        reset_server(1);
+        cards.cards[0] = card;
+        cards.cards[1] = (struct server_card){ .name = "alsa_card.pci", .label = "Life in Built-in Audio" };
+        cards.n = 2;
+        cards.then = &microphone;
+}
+
+static const char *active_profile(void) {
+        return cards.cards[0].active;
 }
 
 static struct capture *open_device_named(const char *device, unsigned ring_ms, int wake_fd) {
@@ -478,6 +542,84 @@ static void nothing_but_bluetooth(void) {
         expect(capture_open(&c, &config, &why) == -ENODEV && !c && strstr(why.text, "Bluetooth"));
 }
 
+/* It hears for as long as it is open, and plays well again afterwards. */
+static void headset_that_is_chosen(void) {
+        static const char *const names[] = { "Soundcore Life", "life", "bluez_card.00_11_22_33_44_55",
+                                             "bluez_source.00_11_22_33_44_55.handsfree_head_unit" };
+        struct capture *c;
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                reset_headset();
+                c = open_device_named(names[i], 100, -1);
+                expect(strcmp(active_profile(), "headset-head-unit") == 0 && cards.n_changed == 1);
+                expect(strcmp(capture_source(c), "bluez_input.00_11_22_33_44_55.0") == 0);
+                (void) capture_close(c);
+                expect(strcmp(active_profile(), "a2dp-sink") == 0 && cards.n_changed == 2);
+        }
+
+        /* Somebody has chosen another one meanwhile; somebody else listens to it. */
+        reset_headset();
+        c = open_device_named("life", 100, -1);
+        (void) strcpy(cards.cards[0].active, "off");
+        (void) capture_close(c);
+        expect(strcmp(active_profile(), "off") == 0 && cards.n_changed == 1);
+        reset_headset();
+        c = open_device_named("life", 100, -1);
+        cards.cards[0].is_recorded = true;
+        (void) capture_close(c);
+        expect(strcmp(active_profile(), "headset-head-unit") == 0 && cards.n_changed == 1);
+}
+
+/* Whatever does not work out leaves the headset as it was. */
+static void headset_that_fails(void) {
+        struct capture_config config = { "life", 100, -1 };
+        struct why why = { "" };
+        struct capture *c = NULL;
+
+        reset_headset();
+        pa.failing = STEP_START;
+        pa.error = paDeviceUnavailable;
+        expect(capture_open(&c, &config, &why) == -EBUSY && !c);
+        expect(strcmp(active_profile(), "a2dp-sink") == 0 && cards.n_changed == 2);
+
+        reset_headset();
+        cards.refusal = -ETIMEDOUT;
+        expect(capture_open(&c, &config, &why) == -ETIMEDOUT && strstr(why.text, "headset"));
+        expect(strcmp(active_profile(), "a2dp-sink") == 0);
+
+        /* It can not hear now, or is asked for by no name of its own. */
+        reset_headset();
+        cards.cards[0].profiles[3].is_available = cards.cards[0].profiles[4].is_available = false;
+        expect(capture_open(&c, &config, &why) == -ENODEV && cards.n_changed == 0);
+        reset_headset();
+        config.device = "bluez_source.99_11_22_33_44_55";
+        expect(capture_open(&c, &config, &why) == -ENODEV && cards.n_changed == 0);
+}
+
+/* Nor is it when nothing else is there. */
+static void headset_that_is_not_chosen(void) {
+        static const char *const names[] = { NULL, "", "default", "USB Microphone, Mono" };
+        struct capture_config config = { NULL, 100, -1 };
+        struct capture_device listed[16];
+        struct capture *c = NULL;
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                reset_headset();
+                (void) capture_close(open_device_named(names[i], 100, -1));
+                expect(cards.n_changed == 0 && strcmp(active_profile(), "a2dp-sink") == 0);
+        }
+        reset_headset();
+        server.n = 0;
+        expect(capture_open(&c, &config, NULL) == -ENODEV && cards.n_changed == 0);
+
+        /* It can be chosen by its name. */
+        reset_headset();
+        expect(capture_list(listed, 16, NULL) >= 2 && cards.n_changed == 0);
+        expect(strcmp(listed[1].name, "Soundcore Life") == 0);
+        expect(listed[1].is_bluetooth && !listed[1].is_default && listed[1].n_channels == 1);
+        expect(capture_list(listed, 1, NULL) == 1);
+}
+
 /* Of the microphone that is meant, where the server makes one of it without what is played. */
 static void without_its_echo(void) {
         static const struct server_source with_echo[] = {
@@ -594,6 +736,9 @@ int main(void) {
         rule("the right device is chosen, never Bluetooth by itself", choice);
         rule("of a sound server the same holds for its microphones", choice_of_a_server);
         rule("a headset that is the only one is told", nothing_but_bluetooth);
+        rule("a headset that is chosen hears while it is open", headset_that_is_chosen);
+        rule("one that does not work out is left as it was", headset_that_fails);
+        rule("one that is not chosen is left alone", headset_that_is_not_chosen);
         rule("a microphone without its echo is the better one", without_its_echo);
         rule("all microphones are listed, the server's first", listing);
         rule("each failing step is undone and has its reason", failing_steps);
