@@ -14,7 +14,7 @@
 /* The part of logind that a program meets which wants to know of sleep.  Every line on standard
  * input, "sleep" or "wake", is told as PrepareForSleep; locks are told on standard output: "taken
  * WHAT MODE" and, when their holder lets go of them, "released".  With the argument "refuse" none
- * are given.  Ends with its standard input. */
+ * are given.  Told to suspend, it says so there, and does not.  Ends with its standard input. */
 #define PATH    "/org/freedesktop/login1"
 #define MANAGER "org.freedesktop.login1.Manager"
 
@@ -65,6 +65,13 @@ static int on_inhibit(sd_bus_message *message, void *userdata, sd_bus_error *err
         return r;
 }
 
+static int on_suspend(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        (void) userdata, (void) error;
+        (void) puts("suspend");
+        (void) fflush(stdout);
+        return sd_bus_reply_method_return(message, NULL);
+}
+
 static int on_line(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct login1 *l = userdata;
         char text[256], *save = NULL;
@@ -87,6 +94,7 @@ static int on_line(sd_event_source *source, int fd, uint32_t revents, void *user
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("Inhibit", "ssss", "h", on_inhibit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Suspend", "b", NULL, on_suspend, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("PrepareForSleep", "b", 0),
         SD_BUS_VTABLE_END,
 };

@@ -440,6 +440,8 @@ def follow_up():
 
 
 STOP = "ringing/stop.flite-rms.wav"
+SNOOZE = "ringing/snooze-for-five-minutes.espeak-m8.wav"
+YES, NO = "asked/yes.espeak-m3.wav", "asked/no.flite-kal16.wav"
 
 
 def expecting():
@@ -473,12 +475,62 @@ def rings():
             assert turn["answered"] == "Stopped.", turn
             left = c.call(ASSISTANT + "Call", {"name": "get_timer", "arguments": {}})
             assert left["parameters"]["result"] == {"timers": []}, left
-            # Whoever has spoken may follow up; that is over with the mode.
-            c.call(ASSISTANT + "SetMode", {"mode": "push"})
-            wait_microphone("closed")
-            c.call(ASSISTANT + "SetMode", {"mode": "wake"})
-            wait_microphone("live")
+            no_follow_up(c)
             ignored_after(STOP)
+
+
+def snoozes():
+    """... or put off, by a whole sentence."""
+    with Hands(daemon, {"PULSE_SERVER": "unix:/nonexistent/sound"}) as hands, hands_free("wake") as watcher:
+        with contextlib.closing(daemon.client()) as c:
+            wait_until(lambda: "gemmad has taken" in hands.said(), "its tools")
+            n_before = hands.said().count("Ringing")
+            reply = c.call(ASSISTANT + "Call", {"name": "set_timer", "arguments": {"amount": 1, "unit": "second"}})
+            assert "error" not in reply, reply
+            wait_until(lambda: hands.said().count("Ringing") > n_before, "it rings")
+            turn = say_until(watcher, SNOOZE, "snooze for five minutes")
+            assert turn["answered"] == "Again in five minutes.", turn
+            (left,) = c.call(ASSISTANT + "Call", {"name": "get_timer", "arguments": {}})["parameters"]["result"]["timers"]
+            assert 0 < left["seconds_left"] <= 300 and not left["ringing"], left
+            c.call(ASSISTANT + "Call", {"name": "cancel_timer", "arguments": {}})
+
+
+def no_follow_up(c):
+    """Whoever has spoken may follow up; that is over with the mode."""
+    c.call(ASSISTANT + "SetMode", {"mode": "push"})
+    wait_microphone("closed")
+    c.call(ASSISTANT + "SetMode", {"mode": "wake"})
+    wait_microphone("live")
+
+
+def asks():
+    """What can not be taken back is asked about, and answered by a word; the word means nothing before and
+    afterwards. A question that was left alone for too long is asked again."""
+    if not login1:
+        return missing()
+    with Hands(daemon, login1.environment) as hands, hands_free("wake") as watcher:
+        login1.wait_for("taken sleep delay")
+        wait_until(lambda: "gemmad has taken" in hands.said(), "its tools")
+        with contextlib.closing(daemon.client()) as c:
+            ignored_after(YES)
+            for word, text, answer in ((NO, "no", "Then not."), (YES, "yes", "Suspending.")):
+                for _ in range(4):
+                    no_follow_up(c)
+                    asked = c.ask(text="suspend")
+                    assert asked["answered"] == "Really suspend? Say yes or no." and login1.lines.empty(), asked
+                    while watcher.receive()["parameters"]["event"].get("turn", {}).get("id") != asked["id"]:
+                        pass
+                    turn = watched_answer(watcher, word)
+                    print(f"# heard '{turn and turn['heard']}', answered '{turn and turn['answered']}'")
+                    if turn and turn["answered"] == answer:
+                        break
+                else:
+                    raise AssertionError(f"{text} was not understood")
+            login1.wait_for("suspend")
+            no_follow_up(c)
+            ignored_after(YES)
+            assert login1.lines.empty()
+    login1.wait_for("released")
 
 
 def muted_hands_free():
@@ -616,6 +668,8 @@ try:
         tap.rule("after the phrase alone, the next words count", follow_up)
         tap.rule("what is expected counts without the phrase, and nothing else", expecting)
         tap.rule("an alarm that rings is stopped without the phrase", rings)
+        tap.rule("... or put off", snoozes)
+        tap.rule("a spoken yes does what was asked about, a no does not", asks)
         tap.rule("mute closes the device hands free, too", muted_hands_free)
         tap.rule("gemmactl mode", ctl_mode)
         tap.rule("mute closes the device", muted)
