@@ -271,3 +271,7 @@ class PipeWire(SoundServer):
     def stop(self):
         self.kill()
         super().stop()
+
+
+class PipeWireSpeaker(Speaker, PipeWire):
+    """The same behind PipeWire."""

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers aloud, as the recording of a speaker has them: speech-dispatcher and its voice are real."""
 import contextlib
-import glob
 import os
 import shutil
 import subprocess
@@ -10,39 +9,11 @@ import subprocess
 from desktop_test import Desktop
 from gemmad_test import PATIENCE, Tap, skip_all, wait_until
 from sound_server import RATE, Speaker
+from voice_server import Voice, why_silent
 
 tap = Tap()
 LOUD = 500  # of 32767
 LONG = ("This is a sentence. " * 60).split(" ")
-
-
-class Voice:
-    """A speech-dispatcher with one voice, which gemmad-desktop would start by itself otherwise. It takes its time."""
-
-    def __init__(self):
-        self.folder = os.path.join(server.folder, "voice")
-        os.makedirs(os.path.join(self.folder, "modules"), exist_ok=True)
-        with open(os.path.join(self.folder, "speechd.conf"), "w") as f:
-            f.write('LogLevel 1\nAddModule "espeak-ng" "sd_espeak-ng" "espeak-ng.conf"\nDefaultModule espeak-ng\n')
-        with open(os.path.join(self.folder, "modules/espeak-ng.conf"), "w") as f:
-            f.write("Debug 0\n")
-        self.socket = os.path.join(self.folder, "socket")
-        self.environment = {**server.for_daemon, "SPEECHD_ADDRESS": "unix_socket:" + self.socket}
-        self.start()
-
-    def start(self):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.socket)
-        self.process = subprocess.Popen(
-            ["speech-dispatcher", "--run-single", "--timeout", "0", "--config-dir", self.folder, "--log-dir", self.folder,
-             "--pid-file", os.path.join(self.folder, "pid"), "--communication-method", "unix_socket", "--socket-path", self.socket],
-            env={**server.environment, **self.environment}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
-        wait_until(lambda: os.path.exists(self.socket) or self.process.poll() is not None, "speech-dispatcher")
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(PATIENCE)
 
 
 def loud():
@@ -196,17 +167,17 @@ def missing():
         assert d.stop() == 0
 
 
-for tool in ("pulseaudio", "pactl", "parec", "speech-dispatcher"):
+for tool in ("pulseaudio", "pactl", "parec"):
     if not shutil.which(tool):
         skip_all("no " + tool)
-if not any(glob.glob(f"/usr/{place}/speech-dispatcher-modules/sd_espeak-ng") for place in ("lib", "lib/*", "libexec")):
-    skip_all("no voice of espeak-ng")
+if why_silent():
+    skip_all(why_silent())
 try:
     server = Speaker()
 except RuntimeError as error:
     skip_all(str(error))
 try:
-    voice = Voice()
+    voice = Voice(server)
     tap.rule("answers aloud", speaks)
     tap.rule("the first sentence comes early", speaks_early)
     tap.rule("silence when it is wanted", stops)
