@@ -1,13 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "desktop/talk.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "desktop/desktop.h"
+#include "desktop/place.h"
 #include "desktop/tools.h"
+
+/* The moment of now where the call wants to know it, which the caller releases; NULL: it has been answered. */
+static GDateTime *there(struct call *call) {
+        const char *place = call_string(call, "place");
+        GDateTime *now;
+        char name[64];
+        int error;
+
+        place_capitals(place, name, sizeof(name));
+        now = place_now(place, &error);
+        if (!now && error == -ENOTUNIQ)
+                call_fail(call, "%s has several times: in which city?", name);
+        else if (!now)
+                call_fail(call, "I do not know the time in %s.", name);
+        return now;
+}
+
+/* "It is 03:15 in Tokyo."; of another day than here: "It is 03:15 on Sunday in Tokyo." */
+static void tell_time_there(struct call *call) {
+        GDateTime *now = there(call), *here = now ? g_date_time_to_local(now) : NULL;
+        bool is_today = here && g_date_time_get_day_of_year(now) == g_date_time_get_day_of_year(here);
+        char *text = now ? g_date_time_format(now, is_today ? "%H:%M" : "%H:%M on %A") : NULL;
+        char name[64];
+
+        if (text) {
+                place_capitals(call_string(call, "place"), name, sizeof(name));
+                call_say(call, json_pack("{s:s%, s:s}", "time", text, strcspn(text, " "), "place", name),
+                         "It is %s in %s.", text, name);
+        }
+        g_free(text);
+        g_clear_pointer(&here, g_date_time_unref);
+        g_clear_pointer(&now, g_date_time_unref);
+}
+
+static void tell_date_there(struct call *call, int days, const char *begin) {
+        GDateTime *now = there(call), *then = now ? g_date_time_add_days(now, days) : NULL;
+        char *text = then ? g_date_time_format(then, "%A, %-d %B %Y") : NULL;
+        char *date = then ? g_date_time_format(then, "%Y-%m-%d") : NULL;
+        char name[64];
+
+        if (text && date) {
+                place_capitals(call_string(call, "place"), name, sizeof(name));
+                call_say(call, json_pack("{s:s, s:s}", "date", date, "place", name), "%s %s in %s.", begin, text,
+                         name);
+        }
+        g_free(text);
+        g_free(date);
+        g_clear_pointer(&then, g_date_time_unref);
+        g_clear_pointer(&now, g_date_time_unref);
+}
 
 void talk_time(struct desktop *d, struct call *call) {
         time_t now = time(NULL);
@@ -15,6 +67,8 @@ void talk_time(struct desktop *d, struct call *call) {
         char text[16];
 
         (void) d;
+        if (call_string(call, "place"))
+                return tell_time_there(call);
         tzset();
         if (!localtime_r(&now, &local) || strftime(text, sizeof(text), "%H:%M", &local) == 0)
                 call_fail(call, "The time is not known.");
@@ -30,6 +84,8 @@ void talk_date(struct desktop *d, struct call *call) {
         char text[64], date[16];
 
         (void) d;
+        if (call_string(call, "place"))
+                return tell_date_there(call, days, begin);
         tzset();
         if (localtime_r(&now, &local)) {
                 local.tm_mday += days;

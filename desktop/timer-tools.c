@@ -371,7 +371,8 @@ static json_t *alarm_result(const struct timer *alarm) {
         if (!localtime_r(&at, &local) ||
             strftime(due, sizeof(due), "%Y-%m-%dT%H:%M%z", &local) == 0)
                 return NULL;
-        return json_pack("{s:s, s:b}", "due", due, "ringing", (int) alarm->is_ringing);
+        return json_pack("{s:s, s:b, s:s*}", "due", due, "ringing", (int) alarm->is_ringing, "name",
+                         *alarm->name ? alarm->name : NULL);
 }
 
 void alarm_set(struct desktop *d, struct call *call) {
@@ -379,7 +380,7 @@ void alarm_set(struct desktop *d, struct call *call) {
         const struct timer *alarm;
         struct wall_wish wish;
         struct wall wall;
-        char words[WORDS_SIZE];
+        char words[WORDS_SIZE], what[WORDS_SIZE];
 
         if (!read_wish(call, &wish))
                 return;
@@ -391,8 +392,8 @@ void alarm_set(struct desktop *d, struct call *call) {
                 call_fail(call, "There are %d timers and alarms already.", TIMERS_MAX);
                 return;
         }
-        call_say(call, alarm_result(alarm), "Alarm set for %s.",
-                 words_moment(words, sizeof(words), alarm->due_real, now.real));
+        call_say(call, alarm_result(alarm), "%s set for %s.",
+                 words_capital(describe(alarm, what, sizeof(what))), words_moment(words, sizeof(words), alarm->due_real, now.real));
         bell_changed(d->bell);
 }
 
@@ -409,29 +410,35 @@ static const struct timer *next_alarm(struct desktop *d) {
 }
 
 void alarm_cancel(struct desktop *d, struct call *call) {
+        const char *name = call_string(call, "name");
         const struct timer *alarm;
         struct moment now = bell_now();
-        char words[WORDS_SIZE];
+        char words[WORDS_SIZE], what[WORDS_SIZE];
         bool was_ringing;
 
         bell_look(d->bell);
-        alarm = next_alarm(d);
+        alarm = name ? pick(d, name, /* is_alarm= */ true, PREFER_ANY) : next_alarm(d);
         if (call_is(call, "which", "all")) {
                 cancel_all(d, call, /* is_alarm= */ true);
+                return;
+        }
+        if (!alarm && name) {
+                call_fail(call, "There is no %.40s alarm.", name);
                 return;
         }
         if (!alarm) {
                 call_say(call, NULL, "There is no alarm.");
                 return;
         }
+        (void) words_capital(describe(alarm, what, sizeof(what)));
         (void) words_moment(words, sizeof(words), alarm->due_real, now.real);
         was_ringing = alarm->is_ringing;
         (void) timers_remove(bell_timers(d->bell), alarm->id);
         bell_changed(d->bell);
         if (was_ringing)
-                call_say(call, NULL, "Alarm off.");
+                call_say(call, NULL, "%s off.", what);
         else
-                call_say(call, NULL, "Alarm for %s cancelled.", words);
+                call_say(call, NULL, "%s for %s cancelled.", what, words);
 }
 
 /* What rings comes first, and then what is due next. */
@@ -466,8 +473,9 @@ void alarm_get(struct desktop *d, struct call *call) {
         for (size_t i = 0; i < n; i++) {
                 size_t used = strlen(text);
 
-                (void) snprintf(text + used, sizeof(text) - used, "%s%s", used ? "; " : "",
-                                words_moment(words, sizeof(words), alarms[i]->due_real, now.real));
+                (void) snprintf(text + used, sizeof(text) - used, "%s%s%s%s", used ? "; " : "",
+                                words_moment(words, sizeof(words), alarms[i]->due_real, now.real),
+                                *alarms[i]->name ? ", " : "", alarms[i]->name);
                 (void) json_array_append_new(results, alarm_result(alarms[i]));
         }
         if (*text)

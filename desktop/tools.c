@@ -21,6 +21,7 @@
 #define AMOUNT                                                                                     \
         "\"amount\":{\"type\":\"number\"},"                                                         \
         "\"unit\":{\"type\":\"string\",\"enum\":[\"second\",\"minute\",\"hour\"]}"
+#define PLACE "\"place\":{\"type\":\"string\"}"
 #define NAME  "\"name\":{\"type\":\"string\"}"
 #define WHICH "\"which\":{\"type\":\"string\",\"enum\":[\"all\"]}"
 #define HOUR                                                                                       \
@@ -73,10 +74,11 @@ static const struct tool tools[] = {
           .example = "wake me tomorrow at seven in the morning",
           .description = "Sets an alarm, to wake up or as a reminder. hour: 0 and 13 to 23 of the 24 hour "
                          "clock, else with daytime, or whenever it comes next.",
-          .parameters = "{" HOUR "," DAY "}", .required = "[\"hour\"]" },
+          .parameters = "{" HOUR "," DAY "," NAME "}", .required = "[\"hour\"]" },
         { .name = "cancel_alarm", .run = alarm_cancel, .group = "alarms",
           .example = "cancel the alarm",
-          .description = "Cancels the next alarm, or all.", .parameters = "{" WHICH "}" },
+          .description = "Cancels the next alarm, the one of that name, or all.",
+          .parameters = "{" WHICH "," NAME "}" },
         { .name = "get_alarm", .run = alarm_get, .group = "alarms",
           .example = "when is my alarm",
           .description = "Tells which alarms are set.", .parameters = "{}" },
@@ -137,11 +139,12 @@ static const struct tool tools[] = {
 
         { .name = "get_time", .run = talk_time, .group = "the rest",
           .example = "what time is it",
-          .description = "Gets the current local time of day.", .parameters = "{}" },
+          .description = "Gets the current time of day, here or at another place: a city or a country.",
+          .parameters = "{" PLACE "}" },
         { .name = "get_date", .run = talk_date, .group = "the rest",
           .example = "what day is it",
-          .description = "Gets the current local date and the day of the week.",
-          .parameters = "{\"day\":{\"type\":\"string\",\"enum\":[\"yesterday\",\"tomorrow\"]}}" },
+          .description = "Gets the current date and the day of the week, here or at another place.",
+          .parameters = "{\"day\":{\"type\":\"string\",\"enum\":[\"yesterday\",\"tomorrow\"]}," PLACE "}" },
         { .name = "repeat", .run = talk_repeat, .group = "the rest", .example = "say the answer again",
           .description = "Says the last answer again.", .parameters = "{}" },
         { .name = "stop", .run = talk_stop, .group = "the rest", .example = "stop",

@@ -57,6 +57,9 @@ static bool say_date(int n_days, const char *said, time_t now, char *out, size_t
 bool answers_say(const char *name, const json_t *arguments, time_t now, char *out, size_t out_size) {
         const char *day = argument(arguments, "day");
 
+        /* Whoever may know it there is not here. */
+        if (*argument(arguments, "place"))
+                return false;
         if (strcmp(name, "get_date") == 0 && strcmp(day, "tomorrow") == 0)
                 return say_date(1, "Tomorrow is", now, out, out_size);
         if (strcmp(name, "get_date") == 0 && strcmp(day, "yesterday") == 0)

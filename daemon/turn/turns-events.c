@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "daemon/turn/nobody.h"
+#include "daemon/turn/place.h"
 #include "daemon/turn/turns-internal.h"
 #include "model/toolcall.h"
 
@@ -53,6 +55,23 @@ void turns_on_token(struct turns *t, const char *text, size_t size) {
                 tell_text(t, NEWS_TOKEN, text, size);
 }
 
+/* The pocket model knows that another place is meant, but not which: that stands in what was heard.  Whoever
+ * tells the time may know it there; each sentence names one place. */
+static void add_place(struct turns *t, json_t *call) {
+        const struct turn *turn = t->running;
+        const char *name = json_string_value(json_object_get(call, "name"));
+        const char *what = json_string_value(json_object_get(json_object_get(call, "arguments"), "what"));
+        char place[PLACE_SIZE];
+
+        if (!name || strcmp(name, "cannot") != 0 || !what || strcmp(what, "place") != 0 ||
+            json_array_size(turn->calls) > 0 || !t->config.toolbox ||
+            !toolbox_has_provider(t->config.toolbox, NOBODY_DESKTOP) ||
+            !place_read(text_data(&turn->heard), turn->heard.size, place))
+                return;
+        (void) json_object_set_new(call, "name", json_string("get_time"));
+        (void) json_object_set_new(call, "arguments", json_pack("{s:s}", "place", place));
+}
+
 static void add_call(struct turns *t, bool is_awaited) {
         _cleanup_(freep) char *name = NULL;
         struct turn *turn = t->running;
@@ -74,6 +93,8 @@ static void add_call(struct turns *t, bool is_awaited) {
         }
 
         news.call = json_pack("{s:s, s:o}", "name", name, "arguments", arguments);
+        if (news.call)
+                add_place(t, news.call);
         if (!news.call || json_array_append_new(turn->calls, news.call) < 0) {
                 turns_spoil(turn, "out of memory");
                 return;

@@ -70,6 +70,11 @@ def alarms():
         # The next one comes first, not what was set first.
         due = [a["due"] for a in d.gemmad.call("get_alarm")["result"]["alarms"]]
         assert due == sorted(due), due
+        # They may have names.
+        assert say("set_alarm", hour=6, day="tomorrow", name="tea") == "Tea alarm set for tomorrow, 6:00."
+        assert "tomorrow, 6:00, tea" in say("get_alarm")
+        assert d.gemmad.refusal("cancel_alarm", name="work") == "There is no work alarm."
+        assert say("cancel_alarm", name="Tea") == "Tea alarm for tomorrow, 6:00 cancelled."
         assert d.gemmad.refusal("set_alarm") == "For what time?"
         assert d.gemmad.refusal("set_alarm", hour=25) and d.gemmad.refusal("set_alarm", hour=7, day="someday")
         assert d.gemmad.refusal("set_alarm", hour=7.5) == "The hour has to be a whole number."

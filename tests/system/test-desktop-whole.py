@@ -47,6 +47,13 @@ def typed():
         assert b.ask(text="cancel the timer") == "Timer cancelled."
         assert b.ask(text="turn the volume up") == "There is no sound server."
         assert re.fullmatch(r"It is \d\d:\d\d\.", b.ask(text="what time is it"))
+        # The place is read where the pocket model's calls have no word for it.
+        assert re.fullmatch(r"It is \d\d:\d\d( on \w+)? in New York\.", b.ask(text="what time is it in new york now, please"))
+        assert b.ask(text="what is the time in atlantis") == "I do not know the time in Atlantis."
+        with contextlib.closing(b.daemon.client()) as client:
+            turn = client.ask(text="What is the time in Paris and lock the screen")
+        assert [x["name"] for x in turn["calls"]] == ["get_time", "lock_screen"], turn
+        assert turn["calls"][0]["arguments"] == {"place": "Paris"} and "in Paris." in turn["answered"], turn
 
 
 def by_hand():

@@ -5,6 +5,7 @@ import datetime
 import os
 import re
 import subprocess
+import zoneinfo
 
 from desktop_test import GEMMAD_DESKTOP, Desktop
 from gemmad_test import PATIENCE, Tap, wait_until
@@ -45,6 +46,28 @@ def comes_back():
         assert d.gemmad.refusal("make_coffee")
 
 
+def there(gemmad):
+    """The time elsewhere: in a city of the table of zones, in one that is none of it, in a country. Asked twice should it
+    be another minute, or day, just then."""
+    for place, zone in (("tokyo", "Asia/Tokyo"), ("New York", "America/New_York"), ("buenos aires", "America/Buenos_Aires"),
+                        ("san francisco", "America/Los_Angeles"), ("india", "Asia/Kolkata"), ("germany", "Europe/Berlin")):
+        name = " ".join(word.capitalize() for word in place.split())
+        for _ in range(3):
+            now = datetime.datetime.now(zoneinfo.ZoneInfo(zone))
+            time = gemmad.call("get_time", place=place)
+            date = gemmad.call("get_date", place=place, day="tomorrow")
+            if (time["result"]["time"] == f"{now:%H:%M}" and
+                    date["result"]["date"] == str(now.date() + datetime.timedelta(1))):
+                break
+        else:
+            raise AssertionError((place, now, time, date))
+        assert time["text"] in (f"It is {now:%H:%M} in {name}.", f"It is {now:%H:%M} on {now:%A} in {name}."), time
+        assert date["text"].startswith("Tomorrow is ") and date["text"].endswith(f" in {name}."), date
+    assert gemmad.refusal("get_time", place="atlantis") == "I do not know the time in Atlantis."
+    assert gemmad.refusal("get_date", place="australia") == "Australia has several times: in which city?"
+    assert "know" in gemmad.refusal("get_time", place="../etc/passwd")
+
+
 def talks():
     """What needs nothing but words, with the examples of help being those of tools."""
     with Desktop() as d:
@@ -53,6 +76,7 @@ def talks():
         today, tomorrow = (d.gemmad.call("get_date", **x)["result"]["date"] for x in ({}, {"day": "tomorrow"}))
         assert datetime.date.fromisoformat(tomorrow) - datetime.date.fromisoformat(today) == datetime.timedelta(1)
         assert say("get_date", day="yesterday").startswith("Yesterday was ")
+        there(d.gemmad)
         assert "set a pizza timer for ten minutes" in say("help") and "for sound: " in say("help")
         assert say("stop") == "OK."
         assert say("yes") == say("no") == "I have not asked anything."

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/turn/own-voice.h"
+#include "daemon/turn/place.h"
 #include "tests/tap.h"
 
 /* Tuesday, 24 November 2026, five to three in the afternoon. */
@@ -45,7 +46,33 @@ static void what_is_missing_and_what_can_not_be(void) {
         expect(says("ask", "about", "timer", NOW, "For how long?"));
         expect(says("cannot", "what", "place", NOW, "I only know the time here."));
         expect(says("cannot", "what", "else", NOW, NULL));
+        expect(says("get_time", "place", "tokyo", NOW, NULL) && says("get_date", "place", "tokyo", NOW, NULL));
         expect(says("set_timer", "about", "timer", NOW, NULL) && says("ask", NULL, NULL, NOW, NULL));
+}
+
+/* NULL: none. */
+static bool names(const char *heard, const char *expected) {
+        char place[PLACE_SIZE] = "";
+        bool is_named = place_read(heard, strlen(heard), place);
+
+        if (!expected)
+                return !is_named;
+        if (!is_named || strcmp(place, expected) != 0)
+                printf("# '%s': '%s'\n", heard, place);
+        return is_named && strcmp(place, expected) == 0;
+}
+
+static void where_it_is_asked_for(void) {
+        expect(names("what time is it in tokyo", "tokyo"));
+        expect(names("What time is it in New York, please?", "New York"));
+        expect(names("what time is it in paris right now", "paris"));
+        expect(names("in los angeles what time is it", "los angeles"));
+        expect(names("what is the time in rome and lock the screen", "rome"));
+        expect(names("time in rome.", "rome") && names("IN  ROME", "ROME"));
+        /* Named in another way, not at all, or longer than any place. */
+        expect(names("what is the tokyo time", NULL) && names("what time is it in", NULL));
+        expect(names("what time is it in the", NULL) && names("", NULL) && names(" , ", NULL));
+        expect(names("what time is it in a place with a name longer than all names that people ever gave to one", NULL));
 }
 
 static void what_can_be_said(void) {
@@ -74,6 +101,7 @@ static void the_answer_itself_is_known(void) {
 }
 
 int main(void) {
+        rule("the place that was asked for", where_it_is_asked_for);
         rule("the date is that of the day that was asked for", the_day_that_was_asked_for);
         rule("what a command lacks is asked for, what can not be done is said", what_is_missing_and_what_can_not_be);
         rule("examples of what can be said, as many as there is room for", what_can_be_said);
