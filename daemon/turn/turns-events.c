@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "daemon/turn/by-name.h"
 #include "daemon/turn/nobody.h"
 #include "daemon/turn/place.h"
 #include "daemon/turn/turns-internal.h"
@@ -72,10 +73,21 @@ static void add_place(struct turns *t, json_t *call) {
         (void) json_object_set_new(call, "arguments", json_pack("{s:s}", "place", place));
 }
 
+/* Whether a tool was typed by its name, as no tool that ships is called: then the model may find another
+ * meaning in the name, which is none. */
+static bool is_named(const struct turns *t, char name[BY_NAME_SIZE]) {
+        const struct turn *turn = t->running;
+
+        return turn->origin == ORIGIN_TEXT && t->config.toolbox &&
+               by_name_find(t->config.toolbox, text_data(&turn->heard), turn->heard.size, NOBODY_DESKTOP,
+                            name);
+}
+
 static void add_call(struct turns *t, bool is_awaited) {
         _cleanup_(freep) char *name = NULL;
         struct turn *turn = t->running;
         struct news news = { .kind = NEWS_CALL, .turn = turn };
+        char own[BY_NAME_SIZE];
         json_t *arguments;
         struct why why = {};
         int r;
@@ -92,7 +104,14 @@ static void add_call(struct turns *t, bool is_awaited) {
                 return;
         }
 
-        news.call = json_pack("{s:s, s:o}", "name", name, "arguments", arguments);
+        if (!is_awaited && is_named(t, own)) {
+                json_decref(arguments);
+                if (json_array_size(turn->calls) > 0)
+                        return;
+                news.call = json_pack("{s:s, s:{}}", "name", own, "arguments");
+        } else {
+                news.call = json_pack("{s:s, s:o}", "name", name, "arguments", arguments);
+        }
         if (news.call)
                 add_place(t, news.call);
         if (!news.call || json_array_append_new(turn->calls, news.call) < 0) {
@@ -138,6 +157,25 @@ static void on_remote(struct turns *t, const struct event *event) {
         tell_text(t, NEWS_REMOTE, event->remote.server, strlen(event->remote.server));
 }
 
+/* What was typed is no sentence that the model has, but the name of a tool. */
+static void call_by_name(struct turns *t) {
+        struct turn *turn = t->running;
+        struct news news = { .kind = NEWS_CALL, .turn = turn };
+        char name[BY_NAME_SIZE];
+
+        if (turn->origin != ORIGIN_TEXT || turn->unanswered != UNANSWERED_NOT_UNDERSTOOD ||
+            json_array_size(turn->calls) > 0 || turn->answered.size > 0 || !t->config.toolbox ||
+            !by_name_find(t->config.toolbox, text_data(&turn->heard), turn->heard.size, /* except= */ NULL,
+                          name))
+                return;
+        news.call = json_pack("{s:s, s:{}}", "name", name, "arguments");
+        if (!news.call || json_array_append_new(turn->calls, news.call) < 0)
+                return;
+        turn->unanswered = UNANSWERED_NOT;
+        turn->hint[0] = '\0';
+        turns_tell(t, &news);
+}
+
 static void on_done(struct turns *t, const struct event_done *done) {
         struct turn *turn = t->running;
 
@@ -165,6 +203,7 @@ static void on_done(struct turns *t, const struct event_done *done) {
                 turns_finish_running(t);
                 return;
         }
+        call_by_name(t);
         turn->is_model_done = true;
         turns_carry_on(t);
 }

@@ -77,6 +77,9 @@ def own_tools():
         with open(os.path.join(folder, "weather.toml"), "w") as f:
             f.write('description = "Tells the weather."\ncommand = ["echo", "It rains in {place}."]\n'
                     '[arguments.place]\ntype = "string"\nrequired = true\n')
+        for name, more in (("back_up", ""), ("wipe", "confirm = true\n")):
+            with open(os.path.join(folder, name + ".toml"), "w") as f:
+                f.write(f'description = "Does it."\ncommand = ["echo", "It is done: {name}."]\n{more}')
         with open(b.desktop.at("config/gemmad/desktop.toml"), "w") as f:
             server = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mcp_server.py")
             f.write(f'[mcp.small]\ncommand = ["{sys.executable}", "{server}"]\n')
@@ -84,6 +87,14 @@ def own_tools():
         tools = lambda: b.daemon.ctl("tools").stdout  # noqa: E731
         wait_until(lambda: "weather" in tools() and "small_shout" in tools() and "set_timer" in tools(), "all tools")
         assert b.call("weather", "place=London").stdout == "It rains in London.\n"
+        # Those that need no argument are typed by their names.
+        for text in ("run back up", "Back_up, please!", "hey gemma, back up now"):
+            assert b.ask(text=text) == "It is done: back_up.", text
+        assert b.ask(text="wipe").endswith("Say yes or no.") and b.ask(text="yes") == "It is done: wipe."
+        with contextlib.closing(b.daemon.client()) as client:
+            for text in ("weather", "back up the moon", "run", "please"):
+                turn = client.ask(text=text)
+                assert not {"weather", "back_up", "wipe"} & {x["name"] for x in turn["calls"]}, turn
         assert b.call("small_shout", "text=hello").stdout == "HELLO\n"
 
 
