@@ -168,6 +168,8 @@ enum ctl_exit ctl_search(const struct ctl *c) {
 
         n = show_turns(c, json_object_get(reply.parameters, "turns"));
         varlink_reply_done(&reply);
+        if (n == 0 && !(c->has_limit && c->limit == 0))
+                print_error("no turn has all of these words");
         return n > 0 ? CTL_EXIT_OK : CTL_EXIT_FAILED;
 }
 

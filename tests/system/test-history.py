@@ -104,7 +104,9 @@ def ctl():
     assert found.returncode == 0 and "one marmalade please" in found.stdout, found
     found = daemon.ctl("--json", "search", "-n", "1", "marmalade*", "please")
     assert json.loads(found.stdout)["heard"] == "two marmalades please", found
-    assert daemon.ctl("search", "nowhere").returncode == 1
+    found = daemon.ctl("search", "nowhere")
+    assert found.returncode == 1 and not found.stdout and "no turn has all of these words" in found.stderr, found
+    assert not daemon.ctl("search", "-n", "0", "marmalade").stderr
     assert daemon.ctl("search").returncode == 2
     shown = daemon.ctl("--json", "show", str(first["id"]))
     assert json.loads(shown.stdout) == first, shown
