@@ -35,7 +35,7 @@
  *   test-day all    every sync of the day, every third write, and some hundred places of its memory */
 #define N_STEPS   96 /* a quarter of an hour each */
 #define STEP_NS   (INT64_C(900) * 1000000000)
-#define TICK_NS   (INT64_C(11) * 1000000000) /* more than the daemon's upkeep waits */
+#define TICK_NS   (INT64_C(11) * 1000000000) /* more than the daemon waits before it looks after the history */
 #define MAX_TURNS 256
 #define PATIENCE  120 /* seconds for one reply */
 
@@ -286,6 +286,8 @@ static int end_daemon(void) {
         (void) kill(child, SIGTERM);
         (void) waitpid(child, &status, 0);
         child = 0;
+        if (status != 0)
+                printf("# it ended with status %x\n", (unsigned) status);
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
