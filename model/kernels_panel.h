@@ -611,8 +611,7 @@ static ALWAYS_INLINE void multiply_tile(const struct panel *p,
 #define PANEL_INPUTS 128
 
 /* How many chunks of columns before they are wanted weights are asked for: memory answers after some
- * 150 ns, in which a single input is through with three chunks of its rows. */
-#define AHEAD_OF_ONE  3
+ * 150 ns. */
 #define AHEAD_OF_FEW  2
 #define AHEAD_OF_MANY 1
 #define FEW           12 /* inputs at most */
@@ -641,6 +640,21 @@ static ALWAYS_INLINE struct ahead ahead_of(const struct matrix *w,
         };
 }
 
+/* A single input is through with a chunk before memory answers: while it takes block b of a panel, as much is
+ * asked for of the panel that follows, in the order in which that lies in memory. */
+static ALWAYS_INLINE struct ahead
+next_panel(const struct matrix *w, enum gguf_type type, unsigned first, size_t b) {
+        size_t chunk = (size_t) (blocks_at(w, type, 0, PANEL_BLOCKS) - w->data);
+
+        return (struct ahead){
+                .at = blocks_at(w, type, first + PANEL_ROWS, 0) + b / PANEL_BLOCKS * chunk * PANEL_ROWS,
+                .stride = chunk,
+                .size = (unsigned) chunk,
+                .n_rows = PANEL_ROWS,
+                .per_step = (PANEL_ROWS + PANEL_BLOCKS - 1) / PANEL_BLOCKS,
+        };
+}
+
 /* PANEL_ROWS rows times one input.  Every sum is made in the order of multiply_tile(), so that an
  * input alone gives the same bits as among others. */
 static ALWAYS_INLINE void multiply_single(const struct matrix *w,
@@ -656,8 +670,7 @@ static ALWAYS_INLINE void multiply_single(const struct matrix *w,
         for (size_t b = 0; b < n_blocks; b += PANEL_BLOCKS) {
                 unsigned n = (unsigned) (n_blocks - b < PANEL_BLOCKS ? n_blocks - b : PANEL_BLOCKS);
 
-                ahead = ahead_of(w, type, first, PANEL_ROWS, b, AHEAD_OF_ONE);
-                ahead.per_step = (PANEL_ROWS + PANEL_BLOCKS - 1) / PANEL_BLOCKS;
+                ahead = next_panel(w, type, first, b);
                 s.first_block = b;
                 unpack(&s, w, type, first, n);
         }
