@@ -284,6 +284,9 @@ static int put_in_place(struct store *s, struct why *why) {
                 return r;
         (void) sqlite3_close(e->fresh.db);
         e->fresh.db = NULL;
+        /* While nobody of this process has it open: all locks on a file go where one descriptor of it is closed. */
+        closep(&e->fd);
+        e->fd = -1;
         store_keep_out(s);
         r = change_files(s, why);
         store_let_in(s);

@@ -2,6 +2,7 @@
 #include "daemon/store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -572,6 +573,41 @@ static void a_reader_in_the_way_is_told(void) {
         expect(store_n_forgotten(s, ticket) == 300);
         expect(!is_on_disk("xylophone"));
         store_close(s);
+}
+
+/* Whether another process would find the lock that SQLite has on a file as long as it has it open, which is at this
+ * place of the file. */
+static bool is_held(void) {
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0x40000002, .l_len = 510 };
+        int status = 0;
+        pid_t pid;
+
+        (void) fflush(NULL);
+        pid = fork();
+        if (pid == 0) {
+                int fd = open(file(), O_RDWR | O_CLOEXEC);
+
+                _exit(fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 ? 2 : lock.l_type != F_UNLCK);
+        }
+        expect(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) < 2);
+        return WEXITSTATUS(status) == 1;
+}
+
+/* Another program that was the last to close the file would take its journal away, and with that what is
+ * written to it afterwards: the lock that keeps it from that may not be lost to the erasing. */
+static void the_new_file_is_held(void) {
+        _cleanup_(store_closep) struct store *s = NULL;
+        struct store_span span = { .first_id = 2, .last_id = 2, .began_to_us = INT64_MAX };
+        struct why why = {};
+        uint64_t ticket;
+
+        new_directory();
+        s = begun();
+        expect(append(s, 1) == 0 && append(s, 2) == 0);
+        expect(is_held());
+        expect(store_forget(s, &span, &ticket, &why) == 0 && store_settle(s, &why) == 0);
+        expect(append(s, 3) == 0);
+        expect(is_held());
 }
 
 /* Numbers of the turns that can be read, newest first, in "5 4 ". */
@@ -1164,6 +1200,7 @@ int main(void) {
              a_forgetting_that_was_cut_short_is_ended_at_the_next_start);
         rule("an old store is upgraded with its turns", an_old_store_is_upgraded_with_its_turns);
         rule("a reader in the way is told", a_reader_in_the_way_is_told);
+        rule("the new file is held", the_new_file_is_held);
         rule("the store is used while it erases", the_store_is_used_while_it_erases);
         rule("what changes while it erases is copied again",
              what_changes_while_it_erases_is_copied_again);
