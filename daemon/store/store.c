@@ -130,8 +130,8 @@ static const char *const statements[] = {
                                    " SELECT id, heard, answered FROM turns WHERE id = ?",
         [STATEMENT_REMOVE_WORDS] = "INSERT INTO words (words, rowid, heard, answered)"
                                    " SELECT 'delete', id, heard, answered FROM turns WHERE id = ?",
-        [STATEMENT_SET_HEARD] = "UPDATE turns SET heard = ? WHERE id = ?",
-        [STATEMENT_SET_ANSWERED] = "UPDATE turns SET answered = ? WHERE id = ?",
+        [STATEMENT_SET_HEARD] = "UPDATE turns SET heard = ? WHERE id = ? AND " STORE_VISIBLE(""),
+        [STATEMENT_SET_ANSWERED] = "UPDATE turns SET answered = ? WHERE id = ? AND " STORE_VISIBLE(""),
         [STATEMENT_HISTORY] = "SELECT " COLUMNS " WHERE turns.id < ? AND turns.id > " STORE_FLOOR
                               " AND " STORE_VISIBLE("") " ORDER BY turns.id DESC LIMIT ?",
         [STATEMENT_SHOW] = "SELECT " COLUMNS " WHERE turns.id = ? AND " STORE_VISIBLE(""),

@@ -640,6 +640,9 @@ static void the_store_is_used_while_it_erases(void) {
         expect(append_text(s, 3, "badger", "") == 0);
         expect(store_forget(s, &span, &ticket, &why) == 0 && ticket > 0);
         expect(strcmp(readable(s), "1 ") == 0 && found(s, "wombat", &seen) == 0);
+        /* Who is late with what was heard, or spoken, is told as when it is gone. */
+        expect(store_set_heard(s, 2, "ocelot", 6, &why) == -ENOENT && !is_on_disk("ocelot"));
+        expect(store_set_answered(s, 3, "ocelot", 6, &why) == -ENOENT && !is_on_disk("ocelot"));
         expect(store_last_turn(s, &last, &why) == 0 && last == 1);
         expect(store_erase(s, &why) == 1 && store_erase(s, &why) == 1);
         expect(append_text(s, 4, "kumquat", "") == 0 && store_note_day(s, 777, &why) == 1);
