@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/wipe.h"
 #include "daemon/common/worker.h"
@@ -46,7 +47,8 @@ struct keeper {
         bool has_forgotten_old; /* set by the writer in that job, read when it is done */
         unsigned n_noting;      /* forgettings that are not known to be noted yet */
         atomic_uint keep_days;
-        atomic_bool has_read; /* nobody reads any more */
+        atomic_bool is_ending; /* nothing else is to be read */
+        atomic_bool has_read;  /* nobody reads any more */
 
         pthread_mutex_t mutex;
         struct keeper_state state; /* under the mutex */
@@ -85,6 +87,14 @@ static void errand_free(struct errand *e) {
                 free(e->texts[i]);
         }
         free(e);
+}
+
+/* Of worker_post(). */
+static int say_why_not(int r, struct why *why) {
+        return because(why, r, "%s",
+                       r == -ENOMEM      ? "out of memory"
+                       : r == -ESHUTDOWN ? "gemmad is ending"
+                                         : "too much is asked for at once");
 }
 
 /* ---- on the writer's thread ---- */
@@ -288,7 +298,8 @@ static bool run_reading(struct job *job, void *userdata) {
         struct errand *e = (struct errand *) job;
         struct keeper *k = userdata;
 
-        e->r = store_read(k->reader, &e->query, &e->visitor, &e->why);
+        e->r = atomic_load(&k->is_ending) ? say_why_not(-ESHUTDOWN, &e->why)
+                                          : store_read(k->reader, &e->query, &e->visitor, &e->why);
         return true;
 }
 
@@ -315,14 +326,6 @@ static void tell(struct errand *e) {
 static void on_done(struct job *job, void *userdata) {
         (void) userdata;
         tell((struct errand *) job);
-}
-
-/* Of worker_post(). */
-static int say_why_not(int r, struct why *why) {
-        return because(why, r, "%s",
-                       r == -ENOMEM      ? "out of memory"
-                       : r == -ESHUTDOWN ? "gemmad is ending"
-                                         : "too much is asked for at once");
 }
 
 /* No reading shows it any more, or it failed; also then what waited in memory is gone. */
@@ -595,12 +598,15 @@ int keeper_new(struct keeper **ret, const struct keeper_config *config, struct w
 }
 
 bool keeper_stop(struct keeper *k, uint64_t until_ns) {
+        uint64_t now_ns = clock_now_ns();
         bool has_read;
 
         if (!k)
                 return true;
         k->timer = sd_event_source_disable_unref(k->timer);
-        has_read = worker_stop(k->reading, until_ns);
+        atomic_store(&k->is_ending, true);
+        /* However long it takes, there is time left for what is to be written. */
+        has_read = worker_stop(k->reading, until_ns > now_ns ? now_ns + (until_ns - now_ns) / 2 : until_ns);
         if (has_read)
                 k->reading = NULL;
         atomic_store(&k->has_read, has_read);

@@ -30,7 +30,7 @@ struct keeper_config {
 int keeper_new(struct keeper **ret, const struct keeper_config *config, struct why *why);
 
 /* Does what it was asked to, tells that, and closes the store; until the time of the monotonic clock.  What is
- * still being erased then is told as -ECANCELED.  False: a thread still runs, and all is left to it.  NULL is stopped. */
+ * still being erased then is told as -ECANCELED, what has not been begun to be read as -ESHUTDOWN.  False: a thread still runs, and all is left to it.  NULL is stopped. */
 bool keeper_stop(struct keeper *k, uint64_t until_ns);
 
 /* How it stands with the history. */

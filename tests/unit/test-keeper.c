@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -415,6 +416,58 @@ static void the_end_tells_everybody(void) {
         expect(!is_on_disk("xylophone") || erased.r < 0);
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint n_at_gate;
+
+static int wait_at_gate(const struct record *turn, void *userdata) {
+        (void) turn, (void) userdata;
+        atomic_fetch_add(&n_at_gate, 1);
+        (void) pthread_mutex_lock(&gate);
+        (void) pthread_mutex_unlock(&gate);
+        return 1;
+}
+
+static unsigned n_threads(void) {
+        DIR *tasks = opendir("/proc/self/task");
+        struct dirent *entry;
+        unsigned n = 0;
+
+        while (tasks && (entry = readdir(tasks)))
+                n += entry->d_name[0] != '.';
+        if (tasks)
+                (void) closedir(tasks);
+        return n;
+}
+
+/* One reading can not be broken off, but those behind it do not keep the end waiting. */
+static void the_end_does_not_wait_for_all_readings(void) {
+        /* Left to its threads, and to be found by who looks for leaks. */
+        static struct keeper *left;
+        static struct told told[3];
+        struct store_query query = { .kind = STORE_HISTORY, .limit = 10 };
+        unsigned n_before = n_threads();
+        struct why why = {};
+
+        open_new();
+        keep_many(2);
+        (void) pthread_mutex_lock(&gate);
+        for (unsigned i = 0; i < 3; i++) {
+                struct keeper_waiter waiter = waits(&told[i]);
+
+                expect(keeper_read(keeper, &query, &(struct store_visitor){ wait_at_gate, NULL }, &waiter,
+                                   &why) == 0);
+        }
+        while (atomic_load(&n_at_gate) == 0)
+                (void) usleep(1000);
+        expect(!keeper_stop(keeper, 0));
+        left = TAKE_PTR(keeper);
+        expect(left);
+        (void) pthread_mutex_unlock(&gate);
+        for (unsigned i = 0; n_threads() > n_before && i < 60000; i++)
+                (void) usleep(1000);
+        expect(n_threads() == n_before && atomic_load(&n_at_gate) == 1);
+}
+
 /* What is not the store's own work is found by who reads, and mended by who writes. */
 static void damage_that_is_read_is_mended(void) {
         struct told read = {}, kept = {};
@@ -456,6 +509,7 @@ int main(void) {
         rule("forgetting is seen at once", forgetting_is_seen_at_once);
         rule("who reads lets go of what was forgotten", who_reads_lets_go_of_what_was_forgotten);
         rule("the end tells everybody", the_end_tells_everybody);
+        rule("the end does not wait for all readings", the_end_does_not_wait_for_all_readings);
         rule("damage that is read is mended", damage_that_is_read_is_mended);
         sd_event_unref(loop);
         (void) snprintf(command, sizeof(command), "rm -rf '%s'", root);
