@@ -8,6 +8,7 @@
 #include "daemon/serve/parameters.h"
 #include "daemon/serve/replies.h"
 #include "ipc/limits.h"
+#include "ipc/varlink.h"
 
 #define ASSISTANT "io.gemmad.Assistant"
 
@@ -71,13 +72,18 @@ static void pending_free(struct pending *pending) {
         free(pending);
 }
 
+/* On the thread that reads; a part of a turn would not be true. */
 static int add_turn(const struct record *record, void *userdata) {
         struct pending *pending = userdata;
-        json_t *turn = reply_turn(record);
+        json_t *turn;
         size_t size;
 
-        if (!turn)
+        varlink_forgive();
+        turn = reply_turn(record);
+        if (!turn || varlink_lacked_memory()) {
+                json_decref(turn);
                 return -ENOMEM;
+        }
         size = json_dumpb(turn, NULL, 0, 0);
         if (pending->size > 0 && pending->size + size > pending->max_size) {
                 json_decref(turn);
