@@ -298,7 +298,9 @@ static void on_forgotten(void *userdata) {
 static void on_history_changed(void *userdata) {
         struct daemon *d = userdata;
 
-        control_changed(d->control);
+        /* Not yet where the start failed. */
+        if (d->control)
+                control_changed(d->control);
 }
 
 static int keep_history(struct daemon *d, const char *directory, struct why *why) {
