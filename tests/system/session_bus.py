@@ -24,6 +24,7 @@ class Hands:
         state = os.path.join(daemon.folder, "desktop-state")
         os.makedirs(state, mode=0o700, exist_ok=True)
         self.log = open(os.path.join(daemon.folder, "desktop-log"), "ab")
+        self.begun = self.log.tell()             # what was there is of another one of this daemon
         if desktop_config:
             os.makedirs(os.path.join(daemon.folder, "config/gemmad"), exist_ok=True)
             with open(os.path.join(daemon.folder, "config/gemmad/desktop.toml"), "w") as f:
@@ -40,8 +41,9 @@ class Hands:
         notify.wait_for("READY=1")
 
     def said(self):
-        with open(os.path.join(self.folder, "desktop-log"), errors="replace") as f:
-            return f.read()
+        with open(os.path.join(self.folder, "desktop-log"), "rb") as f:
+            f.seek(self.begun)
+            return f.read().decode(errors="replace")
 
     def stop(self):
         if self.process.poll() is None:
