@@ -134,6 +134,10 @@ int worker_post(struct worker *w, struct job *job) {
         return 0;
 }
 
+unsigned worker_n_jobs(const struct worker *w) {
+        return w->n_jobs;
+}
+
 bool worker_stop(struct worker *w, uint64_t until_ns) {
         if (!w)
                 return true;

@@ -40,6 +40,9 @@ int worker_new(struct worker **ret, const struct worker_config *config);
 /* -ENOBUFS: max_jobs are not done yet; -ESHUTDOWN: it has been stopped, and jobs are told to be done. */
 int worker_post(struct worker *w, struct job *job);
 
+/* Posted and not told to be done yet. */
+unsigned worker_n_jobs(const struct worker *w);
+
 /* Runs what was posted, ends the thread and tells what is done; until the time of the monotonic clock.
  * False: the thread still runs, and w, userdata and the jobs are left to it.  True: w is freed.  NULL is ended. */
 bool worker_stop(struct worker *w, uint64_t until_ns);

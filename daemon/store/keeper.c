@@ -19,8 +19,10 @@
 #define TEND_USEC     (10 * UINT64_C(1000000))
 #define TEND_ACCURACY (5 * UINT64_C(1000000))
 
-/* What may be asked for and not be done yet; more than all clients together can have. */
-#define MAX_JOBS 256
+/* What may be asked for and not be done yet.  Oneway calls can be that many, and may not keep a turn from being
+ * written: some places are for turns alone. */
+#define MAX_JOBS  256
+#define MAX_OTHER (MAX_JOBS - 16)
 
 /* The store, and what its thread knows; all of it is that thread's. */
 struct desk {
@@ -395,8 +397,12 @@ static bool set_text(struct errand *e, unsigned i, const char *text, size_t size
 
 /* e may be NULL, or not complete: there was no memory. */
 static int post(struct worker *w, struct errand *e, bool is_complete, struct why *why) {
-        int r = e && is_complete ? worker_post(w, &e->job) : -ENOMEM;
+        int r = e && is_complete ? 0 : -ENOMEM;
 
+        if (r >= 0 && e->act != act_keep && worker_n_jobs(w) >= MAX_OTHER)
+                r = -ENOBUFS;
+        if (r >= 0)
+                r = worker_post(w, &e->job);
         if (r >= 0)
                 return 0;
         if (e)

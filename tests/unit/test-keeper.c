@@ -337,6 +337,32 @@ static void what_waits_is_bounded(void) {
         stop();
 }
 
+/* However much else is asked for, a turn finds a place. */
+static void nothing_else_takes_the_place_of_a_turn(void) {
+        static struct told told[1000];
+        struct told first = {}, kept = {};
+        unsigned n = 0;
+        int r;
+
+        open_new();
+        expect(keep(1, "one", &first) == 0);
+        wait_for(&first);
+        hold_disk(true);
+        for (r = 0; n < 1000 && r >= 0; n += r >= 0) {
+                struct keeper_waiter waiter = waits(&told[n]);
+                struct why why = {};
+
+                r = keeper_set_heard(keeper, 1, "more", 4, &waiter, &why);
+        }
+        expect(r == -ENOBUFS && n > 100 && n < 1000);
+        expect(forget(1, &told[n]) == -ENOBUFS);
+        expect(keep(2, "two", &kept) == 0);
+        hold_disk(false);
+        wait_for(&kept);
+        expect(kept.r == 0);
+        stop();
+}
+
 /* Who reads after somebody has asked to forget does not see it, and a turn is not held up by the erasing. */
 static void forgetting_is_seen_at_once(void) {
         struct told kept = {}, last = {}, erased = {}, read = {};
@@ -506,6 +532,7 @@ int main(void) {
         rule("what is told to be kept is there", what_is_told_to_be_kept_is_there);
         rule("nobody waits for a disk that hangs", nobody_waits_for_a_disk_that_hangs);
         rule("what waits is bounded", what_waits_is_bounded);
+        rule("nothing else takes the place of a turn", nothing_else_takes_the_place_of_a_turn);
         rule("forgetting is seen at once", forgetting_is_seen_at_once);
         rule("who reads lets go of what was forgotten", who_reads_lets_go_of_what_was_forgotten);
         rule("the end tells everybody", the_end_tells_everybody);
