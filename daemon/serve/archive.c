@@ -132,6 +132,11 @@ static int read_turns(struct archive *a, struct call *call, const struct store_q
         struct why why = {};
         int r;
 
+        /* Nobody would see it, and others would wait for it. */
+        if (call_is_oneway(call)) {
+                call_reply(call, NULL);
+                return 0;
+        }
         if (is_missing(a, call))
                 return 0;
         pending = pending_new(a, call);

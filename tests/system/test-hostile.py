@@ -91,6 +91,15 @@ def oneway():
         assert turns[0]["source"] == "audio" and turns[0]["outcome"] == "answered", turns
 
 
+def oneway_readings():
+    """Who asks to be read to and does not listen keeps nobody from reading."""
+    with contextlib.closing(daemon.client()) as c, contextlib.closing(daemon.client()) as sender:
+        for _ in range(1000):
+            sender.send(ASSISTANT + "History", {"limit": 1000}, oneway=True)
+        reply = c.call(ASSISTANT + "History", {"limit": 1})
+        assert "turns" in reply["parameters"], reply
+
+
 def mute_bus():
     """A bus that takes connections and never says a word does not hold up the end."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bus:
@@ -323,6 +332,7 @@ with daemon:
     tap.rule("what is not sound is refused with a reason", bad_sound)
     tap.rule("a socket of a network is no sound", from_a_network)
     tap.rule("a queue of oneway calls does not outlive its sender", oneway)
+    tap.rule("oneway calls keep nobody from reading", oneway_readings)
     tap.rule("a mute bus does not hold up the end", mute_bus)
     tap.rule("a truncated file is heard as far as it goes", truncated_sound)
     tap.rule("a file of no samples is refused", no_samples)
