@@ -219,16 +219,26 @@ void launch_program(struct desktop *d, struct call *call) {
         program_done(&program);
 }
 
-static void open_target(struct desktop *d, struct call *call) {
+void launch_file(struct desktop *d, struct call *call, const char *path, const char *type, const char *title) {
         struct program program;
         struct why why = {};
+        char *copy;
 
-        if (programs_find_for(call_string(call, "target"), &program, &why) < 0) {
+        if (programs_find_for(path, type, &program, &why) < 0) {
                 call_fail(call, "%s", why.text);
                 return;
         }
+        copy = title ? strdup(title) : NULL;
+        if (copy) {
+                free(program.title);
+                program.title = copy;
+        }
         start(d, call, &program);
         program_done(&program);
+}
+
+static void open_target(struct desktop *d, struct call *call) {
+        launch_file(d, call, call_string(call, "target"), NULL, NULL);
 }
 
 /* A page that is fetched can tell others what was said here, so a person is asked. */

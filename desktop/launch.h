@@ -11,4 +11,8 @@ struct desktop;
 void launch_program(struct desktop *d, struct call *call);
 void launch_target(struct desktop *d, struct call *call);
 
+/* A file of a type (NULL: by its name) with the program for it; title (may be NULL) is what people are told is
+ * opened. */
+void launch_file(struct desktop *d, struct call *call, const char *path, const char *type, const char *title);
+
 #endif

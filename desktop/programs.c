@@ -15,7 +15,7 @@ struct kind {
         const char *name;
         const char *scheme;      /* of URLs that it opens; or */
         const char *type;        /* ... of files */
-        const char *categories[3]; /* any that is in one of these */
+        const char *categories[4]; /* any that is in one of these */
 };
 
 /* clang-format off */
@@ -25,7 +25,7 @@ static const struct kind kinds[] = {
         { "mail", "mailto", NULL, { "Email" } },
         { "email", "mailto", NULL, { "Email" } },
         { "calendar", NULL, "text/calendar", { "Calendar" } },
-        { "music", NULL, "audio/mpeg", { "Music", "Audio" } },
+        { "music", NULL, "audio/mpeg", { "Music", "Audio", "AudioVideo", "Player" } },
         { "files", NULL, "inode/directory", { "FileManager" } },
         { "editor", NULL, "text/plain", { "TextEditor" } },
         { "terminal", NULL, NULL, { "TerminalEmulator" } },
@@ -33,6 +33,11 @@ static const struct kind kinds[] = {
         { "settings", NULL, NULL, { "Settings" } },
 };
 /* clang-format on */
+
+/* Who says this and has another one means that. */
+static const struct {
+        const char *name, *kind;
+} stand_ins[] = { { "firefox", "browser" } };
 
 static bool has_category(GDesktopAppInfo *info, const char *category) {
         const char *list = g_desktop_app_info_get_categories(info);
@@ -65,48 +70,119 @@ static GDesktopAppInfo *find_in_category(const char *category) {
         return found;
 }
 
-static GDesktopAppInfo *find_kind(const struct kind *kind) {
-        GAppInfo *info = NULL;
+static bool is_of_kind(GDesktopAppInfo *info, const struct kind *kind) {
+        for (unsigned i = 0; i < 4 && kind->categories[i]; i++)
+                if (has_category(info, kind->categories[i]))
+                        return true;
+        return false;
+}
+
+/* Whether it says itself that it opens files of a type: any editor opens a calendar, as it is a text. */
+static bool opens_type(GAppInfo *info, const char *type) {
+        GList *all = g_app_info_get_recommended_for_type(type);
+        bool found = false;
+
+        for (GList *at = all; at && !found; at = at->next)
+                found = g_app_info_equal(at->data, info);
+        g_list_free_full(all, g_object_unref);
+        return found;
+}
+
+/* The user's choice; of files it has to be for those. */
+static GDesktopAppInfo *find_chosen(const struct kind *kind) {
+        GAppInfo *info;
 
         if (kind->scheme)
-                info = g_app_info_get_default_for_uri_scheme(kind->scheme);
-        else if (kind->type)
-                info = g_app_info_get_default_for_type(kind->type, FALSE);
-        if (info)
-                return G_DESKTOP_APP_INFO(info);
-        for (unsigned i = 0; i < 3 && kind->categories[i]; i++) {
+                return G_DESKTOP_APP_INFO(g_app_info_get_default_for_uri_scheme(kind->scheme));
+        info = kind->type ? g_app_info_get_default_for_type(kind->type, FALSE) : NULL;
+        if (info && !opens_type(info, kind->type))
+                g_clear_object(&info);
+        return info ? G_DESKTOP_APP_INFO(info) : NULL;
+}
+
+/* A development environment opens folders, too, and is no file manager where there is one. */
+static GDesktopAppInfo *find_kind(const struct kind *kind) {
+        GDesktopAppInfo *chosen = find_chosen(kind);
+
+        if (chosen && (kind->scheme || is_of_kind(chosen, kind)))
+                return chosen;
+        for (unsigned i = 0; i < 4 && kind->categories[i]; i++) {
                 GDesktopAppInfo *found = find_in_category(kind->categories[i]);
 
-                if (found)
+                if (found) {
+                        g_clear_object(&chosen);
                         return found;
+                }
         }
-        return NULL;
+        return chosen;
 }
 
-/* How well a program fits: 0 not at all; its whole name best. */
+static bool is_same(const char *a, const char *b) {
+        return a && b && strcasecmp(a, b) == 0;
+}
+
+/* The name of its .desktop file, or of what that runs. */
+static bool is_called(GAppInfo *info, const char *name) {
+        const char *id = g_app_info_get_id(info), *program = g_app_info_get_executable(info);
+        const char *slash = program ? strrchr(program, '/') : NULL;
+
+        return (id && strncasecmp(id, name, strlen(name)) == 0 && strcmp(id + strlen(name), ".desktop") == 0) ||
+               is_same(slash ? slash + 1 : program, name);
+}
+
+static bool has_keyword(GDesktopAppInfo *info, const char *name) {
+        const char *const *keywords = g_desktop_app_info_get_keywords(info);
+
+        for (; keywords && *keywords; keywords++)
+                if (is_same(*keywords, name))
+                        return true;
+        return false;
+}
+
+/* All words of the name among those of a program's name, of what it is, and of its keywords. */
+static bool has_words(GDesktopAppInfo *info, const char *name) {
+        const char *const *keywords = g_desktop_app_info_get_keywords(info);
+        const char *generic = g_desktop_app_info_get_generic_name(info);
+        char *own = keywords ? g_strjoinv(" ", (char **) keywords) : NULL;
+        char *all = g_strjoin(" ", g_app_info_get_display_name(G_APP_INFO(info)), generic ? generic : "",
+                              own ? own : "", NULL);
+        bool found = g_str_match_string(name, all, TRUE);
+
+        g_free(all);
+        g_free(own);
+        return found;
+}
+
+/* How well a program fits: 0 not at all; its whole name best.  What its description says is of no account:
+ * every editor is one "for files". */
 static int fitness(GAppInfo *info, const char *name) {
-        const char *id = g_app_info_get_id(info);
-        const char *generic = g_desktop_app_info_get_generic_name(G_DESKTOP_APP_INFO(info));
+        GDesktopAppInfo *desktop = G_DESKTOP_APP_INFO(info);
 
-        if (strcasecmp(g_app_info_get_name(info), name) == 0 ||
-            strcasecmp(g_app_info_get_display_name(info), name) == 0)
+        if (is_same(g_app_info_get_name(info), name) || is_same(g_app_info_get_display_name(info), name))
+                return 7;
+        if (is_called(info, name))
+                return 6;
+        if (is_same(g_desktop_app_info_get_generic_name(desktop), name))
+                return 5;
+        if (g_str_match_string(name, g_app_info_get_display_name(info), TRUE))
                 return 4;
-        if (id && strncasecmp(id, name, strlen(name)) == 0 && strcmp(id + strlen(name), ".desktop") == 0)
+        if (has_keyword(desktop, name))
                 return 3;
-        if (generic && strcasecmp(generic, name) == 0)
-                return 2;
-        return 0;
+        return has_words(desktop, name) ? 2 : 0;
 }
 
-static GDesktopAppInfo *find_by_whole_name(const char *name) {
+static GDesktopAppInfo *find_by_name(const char *name) {
         GList *all = g_app_info_get_all();
-        GDesktopAppInfo *found = NULL;
+        GAppInfo *found = NULL;
         int best = 0;
 
         for (GList *at = all; at; at = at->next) {
                 int fits = g_app_info_should_show(at->data) ? fitness(at->data, name) : 0;
+                /* The list has no order of its own. */
+                bool is_first = fits == best && found &&
+                                strcmp(g_app_info_get_id(at->data), g_app_info_get_id(found)) < 0;
 
-                if (fits > best) {
+                if (fits > best || (fits > 0 && is_first)) {
                         best = fits;
                         found = at->data;
                 }
@@ -114,36 +190,25 @@ static GDesktopAppInfo *find_by_whole_name(const char *name) {
         if (found)
                 (void) g_object_ref(found);
         g_list_free_full(all, g_object_unref);
-        return found;
+        return found ? G_DESKTOP_APP_INFO(found) : NULL;
 }
 
-/* By any word of its name, what it is, and its keywords, as GLib ranks them. */
-static GDesktopAppInfo *find_by_words(const char *name) {
-        char ***groups = g_desktop_app_info_search(name);
-        GDesktopAppInfo *found = NULL;
-
-        for (unsigned i = 0; groups && groups[i]; i++) {
-                for (unsigned j = 0; groups[i][j] && !found; j++) {
-                        found = g_desktop_app_info_new(groups[i][j]);
-                        if (found && !g_app_info_should_show(G_APP_INFO(found)))
-                                g_clear_object(&found);
-                }
-                g_strfreev(groups[i]);
-        }
-        g_free(groups);
-        return found;
+static GDesktopAppInfo *find_by_kind(const char *name) {
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+                if (strcasecmp(kinds[i].name, name) == 0)
+                        return find_kind(&kinds[i]);
+        return NULL;
 }
 
 static GDesktopAppInfo *find(const char *name) {
-        GDesktopAppInfo *found;
+        GDesktopAppInfo *found = find_by_kind(name);
 
-        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-                if (strcasecmp(kinds[i].name, name) == 0) {
-                        found = find_kind(&kinds[i]);
-                        return found ? found : find_by_words(name);
-                }
-        found = find_by_whole_name(name);
-        return found ? found : find_by_words(name);
+        if (!found)
+                found = find_by_name(name);
+        for (size_t i = 0; !found && i < sizeof(stand_ins) / sizeof(stand_ins[0]); i++)
+                if (strcasecmp(stand_ins[i].name, name) == 0)
+                        found = find_by_kind(stand_ins[i].kind);
+        return found;
 }
 
 static int add(struct program *p, unsigned *n, const char *word) {
@@ -271,8 +336,8 @@ static GAppInfo *default_for(const char *target) {
         return info;
 }
 
-int programs_find_for(const char *target, struct program *ret, struct why *why) {
-        GAppInfo *info = default_for(target);
+int programs_find_for(const char *target, const char *type, struct program *ret, struct why *why) {
+        GAppInfo *info = type ? g_app_info_get_default_for_type(type, FALSE) : default_for(target);
 
         if (!info)
                 return because(why, -ENOENT, "No program here opens %.100s.", target);

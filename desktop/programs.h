@@ -22,8 +22,9 @@ struct program {
  * URL or a file that it shall open.  -ENOENT: there is none. */
 int programs_find(const char *name, const char *target, struct program *ret, struct why *why);
 
-/* The one that opens a URL or a file. */
-int programs_find_for(const char *target, struct program *ret, struct why *why);
+/* The one that opens a URL or a file; type (may be NULL) is what kind of file it is, where that need not be
+ * guessed. */
+int programs_find_for(const char *target, const char *type, struct program *ret, struct why *why);
 
 void program_done(struct program *p);
 

@@ -7,9 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "desktop/dates.h"
 #include "desktop/desktop.h"
 #include "desktop/place.h"
 #include "desktop/tools.h"
+#include "desktop/words.h"
 
 /* The moment of now where the call wants to know it, which the caller releases; NULL: it has been answered. */
 static GDateTime *there(struct call *call) {
@@ -76,27 +78,57 @@ void talk_time(struct desktop *d, struct call *call) {
                 call_say(call, json_pack("{s:s}", "time", text), "It is %s.", text);
 }
 
+/* "in 10 days", which tells whether it was understood. */
+static char *write_distance(int days, char *out, size_t out_size) {
+        if (days == 0)
+                (void) snprintf(out, out_size, "today");
+        else if (days == 1 || days == -1)
+                (void) snprintf(out, out_size, "%s", days > 0 ? "tomorrow" : "yesterday");
+        else if (days > 0)
+                (void) snprintf(out, out_size, "in %d days", days);
+        else
+                (void) snprintf(out, out_size, "%d days ago", -days);
+        return out;
+}
+
 void talk_date(struct desktop *d, struct call *call) {
-        int days = call_is(call, "day", "tomorrow") ? 1 : call_is(call, "day", "yesterday") ? -1 : 0;
-        const char *begin = days > 0 ? "Tomorrow is" : days < 0 ? "Yesterday was" : "It is";
+        const char *day = call_string(call, "day");
         time_t now = time(NULL);
         struct tm local;
-        char text[64], date[16];
+        GDate today, found;
+        char text[64], date[16], distance[32];
+        int days;
 
         (void) d;
         if (call_string(call, "place"))
-                return tell_date_there(call, days, begin);
+                return tell_date_there(call, call_is(call, "day", "tomorrow") ? 1 : call_is(call, "day", "yesterday") ? -1 : 0,
+                                       call_is(call, "day", "tomorrow")            ? "Tomorrow is"
+                                               : call_is(call, "day", "yesterday") ? "Yesterday was"
+                                                                                   : "It is");
         tzset();
-        if (localtime_r(&now, &local)) {
-                local.tm_mday += days;
-                local.tm_hour = 12; /* exists on every day */
-                (void) mktime(&local);
-        }
-        if (strftime(text, sizeof(text), "%A, %-d %B %Y", &local) == 0 ||
-            strftime(date, sizeof(date), "%Y-%m-%d", &local) == 0)
+        if (!localtime_r(&now, &local)) {
                 call_fail(call, "The date is not known.");
+                return;
+        }
+        g_date_set_dmy(&today, (GDateDay) local.tm_mday, (GDateMonth) (local.tm_mon + 1),
+                       (GDateYear) (local.tm_year + 1900));
+        found = today;
+        if (day && *day && !dates_read(day, &today, &found)) {
+                call_fail(call, "I do not know which day %.100s is.", day);
+                return;
+        }
+        days = g_date_days_between(&today, &found);
+        g_date_to_struct_tm(&found, &local);
+        (void) strftime(text, sizeof(text), "%A, %-d %B %Y", &local);
+        (void) strftime(date, sizeof(date), "%Y-%m-%d", &local);
+        if (day && (strcmp(day, "tomorrow") == 0 || strcmp(day, "yesterday") == 0))
+                call_say(call, json_pack("{s:s}", "date", date), "%s %s.",
+                         days > 0 ? "Tomorrow is" : "Yesterday was", text);
+        else if (day && *day)
+                call_say(call, json_pack("{s:s}", "date", date), "%s %s %s.",
+                         words_capital(write_distance(days, distance, sizeof(distance))), days < 0 ? "was" : "is", text);
         else
-                call_say(call, json_pack("{s:s}", "date", date), "%s %s.", begin, text);
+                call_say(call, json_pack("{s:s}", "date", date), "It is %s.", text);
 }
 
 /* "Timers: set a pizza timer for ten minutes, cancel the timer." and so on, for each group. */

@@ -10,6 +10,7 @@
 #include "desktop/quiet.h"
 #include "desktop/screen.h"
 #include "desktop/screenshot.h"
+#include "desktop/songs.h"
 #include "desktop/talk.h"
 #include "desktop/timer-tools.h"
 #include "desktop/volume.h"
@@ -91,6 +92,9 @@ static const struct tool tools[] = {
           .description = "Tells the player of music, songs or films what to do.",
           .parameters = "{\"action\":{\"type\":\"string\",\"enum\":[\"play\",\"pause\",\"next\","
                         "\"previous\",\"stop\"]}}", .required = "[\"action\"]" },
+        { .name = "play_song", .run = songs_play,
+          .description = "Plays songs of the user's folder of music by words of their title, artist or album.",
+          .parameters = "{" NAME "}", .required = "[\"name\"]" },
         { .name = "get_playing", .run = media_get_playing, .group = "media",
           .example = "what is playing",
           .description = "Tells what is playing: which song, which film.", .parameters = "{}" },
@@ -143,8 +147,8 @@ static const struct tool tools[] = {
           .parameters = "{" PLACE "}" },
         { .name = "get_date", .run = talk_date, .group = "the rest",
           .example = "what day is it",
-          .description = "Gets the current date and the day of the week, here or at another place.",
-          .parameters = "{\"day\":{\"type\":\"string\",\"enum\":[\"yesterday\",\"tomorrow\"]}," PLACE "}" },
+          .description = "Gets the date and the day of the week of today or of another day, here or at another place.",
+          .parameters = "{\"day\":{\"type\":\"string\",\"description\":\"tomorrow, next friday, ten days from now\"}," PLACE "}" },
         { .name = "repeat", .run = talk_repeat, .group = "the rest", .example = "say the answer again",
           .description = "Says the last answer again.", .parameters = "{}" },
         { .name = "stop", .run = talk_stop, .group = "the rest", .example = "stop",

@@ -417,6 +417,61 @@ def opens():
         assert "wake phrase" in d.gemmad.refusal("open", begun="open", target="https://example.org/")
 
 
+def picks():
+    """The program that is meant, and none rather than one that only mentions it."""
+    with Desktop(start=False) as d:
+        install_all(d)
+        install(d, "edit", Name="Edit", GenericName="Text Editor", Comment="Edit files of a calendar", Keywords="text;",
+                Categories="Utility;TextEditor;", MimeType="text/plain;text/calendar;inode/directory;")
+        install(d, "org.paint", Name="Big Paint Program", GenericName="Image Editor", Keywords="drawing;photo;")
+        d.environment["XDG_DATA_DIRS"] = d.at("nothing")
+        d.start()
+        say = d.gemmad.say
+        for asked, title in (("big paint program", "Big Paint Program"), ("paint", "Big Paint Program"),
+                             ("image editor", "Big Paint Program"), ("photo", "Big Paint Program"),
+                             ("org.paint", "Big Paint Program"), ("editor", "Edit"), ("sums", "Number Cruncher"),
+                             ("number cruncher", "Number Cruncher"), ("drawing program", "Big Paint Program"),
+                             ("firefox", "Foxlike"), ("othersurf", "Other Surfer")):
+            assert say("open_program", name=asked) == f"Opening {title}.", asked
+        for unknown in ("paint calendar", "number editor"):
+            assert "No program here is called" in d.gemmad.refusal("open_program", name=unknown), unknown
+        install(d, "mimeless", Name="Cabinet", Categories="System;FileManager;")
+        install(d, "dates", Name="Dates", Categories="Office;Calendar;", MimeType="text/calendar;")
+        d.stop()
+        d.start()
+        assert d.gemmad.say("open_program", name="files") == "Opening Cabinet."
+        assert d.gemmad.say("open_program", name="calendar") == "Opening Dates."
+
+
+def plays():
+    """Songs by words of their name and of their folders', one by itself and several as a list."""
+    with Desktop(start=False) as d:
+        install(d, "player", Name="Player", Exec=f'{d.at("player.sh")} %F', MimeType="audio/mpeg;",
+                Categories="AudioVideo;")
+        with open(d.at("config/mimeapps.list"), "w") as f:
+            f.write("[Default Applications]\naudio/mpeg=player.desktop\n")
+        music = os.path.join(d.environment["HOME"], "Music")
+        songs = [os.path.join(music, *path) for path in (("The Larks", "Early", "Rise.mp3"), ("The Larks", "Early", "Fall.mp3"),
+                                                           ("Señor Sol", "Rise Again.mp3"), ("notes about larks.txt",))]
+        for song in songs:
+            os.makedirs(os.path.dirname(song), exist_ok=True)
+            with open(song, "w"):
+                pass
+        d.environment["XDG_DATA_DIRS"] = d.at("nothing")
+        d.start()
+        say = d.gemmad.say
+        assert say("play_song", name="rise by the larks") == "Opening Rise."
+        assert started(d, "player") == [songs[0]]
+        assert say("play_song", name="senor sol") == "Opening Rise Again."
+        assert started(d, "player") == [songs[2]]
+        assert say("play_song", name="the larks") == "Opening 2 songs."
+        playlist, = started(d, "player")
+        with open(playlist) as f:
+            assert f.read().splitlines() == sorted(songs[:2])
+        assert d.gemmad.refusal("play_song", name="larks tonight") == "There is no larks tonight in your folder of music."
+        assert d.gemmad.refusal("play_song", name="by the") == "Play what?"
+
+
 def opens_in_a_unit():
     """By the service manager, in a unit of its own."""
     with Bus() as bus:
@@ -648,6 +703,8 @@ tap.rule("no buses", no_buses)
 tap.rule("a session bus that goes and comes", lost_bus)
 tap.rule("a real player", real_player)
 tap.rule("programs", opens)
+tap.rule("the program that is meant", picks)
+tap.rule("songs by their name", plays)
 tap.rule("a screenshot by a program", screenshot_by_program)
 tap.rule("a screenshot is shown to a model that sees", screenshot_is_shown)
 tap.rule("do not disturb, in dunst", quiet_dunst)

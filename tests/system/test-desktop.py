@@ -77,6 +77,9 @@ def talks():
         assert datetime.date.fromisoformat(tomorrow) - datetime.date.fromisoformat(today) == datetime.timedelta(1)
         assert say("get_date", day="yesterday").startswith("Yesterday was ")
         there(d.gemmad)
+        assert say("get_date", day="3 days ago").startswith("3 days ago was ")
+        assert say("get_date", day="next friday").split(",")[0].endswith("Friday")
+        assert "which day my birthday is" in d.gemmad.refusal("get_date", day="my birthday")
         assert "set a pizza timer for ten minutes" in say("help") and "for sound: " in say("help")
         assert say("stop") == "OK."
         assert say("yes") == say("no") == "I have not asked anything."
