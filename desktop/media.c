@@ -9,6 +9,7 @@
 
 #include "desktop/bus-step.h"
 #include "desktop/desktop.h"
+#include "desktop/songs.h"
 #include "desktop/words.h"
 
 #define PREFIX  "org.mpris.MediaPlayer2."
@@ -363,10 +364,14 @@ static void control(struct job *job, struct player *player) {
 }
 
 void media_control(struct desktop *d, struct call *call) {
-        if (call_string(call, "action"))
-                ask_players(d, call, control);
-        else
+        const char *action = call_string(call, "action");
+
+        if (!action)
                 call_fail(call, "What shall the player do?");
+        else if (strcmp(action, "play") == 0 && call_string(call, "name"))
+                songs_play(d, call);
+        else
+                ask_players(d, call, control);
 }
 
 static void tell_playing(struct job *job, struct player *player) {

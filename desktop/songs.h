@@ -6,7 +6,7 @@
 
 struct desktop;
 
-/* The tool play_song: what in the user's folder of music has all words of a name, in those of the file and of
+/* The tool media, told to play a name: what in the user's folder of music has all words of a name, in those of the file and of
  * the folders that it is in, is opened in the program for it; several songs as a playlist. */
 void songs_play(struct desktop *d, struct call *call);
 

@@ -91,6 +91,15 @@ static char *write_distance(int days, char *out, size_t out_size) {
         return out;
 }
 
+static void tell_date_elsewhere(struct call *call) {
+        if (call_is(call, "day", "tomorrow"))
+                tell_date_there(call, 1, "Tomorrow is");
+        else if (call_is(call, "day", "yesterday"))
+                tell_date_there(call, -1, "Yesterday was");
+        else
+                tell_date_there(call, 0, "It is");
+}
+
 void talk_date(struct desktop *d, struct call *call) {
         const char *day = call_string(call, "day");
         time_t now = time(NULL);
@@ -101,10 +110,7 @@ void talk_date(struct desktop *d, struct call *call) {
 
         (void) d;
         if (call_string(call, "place"))
-                return tell_date_there(call, call_is(call, "day", "tomorrow") ? 1 : call_is(call, "day", "yesterday") ? -1 : 0,
-                                       call_is(call, "day", "tomorrow")            ? "Tomorrow is"
-                                               : call_is(call, "day", "yesterday") ? "Yesterday was"
-                                                                                   : "It is");
+                return tell_date_elsewhere(call);
         tzset();
         if (!localtime_r(&now, &local)) {
                 call_fail(call, "The date is not known.");

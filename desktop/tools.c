@@ -10,7 +10,6 @@
 #include "desktop/quiet.h"
 #include "desktop/screen.h"
 #include "desktop/screenshot.h"
-#include "desktop/songs.h"
 #include "desktop/talk.h"
 #include "desktop/timer-tools.h"
 #include "desktop/volume.h"
@@ -89,12 +88,10 @@ static const struct tool tools[] = {
           .parameters = "{" AMOUNT "}" },
 
         { .name = "media", .run = media_control, .group = "media", .example = "pause the music",
-          .description = "Tells the player of music, songs or films what to do.",
+          .description = "Tells the player of music, songs or films what to do. play with a name: songs of the "
+                         "user's folder of music by words of their title, artist or album.",
           .parameters = "{\"action\":{\"type\":\"string\",\"enum\":[\"play\",\"pause\",\"next\","
-                        "\"previous\",\"stop\"]}}", .required = "[\"action\"]" },
-        { .name = "play_song", .run = songs_play,
-          .description = "Plays songs of the user's folder of music by words of their title, artist or album.",
-          .parameters = "{" NAME "}", .required = "[\"name\"]" },
+                        "\"previous\",\"stop\"]}," NAME "}", .required = "[\"action\"]" },
         { .name = "get_playing", .run = media_get_playing, .group = "media",
           .example = "what is playing",
           .description = "Tells what is playing: which song, which film.", .parameters = "{}" },

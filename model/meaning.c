@@ -323,6 +323,10 @@ unsigned meanings_judge(const struct meanings *m, const char *words, float *ret_
         return best;
 }
 
+unsigned meanings_count(const struct meanings *m) {
+        return m ? m->n_classes : 0;
+}
+
 const char *meanings_text(const struct meanings *m, unsigned meaning) {
         return m->says[meaning];
 }

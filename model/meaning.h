@@ -29,6 +29,9 @@ struct meanings;
 #define MEANING_REPLY '=' /* nothing can be done; what is to be said of it */
 #define MEANING_CALL  '!' /* the name of a call that takes nothing along */
 #define MEANING_HINT  '?' /* a sentence that is to be named, and not obeyed */
+#define MEANING_TAKES '+' /* "CALL ARGUMENT|NAME VALUE|WORDS": a call that takes words of the text along, all but
+                           * those at either end that are among WORDS; the grammar's call of that name with that
+                           * value (may be empty) stands for it */
 
 #define MEANING_MAX_CLASSES  128
 #define MEANING_MAX_FEATURES 65535
@@ -41,6 +44,9 @@ struct meanings *meanings_free(struct meanings *m);
 /* How likely it is that these words (lower case, one space between) mean anything, and the likeliest
  * meaning of them; 0: there is none, also of NULL.  Words beyond the first 64 do not count. */
 unsigned meanings_judge(const struct meanings *m, const char *words, float *ret_likelihood);
+
+/* How many meanings there are, with that of none; 0 of NULL. */
+unsigned meanings_count(const struct meanings *m);
 
 /* The text of a meaning, which is not 0. */
 const char *meanings_text(const struct meanings *m, unsigned meaning);

@@ -36,7 +36,8 @@ class Sentence:
 @dataclass(frozen=True)
 class Meaning:
     """What a typed request can mean that no sentence is. says: sentences of the context, of which the first
-    that holds all that was typed counts (a `*` is any of its words); or =REPLY, !CALL, ?SENTENCE (a hint)."""
+    that holds all that was typed counts (a `*` is any of its words); or =REPLY, !CALL, ?SENTENCE (a hint), or
+    +CALL ARGUMENT|INSTEAD OF|BUT, or +CALL KEY=VALUE ARGUMENT|...: a call that takes what was typed along."""
     says: str
     calls: tuple = ()          # of this context: "media next", a call and values that it must have
     like: tuple = ()           # parsed expressions
@@ -254,7 +255,7 @@ def _typed(data):
     return words, tuple(_list(given.get("open"), "typed: open"))
 
 
-SIGNS = {"says": "", "reply": "=", "call": "!", "hint": "?"}
+SIGNS = {"says": "", "reply": "=", "call": "!", "hint": "?", "takes": "+"}
 NOTHING = "nothing"        # the key of a row whose sentences have no meaning
 MOST_SAYS = 500            # letters, as the daemon reads them
 
@@ -263,13 +264,17 @@ def _meanings(data, macros):
     found = []
     for given in (data.get("typed") or {}).get("meanings") or ():
         where = f"typed: meanings: {given!r:.40}"
-        given = _table(given, where, (*SIGNS, NOTHING, "calls", "like", "requests", "least"))
+        given = _table(given, where, (*SIGNS, NOTHING, "calls", "like", "requests", "least", "but"))
         if NOTHING in given:
             continue
         kinds = [kind for kind in SIGNS if kind in given]
         if len(kinds) != 1:
             raise ContextError(f"{where}: needs one of {', '.join(SIGNS)}")
         says = SIGNS[kinds[0]] + "|".join(_list(given[kinds[0]], where))
+        if kinds[0] == "takes":
+            if not re.fullmatch(r"[+][a-z_]+( [a-z_]+=[a-z_]+)? [a-z_]+", says):
+                raise ContextError(f"{where}: takes: needs the names of a call and of its argument")
+            says += "|" + (_list(given.get("calls"), where) or [""])[0] + "|" + " ".join(_list(given.get("but"), where))
         if not given[kinds[0]] or len(says.encode()) > MOST_SAYS:
             raise ContextError(f"{where}: has no text, or one that is too long")
         least = _text(given.get("least", "85"), where)

@@ -215,12 +215,14 @@ static void on_called(const struct result *result, void *userdata) {
 }
 
 /* False: it is none of ours. */
-static bool answer_own(struct call *call, const char *name) {
+static bool answer_own(struct call *call, const char *name, const json_t *arguments) {
         char sentence[128], result[128];
         time_t now = time(NULL);
         json_t *value;
 
-        if (!tools_answer(name, TOOLS_SENTENCE, now, sentence, sizeof(sentence)) ||
+        /* We know the time here and the day today; a place or another day is for others. */
+        if (json_object_size(arguments) > 0 ||
+            !tools_answer(name, TOOLS_SENTENCE, now, sentence, sizeof(sentence)) ||
             !tools_answer(name, TOOLS_RESULT, now, result, sizeof(result)))
                 return false;
         value = json_loads(result, 0, NULL);
@@ -229,8 +231,8 @@ static bool answer_own(struct call *call, const char *name) {
         return true;
 }
 
-static void refuse_call(struct call *call, const char *name, int r) {
-        if (r == -ENOENT && answer_own(call, name))
+static void refuse_call(struct call *call, const char *name, const json_t *arguments, int r) {
+        if (r == -ENOENT && answer_own(call, name, arguments))
                 return;
         if (r == -ENOENT)
                 call_error(call, ASSISTANT ".NoSuchTool", json_pack("{s:s}", "name", name));
@@ -261,6 +263,6 @@ int provide_on_call(struct toolbox *t, struct call *call, json_t *parameters) {
                 return 0;
         call_on_gone(call, NULL, NULL);
         free(c);
-        refuse_call(call, errand.name, r);
+        refuse_call(call, errand.name, errand.arguments, r);
         return 0;
 }

@@ -45,38 +45,32 @@ static int obey(struct conversation *c, const struct typed_result *result) {
 
 /* What is typed in the place of a command: said or called, and nothing of the grammar. */
 static int pass_on(struct conversation *c, bool is_call, const char *words) {
-        char call[CALLS_MAX_NAME + 8];
-        int n, r = 0;
+        int r;
 
         c->has_heard = true;
         c->timings.prefilled = c->timings.first_token =
                 conversation_since_request(c, clock_now_ns());
         c->timings.n_tokens = 0;
-        if (!is_call)
-                r = conversation_emit_text(c, EVENT_TOKEN, words, strlen(words), false);
-        if (is_call) {
-                n = snprintf(call, sizeof(call), "call:%s{}", words);
-                r = n < 0 || (size_t) n >= sizeof(call)
-                            ? -EINVAL
-                            : conversation_emit_text(c, EVENT_CALL, call, (size_t) n, true);
-        }
+        r = conversation_emit_text(c, is_call ? EVENT_CALL : EVENT_TOKEN, words, strlen(words), is_call);
         return r < 0 ? r : CONVERSATION_TYPED;
 }
 
 /* By how people ask.  0: nobody knows. */
 static int take_as_meant(struct conversation *c, struct typed_result *result) {
-        const char *words;
+        struct typed_meaning meaning;
 
-        result->n_commands = 1;
-        switch (typed_means(c->typed, &c->wording, &result->commands[0], &words)) {
+        switch (typed_means(c->typed, &c->wording, &meaning)) {
         case TYPED_MEANS_COMMAND:
+                result->n_commands = 1;
+                result->commands[0] = meaning.command;
                 return obey(c, result);
         case TYPED_MEANS_REPLY:
+                return pass_on(c, /* is_call= */ false, meaning.words);
         case TYPED_MEANS_CALL:
-                return pass_on(c, words[-1] == MEANING_CALL, words);
+                return pass_on(c, /* is_call= */ true, meaning.call);
         case TYPED_MEANS_HINT:
                 c->unanswered = UNANSWERED_NOT_UNDERSTOOD;
-                (void) snprintf(c->hint, sizeof(c->hint), "%s", words);
+                (void) snprintf(c->hint, sizeof(c->hint), "%s", meaning.words);
                 return CONVERSATION_TYPED;
         case TYPED_MEANS_NOTHING:
                 break;
@@ -112,6 +106,7 @@ void conversation_keep_question(struct conversation *c, bool is_over) {
 int conversation_type(struct conversation *c) {
         enum typed_verdict verdict;
         struct typed_result result;
+        char call[TYPED_MAX_CALL];
         int r;
 
         if (!c->typed || c->request.origin != ORIGIN_TEXT)
@@ -130,6 +125,8 @@ int conversation_type(struct conversation *c) {
                 verdict = typed_parse(c->typed, &c->wording, &result);
         switch (verdict) {
         case TYPED_COMMANDS:
+                if (result.n_commands == 1 && typed_takes(c->typed, &c->wording, &result.commands[0], call))
+                        return pass_on(c, /* is_call= */ true, call);
                 return obey(c, &result);
         case TYPED_TAKEN_BACK:
                 c->unanswered = UNANSWERED_NOT_A_COMMAND;

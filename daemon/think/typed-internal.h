@@ -71,6 +71,9 @@ bool typed_text_withdraws(const struct typed_text *text);
 /* Whether a command is a call of that name. */
 bool typed_calls(const struct typed *t, const struct typed_command *command, const char *name);
 
+/* ... and has this for a value, which is one word. */
+bool typed_passes(const struct typed *t, const struct typed_command *command, const char *value);
+
 enum typed_verdict typed_text_parse(const struct typed_text *text, struct typed_result *ret);
 
 /* Whether a part of it, between two of what divides commands, is a command by itself. */

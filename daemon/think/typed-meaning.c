@@ -9,6 +9,7 @@
 #include "base/wipe.h"
 #include "daemon/think/contrast.h"
 #include "daemon/think/typed-internal.h"
+#include "model/toolcall-notation.h"
 
 /* What is not likely enough to be done may be named: did you mean? */
 #define LEAST_TO_NAME 0.4f
@@ -159,6 +160,24 @@ static bool denies(const char *said) {
         return false;
 }
 
+/* Who said that something is to be locked, or unlocked, meant that and no other thing. */
+static bool locks_as_said(const char *said, const char *sentence) {
+        while (*said) {
+                size_t n = strcspn(said, " "), m;
+                unsigned wanted, side;
+                bool is_found = contrast_of(said, n, &wanted) != CONTRAST_LOCK;
+
+                for (const char *at = sentence; *at && !is_found; at += m + (at[m] == ' ')) {
+                        m = strcspn(at, " ");
+                        is_found = contrast_of(at, m, &side) == CONTRAST_LOCK && side == wanted;
+                }
+                if (!is_found)
+                        return false;
+                said += n + (said[n] == ' ');
+        }
+        return true;
+}
+
 /* A question, or that something can not be done, does no harm whatever numbers were said. */
 static bool is_held(const struct filling *f, const struct typed_command *command) {
         char sentence[TYPED_MAX_SENTENCE];
@@ -166,7 +185,7 @@ static bool is_held(const struct filling *f, const struct typed_command *command
         (void) typed_sentence(f->typed, command->tokens, command->n_tokens, sentence, sizeof(sentence));
         if (typed_calls(f->typed, command, "ask") || typed_calls(f->typed, command, "cannot"))
                 return !denies(f->said) && !contrast_opposes(f->said, sentence);
-        return contrast_agrees(f->said, sentence);
+        return contrast_agrees(f->said, sentence) && locks_as_said(f->said, sentence);
 }
 
 /* The sentence with those words of the text in the place of its star. */
@@ -262,6 +281,117 @@ say(const struct typed *t, const struct wording *w, const char *sentences, struc
         return false;
 }
 
+/* ---- a call that takes words along ------------------------------------------------------------ */
+
+/* "CALL ARGUMENT|NAME VALUE|WORDS", cut at its bars; or "CALL KEY=VALUE ARGUMENT|...". */
+struct taking {
+        char call[TYPED_MAX_WORD], argument[TYPED_MAX_WORD]; /* empty: it is none */
+        char key[TYPED_MAX_WORD], fixed[TYPED_MAX_WORD];     /* what goes along with it; may be empty */
+        char name[TYPED_MAX_WORD], value[TYPED_MAX_WORD];    /* of the grammar's call; may be empty */
+        const char *but;                                     /* words between spaces */
+};
+
+static struct taking taking_of(const char *text) {
+        struct taking taking = { .but = "" };
+        const char *bar = strchr(text, '|');
+
+        if (sscanf(text, "%31[a-z_] %31[a-z_]=%31[a-z_] %31[a-z_]", taking.call, taking.key, taking.fixed,
+                   taking.argument) != 4) {
+                taking.key[0] = '\0';
+                if (sscanf(text, "%31[a-z_] %31[a-z_]", taking.call, taking.argument) != 2)
+                        taking.call[0] = '\0';
+        }
+        if (bar)
+                (void) sscanf(bar, "|%31[a-z_] %31[a-z_]", taking.name, taking.value);
+        if (bar && strchr(bar + 1, '|'))
+                taking.but = strchr(bar + 1, '|') + 1;
+        return taking;
+}
+
+static bool is_among(const char *words, const char *word, size_t size) {
+        while (*words) {
+                size_t n = strcspn(words, " ");
+
+                if (n == size && memcmp(words, word, n) == 0)
+                        return true;
+                words += n + (words[n] == ' ');
+        }
+        return false;
+}
+
+/* Whether a word is of what is said around those that are taken along. */
+static bool is_around(const struct taking *taking, const struct wording_word *word) {
+        const char *said = word->n_readings > 0 ? word->readings[0] : word->typed;
+
+        while (*said) {
+                size_t n = strcspn(said, " ");
+
+                if (!is_among(taking->but, said, n))
+                        return false;
+                said += n + (said[n] == ' ');
+        }
+        return true;
+}
+
+/* How long it is; not more than there is room for. */
+static int write_opening(const struct taking *t, char call[static TYPED_MAX_CALL]) {
+        if (t->key[0])
+                return snprintf(call, TYPED_MAX_CALL,
+                                "call:%s{%s:" NOTATION_QUOTE "%s" NOTATION_QUOTE ",%s:" NOTATION_QUOTE, t->call,
+                                t->key, t->fixed, t->argument);
+        return snprintf(call, TYPED_MAX_CALL, "call:%s{%s:" NOTATION_QUOTE, t->call, t->argument);
+}
+
+/* False: no words are left to be taken along, or they are too many. */
+static bool write_call(const struct taking *taking, const struct wording *w, char call[static TYPED_MAX_CALL]) {
+        unsigned begin = 0, end = w->n_words;
+        int n, used;
+
+        while (begin < end && is_around(taking, &w->words[begin]))
+                begin++;
+        while (end > begin && is_around(taking, &w->words[end - 1]))
+                end--;
+        used = write_opening(taking, call);
+        for (unsigned i = begin; i < end && used > 0 && used < TYPED_MAX_CALL; i++) {
+                n = snprintf(call + used, TYPED_MAX_CALL - (size_t) used, "%s%s", i > begin ? " " : "",
+                             w->words[i].typed);
+                used += n;
+        }
+        if (begin == end || used <= 0 || used >= TYPED_MAX_CALL)
+                return false;
+        n = snprintf(call + used, TYPED_MAX_CALL - (size_t) used, NOTATION_QUOTE "}");
+        return used + n < TYPED_MAX_CALL;
+}
+
+static bool take_along(const struct wording *w, const struct taking *taking, char call[static TYPED_MAX_CALL]) {
+        char said[MAX_SPOKEN];
+        bool is_taken = taking->call[0] && wording_is_sayable(w) && wording_write(w, said, sizeof(said)) >= 0 &&
+                        !denies(said) && write_call(taking, w, call);
+
+        wipe(said, sizeof(said));
+        return is_taken;
+}
+
+bool typed_takes(const struct typed *t,
+                 const struct wording *w,
+                 const struct typed_command *command,
+                 char call[static TYPED_MAX_CALL]) {
+        const struct meanings *all = grammar_meanings(t->grammar);
+
+        for (unsigned i = 1; i < meanings_count(all); i++) {
+                const char *text = meanings_text(all, i);
+                struct taking taking;
+
+                if (text[0] != MEANING_TAKES)
+                        continue;
+                taking = taking_of(text + 1);
+                if (taking.name[0] && typed_calls(t, command, taking.name) &&
+                    typed_passes(t, command, taking.value))
+                        return take_along(w, &taking, call);
+        }
+        return false;
+}
+
 /* ---- which meaning ---------------------------------------------------------------------------- */
 
 /* The meaning of some of the words, if it is likely enough; 0: none is. */
@@ -302,29 +432,30 @@ static bool is_two(const struct typed *t, const struct wording *w, unsigned mean
         return false;
 }
 
-enum typed_meant typed_means(const struct typed *t,
-                             const struct wording *w,
-                             struct typed_command *command,
-                             const char **ret_words) {
+enum typed_meant typed_means(const struct typed *t, const struct wording *w, struct typed_meaning *ret) {
         const struct meanings *all = grammar_meanings(t->grammar);
+        struct taking taking;
         float likelihood;
         unsigned meaning = judge(t, w, &likelihood);
         const char *text;
 
-        *ret_words = NULL;
         if (meaning == 0 || is_two(t, w, meaning))
                 return TYPED_MEANS_NOTHING;
         text = meanings_text(all, meaning);
-        *ret_words = text + 1;
+        ret->words = text + 1;
         switch (text[0]) {
         case MEANING_REPLY:
                 return TYPED_MEANS_REPLY;
         case MEANING_CALL:
+                (void) snprintf(ret->call, sizeof(ret->call), "call:%.256s{}", text + 1);
                 return TYPED_MEANS_CALL;
+        case MEANING_TAKES:
+                taking = taking_of(text + 1);
+                return take_along(w, &taking, ret->call) ? TYPED_MEANS_CALL : TYPED_MEANS_NOTHING;
         case MEANING_HINT:
                 return TYPED_MEANS_HINT;
         default:
-                return say(t, w, text, command) ? TYPED_MEANS_COMMAND : TYPED_MEANS_NOTHING;
+                return say(t, w, text, &ret->command) ? TYPED_MEANS_COMMAND : TYPED_MEANS_NOTHING;
         }
 }
 
@@ -343,7 +474,8 @@ size_t typed_suggest(const struct typed *t, const struct wording *w, char *out, 
                 text = meanings_text(all, meaning);
         if (text[0] == MEANING_HINT)
                 return (size_t) snprintf(out, out_size, "%s", text + 1);
-        if (text[0] && text[0] != MEANING_REPLY && text[0] != MEANING_CALL && say(t, w, text, &command))
+        if (text[0] && text[0] != MEANING_REPLY && text[0] != MEANING_CALL && text[0] != MEANING_TAKES &&
+            say(t, w, text, &command))
                 return typed_sentence(t, command.tokens, command.n_tokens, out, out_size);
         return typed_nearest(t, w, out, out_size);
 }

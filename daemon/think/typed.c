@@ -8,6 +8,7 @@
 
 #include "daemon/think/contrast.h"
 #include "daemon/think/typed-internal.h"
+#include "model/toolcall-notation.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -216,6 +217,23 @@ bool typed_calls(const struct typed *t, const struct typed_command *command, con
                 }
         }
         return false;
+}
+
+bool typed_passes(const struct typed *t, const struct typed_command *command, const char *value) {
+        char call[TYPED_MAX_SENTENCE], quoted[TYPED_MAX_WORD + 2 * sizeof(NOTATION_QUOTE)];
+        size_t used = 0;
+
+        for (unsigned i = command->call; i < command->n_tokens; i++) {
+                struct gguf_string piece = tokenizer_piece(t->tokenizer, command->tokens[i]);
+
+                if (piece.size >= sizeof(call) - used)
+                        return false;
+                memcpy(call + used, piece.text, piece.size);
+                used += piece.size;
+        }
+        call[used] = '\0';
+        (void) snprintf(quoted, sizeof(quoted), NOTATION_QUOTE "%.*s" NOTATION_QUOTE, TYPED_MAX_WORD, value);
+        return strstr(call, quoted) != NULL;
 }
 
 /* ---- one sentence ---------------------------------------------------------------------------- */

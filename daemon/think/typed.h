@@ -49,20 +49,32 @@ enum typed_verdict
 typed_parse(const struct typed *t, const struct wording *w, struct typed_result *ret);
 
 /* What a text that is no sentence of the grammar means all the same, by how people ask: see
- * model/meaning.h.  *ret_words: the reply, the name of the call (which takes nothing along), or the sentence
- * that is to be named; as long as the typed. */
+ * model/meaning.h. */
 enum typed_meant {
         TYPED_MEANS_NOTHING,
-        TYPED_MEANS_COMMAND, /* in *command */
-        TYPED_MEANS_REPLY,   /* nothing can be done; what is to be said of it */
-        TYPED_MEANS_CALL,    /* that no sentence of the grammar leads to */
-        TYPED_MEANS_HINT,    /* not for certain */
+        TYPED_MEANS_COMMAND, /* .command */
+        TYPED_MEANS_REPLY,   /* nothing can be done; .words are to be said of it */
+        TYPED_MEANS_CALL,    /* .call, that no sentence of the grammar leads to */
+        TYPED_MEANS_HINT,    /* not for certain: .words are a sentence that is to be named */
 };
 
-enum typed_meant typed_means(const struct typed *t,
-                             const struct wording *w,
-                             struct typed_command *command,
-                             const char **ret_words);
+#define TYPED_MAX_CALL 512
+
+struct typed_meaning {
+        struct typed_command command;
+        char call[TYPED_MAX_CALL]; /* as a model writes it: call:NAME{...} */
+        const char *words;         /* as long as the typed */
+};
+
+enum typed_meant
+typed_means(const struct typed *t, const struct wording *w, struct typed_meaning *ret);
+
+/* Whether a command, which is what the grammar makes of the text, stands for a call that takes words of the
+ * text along: "what time is it in lima" for one that has only heard of paris. */
+bool typed_takes(const struct typed *t,
+                 const struct wording *w,
+                 const struct typed_command *command,
+                 char call[static TYPED_MAX_CALL]);
 
 /* The words by which meanings are told from each other: as they are spoken, those of the leeway in the
  * place of others, each number as a sign.  False: the text has none. */

@@ -54,21 +54,30 @@ static bool say_date(int n_days, const char *said, time_t now, char *out, size_t
         return n > 0 && (size_t) n < out_size;
 }
 
+/* What it takes another program to know. */
+static const char *row_instead(const char *name, const json_t *arguments) {
+        if (strcmp(name, "get_time") == 0 && *argument(arguments, "place"))
+                return "place";
+        return strcmp(name, "get_date") == 0 && *argument(arguments, "day") ? "date" : NULL;
+}
+
 bool answers_say(const char *name, const json_t *arguments, time_t now, char *out, size_t out_size) {
-        const char *day = argument(arguments, "day");
+        const char *day = argument(arguments, "day"), *instead;
 
         /* Whoever may know it there is not here. */
-        if (*argument(arguments, "place"))
+        if (strcmp(name, "get_date") == 0 && *argument(arguments, "place"))
                 return false;
         if (strcmp(name, "get_date") == 0 && strcmp(day, "tomorrow") == 0)
                 return say_date(1, "Tomorrow is", now, out, out_size);
         if (strcmp(name, "get_date") == 0 && strcmp(day, "yesterday") == 0)
                 return say_date(-1, "Yesterday was", now, out, out_size);
+        instead = row_instead(name, arguments);
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                bool is_it = strcmp(name, rows[i].name) == 0 &&
+                             strcmp(argument(arguments, rows[i].key), rows[i].value) == 0;
                 int n;
 
-                if (strcmp(name, rows[i].name) != 0 ||
-                    strcmp(argument(arguments, rows[i].key), rows[i].value) != 0)
+                if (!is_it && (!instead || strcmp(rows[i].value, instead) != 0))
                         continue;
                 n = snprintf(out, out_size, "%s", rows[i].sentence);
                 return n > 0 && (size_t) n < out_size;

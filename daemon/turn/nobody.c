@@ -32,7 +32,6 @@ static const struct deed {
         { "suspend", "suspend the machine" },
         { "log_out", "log out" },
         { "open_program", "open programs" },
-        { "play_song", "play songs" },
         { "do_not_disturb", "hold back notifications" },
         { "get_battery", "look at the battery" },
         { "repeat", "repeat an answer" },

@@ -92,6 +92,21 @@ def meant():
     assert done.returncode == 0 and "help" in done.stdout, done
 
 
+def taken_along():
+    """Words that no model has learnt go along with the call."""
+    with contextlib.closing(daemon.client()) as c:
+        for text, wanted in (("open gimp", ("open_program", {"name": "gimp"})),
+                             ("What time is it in Lima, Peru?", ("get_time", {"place": "lima peru"})),
+                             ("what day is it 10 days from now", ("get_date", {"day": "10 days from now"})),
+                             ("play bohemian rhapsody by queen", ("media", {"action": "play", "name": "bohemian rhapsody by queen"}))):
+            assert calls(c, text) == [wanted], text
+        # Nobody is there who knows it, and what we know ourselves is not said instead.
+        turn = c.ask(text="what time is it in lima")
+        assert turn["answered"] == "I only know the time here.", turn
+        refused = daemon.ctl("call", "get_time", "place=lima")
+        assert refused.returncode != 0 and "It is" not in refused.stdout, refused
+
+
 def suggested():
     """What is not done for certain is named, with the numbers of what was typed."""
     with contextlib.closing(daemon.client()) as c:
@@ -112,6 +127,7 @@ def exemplary():
 
 with Daemon(PATIENT) as daemon:
     tap.rule("what no sentence says is done as it is meant, or told", meant)
+    tap.rule("... with what was typed, where any words can be meant", taken_along)
     tap.rule("... and named where it is not certain", suggested)
     tap.rule("every example of the help does what it is shown for", exemplary)
     tap.rule("what a command lacked is said next", completed)

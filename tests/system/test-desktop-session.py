@@ -460,16 +460,16 @@ def plays():
         d.environment["XDG_DATA_DIRS"] = d.at("nothing")
         d.start()
         say = d.gemmad.say
-        assert say("play_song", name="rise by the larks") == "Opening Rise."
+        assert say("media", action="play", name="rise by the larks") == "Opening Rise."
         assert started(d, "player") == [songs[0]]
-        assert say("play_song", name="senor sol") == "Opening Rise Again."
+        assert say("media", action="play", name="senor sol") == "Opening Rise Again."
         assert started(d, "player") == [songs[2]]
-        assert say("play_song", name="the larks") == "Opening 2 songs."
+        assert say("media", action="play", name="the larks") == "Opening 2 songs."
         playlist, = started(d, "player")
         with open(playlist) as f:
             assert f.read().splitlines() == sorted(songs[:2])
-        assert d.gemmad.refusal("play_song", name="larks tonight") == "There is no larks tonight in your folder of music."
-        assert d.gemmad.refusal("play_song", name="by the") == "Play what?"
+        assert d.gemmad.refusal("media", action="play", name="larks tonight") == "There is no larks tonight in your folder of music."
+        assert d.gemmad.refusal("media", action="play", name="by the") == "Play what?"
 
 
 def opens_in_a_unit():

@@ -116,7 +116,7 @@ class Said(unittest.TestCase):
             resume the timer -> resume_timer
             cancel all my timers -> cancel_timer which=all
             could you open my email -> open_program name=mail
-            open firefox -> open_program name=browser
+            open firefox -> open_program name=firefox
             pause it -> media action=pause
             mute the computer -> mute state=on
             mute the microphone -> mute device=microphone state=on

@@ -91,24 +91,39 @@ static void tell_words(const struct typed *typed, const char *line) {
         puts(text);
 }
 
+/* A call that is written as a model would. */
+static void print_written(const char *call) {
+        json_t *arguments;
+        char *name;
+
+        if (toolcall_parse(call, strlen(call), &name, &arguments, NULL) < 0)
+                abort();
+        {
+                _cleanup_(freep) char *json = json_dumps(arguments, JSON_COMPACT | JSON_SORT_KEYS);
+
+                printf("%s%s\n", name, json);
+        }
+        json_decref(arguments);
+        free(name);
+}
+
 /* Of a text that is no sentence. */
 static bool tell_meaning(const struct typed *typed, const struct tokenizer *tokenizer, const struct wording *wording) {
-        struct typed_command command;
-        const char *words;
+        struct typed_meaning meaning;
 
-        switch (typed_means(typed, wording, &command, &words)) {
+        switch (typed_means(typed, wording, &meaning)) {
         case TYPED_MEANS_COMMAND:
-                print_call(tokenizer, &command);
+                print_call(tokenizer, &meaning.command);
                 (void) putchar('\n');
                 return true;
         case TYPED_MEANS_CALL:
-                printf("%s{}\n", words);
+                print_written(meaning.call);
                 return true;
         case TYPED_MEANS_REPLY:
-                printf("told: %s\n", words);
+                printf("told: %s\n", meaning.words);
                 return true;
         case TYPED_MEANS_HINT:
-                printf("nothing: %s\n", words);
+                printf("nothing: %s\n", meaning.words);
                 return true;
         case TYPED_MEANS_NOTHING:
                 break;
@@ -164,7 +179,7 @@ static void answer(const struct typed *typed, const struct tokenizer *tokenizer,
                 [TYPED_TAKEN_BACK] = "taken back",
                 [TYPED_IN_PART] = "in part",
         };
-        char hint[TYPED_MAX_SENTENCE] = "";
+        char hint[TYPED_MAX_SENTENCE] = "", call[TYPED_MAX_CALL];
         struct typed_result result;
         struct wording wording;
         enum typed_verdict verdict;
@@ -174,6 +189,11 @@ static void answer(const struct typed *typed, const struct tokenizer *tokenizer,
                 return;
         }
         verdict = typed_parse(typed, &wording, &result);
+        if (verdict == TYPED_COMMANDS && result.n_commands == 1 &&
+            typed_takes(typed, &wording, &result.commands[0], call)) {
+                print_written(call);
+                return;
+        }
         if (verdict == TYPED_COMMANDS) {
                 for (unsigned i = 0; i < result.n_commands; i++) {
                         if (i > 0)

@@ -46,7 +46,10 @@ static void what_is_missing_and_what_can_not_be(void) {
         expect(says("ask", "about", "timer", NOW, "For how long?"));
         expect(says("cannot", "what", "place", NOW, "I only know the time here."));
         expect(says("cannot", "what", "else", NOW, NULL));
-        expect(says("get_time", "place", "tokyo", NOW, NULL) && says("get_date", "place", "tokyo", NOW, NULL));
+        /* Another place and other days are for who knows them. */
+        expect(says("get_time", "place", "tokyo", NOW, "I only know the time here."));
+        expect(says("get_date", "day", "next friday", NOW, "I only know the dates of yesterday, today and tomorrow."));
+        expect(says("get_date", "place", "tokyo", NOW, NULL));
         expect(says("set_timer", "about", "timer", NOW, NULL) && says("ask", NULL, NULL, NOW, NULL));
 }
 
