@@ -204,7 +204,7 @@ static void answer_to(struct engine *e, const struct subject *t, const int32_t *
         }
         guide = NULL;
         if (check) {
-                struct session_drafting d;
+                struct session_drafting d = {};
 
                 expect(session_drafting(s, &d) && d.n_held <= d.n_judged &&
                        d.n_judged <= d.n_guessed);
@@ -374,7 +374,7 @@ static void full_cache(void) {
 }
 
 static void guesses_in_use(void) {
-        struct session_drafting d;
+        struct session_drafting d = {};
         struct pair p;
         int32_t id;
 
@@ -473,7 +473,7 @@ static void distribution(void) {
         struct session *s = open_session(engine, &config);
         unsigned counts[N_KINDS * N_KINDS * N_KINDS] = { 0 }, n_kinds = 0;
         _cleanup_(sampler_freep) struct sampler *sampler = NULL;
-        struct session_drafting d;
+        struct session_drafting d = {};
         double chi_square = 0;
         int32_t ids[20];
 
