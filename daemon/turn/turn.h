@@ -63,6 +63,10 @@ struct turn {
         bool is_cut;    /* the sound was longer than what was heard of it */
         bool is_unkept; /* the history, which there is, could not be written */
 
+        /* Once it has ended, which is told when it is written: another model may be there by then. */
+        char model[sizeof(((struct event_loaded *) NULL)->model)];
+        uint64_t session; /* of the history; 0: not known then */
+
         bool has_run;
         bool is_cancelled;
         void *owner; /* whoever asked, NULL when he is gone; not owned */

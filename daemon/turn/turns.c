@@ -34,6 +34,10 @@ void turns_tell(struct turns *t, const struct news *news) {
         t->config.notify(&complete, t->config.userdata);
 }
 
+static uint64_t session_now(const struct turns *t) {
+        return t->config.keeper ? keeper_state(t->config.keeper).session : 0;
+}
+
 int turns_record(const struct turns *t,
                  const struct turn *turn,
                  struct record *ret,
@@ -46,7 +50,7 @@ int turns_record(const struct turns *t,
 
         *ret = (struct record){
                 .id = turn->id,
-                .session = t->config.keeper ? keeper_state(t->config.keeper).session : 0,
+                .session = turn->session ? turn->session : session_now(t),
                 .began_us = turn->began_us,
                 .origin = turn->origin,
                 .outcome = turn->outcome,
@@ -61,7 +65,7 @@ int turns_record(const struct turns *t,
                 .ending = turn->ending,
                 .is_cut = turn->is_cut,
                 .is_unkept = turn->is_unkept,
-                .model = t->loaded.model,
+                .model = turn->model[0] ? turn->model : t->loaded.model,
                 .timings = turn->timings,
                 .remote = turn->remote,
         };
@@ -159,6 +163,8 @@ static void finish(struct turns *t, struct turn *turn) {
                 turn_free(turn);
                 return;
         }
+        (void) snprintf(turn->model, sizeof(turn->model), "%s", t->loaded.model);
+        turn->session = session_now(t);
         handsfree_on_done(&t->handsfree, turn);
         keep_answer(t, turn);
         if (!turn->has_run || !keep(t, turn))
