@@ -284,6 +284,7 @@ def busy():
 def taken_away():
     """A socket, a history and its folder that somebody deletes under the daemon: repaired, or told in one line."""
     with Daemon() as d, contextlib.closing(d.client()) as c:
+        c.call(ASSISTANT + "Status")    # it is a client; one that only waits to be taken in goes with the socket
         os.unlink(d.path)
         wait_until(lambda: os.path.exists(d.path), "another socket")
         wait_until(lambda: "has been made again" in d.said(), "a line about it")
