@@ -15,125 +15,21 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/sim/disk.h"
 #include "tests/tap.h"
 
 #define N_LARGE 3000
 
 /* ---- a disk that can be held ---- */
 
-struct file {
-        sqlite3_file base;
-        sqlite3_file *real;
-};
-
-static sqlite3_vfs *under;
 static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
 
-static int on_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at) {
-        sqlite3_file *real = ((struct file *) f)->real;
-
-        (void) pthread_mutex_lock(&disk);
-        (void) pthread_mutex_unlock(&disk);
-        return real->pMethods->xWrite(real, from, n, at);
-}
-
-/* All but the writing is the real one's: it is found at the place of the shim's own. */
-#define REAL(f)         ((struct file *) (f))->real
-#define PASS(name, ...) return REAL(f)->pMethods->name(REAL(f), ##__VA_ARGS__)
-static int on_close(sqlite3_file *f) {
-        int r = REAL(f)->pMethods->xClose(REAL(f));
-
-        sqlite3_free(REAL(f));
-        return r;
-}
-static int on_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) {
-        PASS(xRead, to, n, at);
-}
-static int on_truncate(sqlite3_file *f, sqlite3_int64 size) {
-        PASS(xTruncate, size);
-}
-static int on_sync(sqlite3_file *f, int flags) {
-        PASS(xSync, flags);
-}
-static int on_size(sqlite3_file *f, sqlite3_int64 *ret) {
-        PASS(xFileSize, ret);
-}
-static int on_lock(sqlite3_file *f, int level) {
-        PASS(xLock, level);
-}
-static int on_unlock(sqlite3_file *f, int level) {
-        PASS(xUnlock, level);
-}
-static int on_reserved(sqlite3_file *f, int *ret) {
-        PASS(xCheckReservedLock, ret);
-}
-static int on_control(sqlite3_file *f, int what, void *value) {
-        PASS(xFileControl, what, value);
-}
-static int on_sector(sqlite3_file *f) {
-        PASS(xSectorSize);
-}
-static int on_device(sqlite3_file *f) {
-        PASS(xDeviceCharacteristics);
-}
-static int on_map(sqlite3_file *f, int page, int size, int grow, void volatile **ret) {
-        PASS(xShmMap, page, size, grow, ret);
-}
-static int on_shm_lock(sqlite3_file *f, int offset, int n, int flags) {
-        PASS(xShmLock, offset, n, flags);
-}
-static void on_barrier(sqlite3_file *f) {
-        REAL(f)->pMethods->xShmBarrier(REAL(f));
-}
-static int on_unmap(sqlite3_file *f, int remove) {
-        PASS(xShmUnmap, remove);
-}
-
-static const sqlite3_io_methods methods = {
-        .iVersion = 2,
-        .xClose = on_close,
-        .xRead = on_read,
-        .xWrite = on_write,
-        .xTruncate = on_truncate,
-        .xSync = on_sync,
-        .xFileSize = on_size,
-        .xLock = on_lock,
-        .xUnlock = on_unlock,
-        .xCheckReservedLock = on_reserved,
-        .xFileControl = on_control,
-        .xSectorSize = on_sector,
-        .xDeviceCharacteristics = on_device,
-        .xShmMap = on_map,
-        .xShmLock = on_shm_lock,
-        .xShmBarrier = on_barrier,
-        .xShmUnmap = on_unmap,
-};
-
-static int on_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *ret_flags) {
-        struct file *file = (struct file *) f;
-        int r;
-
-        (void) v;
-        file->base.pMethods = NULL;
-        file->real = sqlite3_malloc(under->szOsFile);
-        r = file->real ? under->xOpen(under, name, file->real, flags, ret_flags) : SQLITE_NOMEM;
-        if (r != SQLITE_OK) {
-                sqlite3_free(file->real);
-                return r;
+static int before_disk(enum disk_use use) {
+        if (use == DISK_WRITE) {
+                (void) pthread_mutex_lock(&disk);
+                (void) pthread_mutex_unlock(&disk);
         }
-        file->base.pMethods = &methods;
         return SQLITE_OK;
-}
-
-static void add_disk(void) {
-        static sqlite3_vfs shim;
-
-        under = sqlite3_vfs_find(NULL);
-        shim = *under;
-        shim.zName = "held";
-        shim.szOsFile = sizeof(struct file);
-        shim.xOpen = on_open;
-        expect(sqlite3_vfs_register(&shim, 1) == SQLITE_OK);
 }
 
 static void hold_disk(bool held) {

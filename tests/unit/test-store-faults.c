@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/store/store.h"
+#include "tests/sim/disk.h"
 #include "tests/tap.h"
 
 #define N_TURNS 8
@@ -43,133 +44,17 @@ static bool has_come(void) {
         return atomic_load(&left) <= 0 || atomic_load(&stays);
 }
 
-/* ---- SQLite's own disk, with faults ---- */
+static int before_disk(enum disk_use use) {
+        static const int faults[] = {
+                [DISK_OPEN] = SQLITE_CANTOPEN,      [DISK_WRITE] = SQLITE_FULL,
+                [DISK_TRUNCATE] = SQLITE_IOERR_TRUNCATE, [DISK_SYNC] = SQLITE_IOERR_FSYNC,
+                [DISK_GROW] = SQLITE_IOERR_SHMSIZE, [DISK_DELETE] = SQLITE_IOERR_DELETE,
+        };
 
-struct file {
-        sqlite3_file base;
-        sqlite3_file *real;
-};
-
-static sqlite3_vfs *under;
-
-static sqlite3_file *real(sqlite3_file *f) {
-        return ((struct file *) f)->real;
+        return fails(KIND_DISK) ? faults[use] : SQLITE_OK;
 }
 
-#define REAL(f) real(f)->pMethods
-
-static int on_close(sqlite3_file *f) {
-        int r = REAL(f)->xClose(real(f));
-
-        sqlite3_free(real(f));
-        return r;
-}
-static int on_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) {
-        return REAL(f)->xRead(real(f), to, n, at);
-}
-static int on_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at) {
-        return fails(KIND_DISK) ? SQLITE_FULL : REAL(f)->xWrite(real(f), from, n, at);
-}
-static int on_truncate(sqlite3_file *f, sqlite3_int64 size) {
-        return fails(KIND_DISK) ? SQLITE_IOERR_TRUNCATE : REAL(f)->xTruncate(real(f), size);
-}
-static int on_sync(sqlite3_file *f, int flags) {
-        return fails(KIND_DISK) ? SQLITE_IOERR_FSYNC : REAL(f)->xSync(real(f), flags);
-}
-static int on_size(sqlite3_file *f, sqlite3_int64 *ret) {
-        return REAL(f)->xFileSize(real(f), ret);
-}
-static int on_lock(sqlite3_file *f, int level) {
-        return REAL(f)->xLock(real(f), level);
-}
-static int on_unlock(sqlite3_file *f, int level) {
-        return REAL(f)->xUnlock(real(f), level);
-}
-static int on_reserved(sqlite3_file *f, int *ret) {
-        return REAL(f)->xCheckReservedLock(real(f), ret);
-}
-static int on_control(sqlite3_file *f, int what, void *value) {
-        return REAL(f)->xFileControl(real(f), what, value);
-}
-static int on_sector(sqlite3_file *f) {
-        return REAL(f)->xSectorSize(real(f));
-}
-static int on_device(sqlite3_file *f) {
-        return REAL(f)->xDeviceCharacteristics(real(f));
-}
-static int on_map(sqlite3_file *f, int page, int size, int grow, void volatile **ret) {
-        if (grow && fails(KIND_DISK))
-                return SQLITE_IOERR_SHMSIZE;
-        return REAL(f)->xShmMap(real(f), page, size, grow, ret);
-}
-static int on_shm_lock(sqlite3_file *f, int offset, int n, int flags) {
-        return REAL(f)->xShmLock(real(f), offset, n, flags);
-}
-static void on_barrier(sqlite3_file *f) {
-        REAL(f)->xShmBarrier(real(f));
-}
-static int on_unmap(sqlite3_file *f, int remove) {
-        return REAL(f)->xShmUnmap(real(f), remove);
-}
-
-static const sqlite3_io_methods methods = {
-        .iVersion = 2,
-        .xClose = on_close,
-        .xRead = on_read,
-        .xWrite = on_write,
-        .xTruncate = on_truncate,
-        .xSync = on_sync,
-        .xFileSize = on_size,
-        .xLock = on_lock,
-        .xUnlock = on_unlock,
-        .xCheckReservedLock = on_reserved,
-        .xFileControl = on_control,
-        .xSectorSize = on_sector,
-        .xDeviceCharacteristics = on_device,
-        .xShmMap = on_map,
-        .xShmLock = on_shm_lock,
-        .xShmBarrier = on_barrier,
-        .xShmUnmap = on_unmap,
-};
-
-static int on_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *ret_flags) {
-        struct file *file = (struct file *) f;
-        int r;
-
-        (void) v;
-        file->base.pMethods = NULL;
-        if (fails(KIND_DISK))
-                return SQLITE_CANTOPEN;
-        file->real = sqlite3_malloc(under->szOsFile);
-        if (!file->real)
-                return SQLITE_NOMEM;
-        r = under->xOpen(under, name, file->real, flags, ret_flags);
-        if (r != SQLITE_OK) {
-                sqlite3_free(file->real);
-                return r;
-        }
-        file->base.pMethods = &methods;
-        return SQLITE_OK;
-}
-
-static int on_delete(sqlite3_vfs *v, const char *name, int sync) {
-        (void) v;
-        return fails(KIND_DISK) ? SQLITE_IOERR_DELETE : under->xDelete(under, name, sync);
-}
-
-static void add_disk(void) {
-        static sqlite3_vfs shim;
-
-        under = sqlite3_vfs_find(NULL);
-        shim = *under;
-        shim.zName = "faults";
-        shim.szOsFile = sizeof(struct file);
-        shim.xOpen = on_open;
-        shim.xDelete = on_delete;
-        expect(sqlite3_vfs_register(&shim, 1) == SQLITE_OK);
-}
-
-/* ---- and its memory ---- */
+/* ---- and the memory ---- */
 
 static sqlite3_mem_methods memory;
 
