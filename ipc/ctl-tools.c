@@ -60,6 +60,11 @@ static void show_usage(const struct ctl *c, json_t *tool) {
         (void) putchar('\n');
 }
 
+static void show_call(const struct ctl *c, json_t *tool) {
+        (void) fputs("  ", stdout);
+        show_usage(c, tool);
+}
+
 static void show_tool(const struct ctl *c, json_t *tool) {
         const char *description = field_string(tool, "description");
 
@@ -78,7 +83,8 @@ static enum ctl_exit get_tools(const struct ctl *c, struct varlink_reply *ret) {
         return ctl_call(c, "io.gemmad.Assistant.Tools", NULL, ret);
 }
 
-enum ctl_exit ctl_tools(const struct ctl *c) {
+/* Each tool, or the reply as it came where none is to be shown. */
+static enum ctl_exit show_tools(const struct ctl *c, void (*show)(const struct ctl *c, json_t *tool)) {
         struct varlink_reply reply;
         enum ctl_exit e;
         json_t *tool;
@@ -87,31 +93,21 @@ enum ctl_exit ctl_tools(const struct ctl *c) {
         e = get_tools(c, &reply);
         if (e != CTL_EXIT_OK)
                 return e;
-        if (c->as_json) {
+        if (!show)
                 print_json(c, reply.parameters);
-        } else {
+        else
                 json_array_foreach(json_object_get(reply.parameters, "tools"), i, tool)
-                        show_tool(c, tool);
-        }
+                        show(c, tool);
         varlink_reply_done(&reply);
         return CTL_EXIT_OK;
 }
 
-enum ctl_exit ctl_show_calls(const struct ctl *c) {
-        struct varlink_reply reply;
-        enum ctl_exit e;
-        json_t *tool;
-        size_t i;
+enum ctl_exit ctl_tools(const struct ctl *c) {
+        return show_tools(c, c->as_json ? NULL : show_tool);
+}
 
-        e = get_tools(c, &reply);
-        if (e != CTL_EXIT_OK)
-                return e;
-        json_array_foreach(json_object_get(reply.parameters, "tools"), i, tool) {
-                (void) fputs("  ", stdout);
-                show_usage(c, tool);
-        }
-        varlink_reply_done(&reply);
-        return CTL_EXIT_OK;
+enum ctl_exit ctl_show_calls(const struct ctl *c) {
+        return show_tools(c, show_call);
 }
 
 static json_t *find_tool(json_t *tools, const char *name) {
