@@ -241,12 +241,21 @@ def many_models():
         wait_until(lambda: model_of(d) == "golden-a", "the last one")
 
 
+def listens(d):
+    """The socket has its name a moment before it takes anybody in."""
+    try:
+        d.client().close()
+    except OSError:
+        return False
+    return True
+
+
 def before_ready():
     """What was asked for while the first model is still being read, and taken back, is not loaded."""
     with Daemon(start=False) as d, contextlib.ExitStack() as stack:
         d.process = subprocess.Popen([GEMMAD, *d.arguments], stderr=d.log, stdin=subprocess.DEVNULL,
                                      env={**d.environment, "NOTIFY_SOCKET": d.notify.path})
-        wait_until(lambda: os.path.exists(d.path), "the socket")
+        wait_until(lambda: listens(d), "the socket")
         first, second = (stack.enter_context(contextlib.closing(d.client())) for _ in range(2))
         use(d, OTHER)
         first.send(ASSISTANT + "Reload")
