@@ -213,12 +213,29 @@ static void add_file(struct program *p) {
         allow_memory(p, false);
 }
 
+/* libpulse makes the folder of the server's socket, and does not look for the socket in it unless that worked or
+ * the folder was there. */
+static void refuse_folders(struct program *p) {
+        static const int calls[] = {
+                SYS_mkdirat,
+#ifdef SYS_mkdir
+                SYS_mkdir,
+#endif
+        };
+
+        for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+                only_for(p, (unsigned) calls[i], 1);
+                ADD(p, REFUSE(EEXIST));
+        }
+}
+
 static void add_device(struct program *p, bool may_copy) {
         static const unsigned options[] = { PR_SET_NAME,     PR_GET_NAME,        PR_SET_PDEATHSIG,
                                             PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS,
                                             PR_SET_TIMERSLACK, SET_VMA };
 
         ALLOW_LIST(p, device_calls);
+        refuse_folders(p);
         allow_control(p);
         allow_own_scheduling(p);
         /* A limit of another process, that of its time for one, would end it. */

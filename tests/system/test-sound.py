@@ -341,6 +341,19 @@ def unplugging_is_noticed():
     wait_microphone("closed")
 
 
+def found_untold():
+    """A session has no PULSE_SERVER: the socket is where libpulse looks for it."""
+    with Daemon(environment=sound.for_daemon, start=False) as d:
+        del d.environment["PULSE_SERVER"]
+        folder = os.path.join(d.environment["XDG_RUNTIME_DIR"], "pulse")
+        os.mkdir(folder, 0o700)
+        os.symlink(sound.server.removeprefix("unix:"), os.path.join(folder, "native"))
+        d.start()
+        with contextlib.closing(d.client()) as meter:
+            meter.send(ASSISTANT + "Level", more=True)
+            wait_until(lambda: status(d)["microphone"] == "live", "live")
+
+
 def nothing_is_left():
     with Daemon(environment=sound.for_daemon) as d, contextlib.closing(d.client()) as meter:
         session = first_starter(d)
@@ -361,6 +374,7 @@ try:
         tap.rule("one that hangs is killed, and the microphone is heard again", hangs_while_it_listens)
         tap.rule("starters that are killed are replaced", starters_killed)
         tap.rule("starters that were stopped are used again", starters_stopped)
+        tap.rule("a server that nobody told of is found", found_untold)
         tap.rule("another default microphone is followed", default_is_followed)
         tap.rule("two sides that are opposite are heard", opposite_sides_are_heard)
         tap.rule("that it is unplugged is noticed", unplugging_is_noticed)
