@@ -29,13 +29,14 @@ struct media {
         char last[MAX_PLAYERS][NAME_SIZE]; /* unique names; the one that played last comes first */
 };
 
-enum status { STATUS_STOPPED, STATUS_PAUSED, STATUS_PLAYING };
+/* Unknown: it is there, and has not told in time, as one that seeks or opens something just now. */
+enum status { STATUS_UNKNOWN, STATUS_STOPPED, STATUS_PAUSED, STATUS_PLAYING };
 
 struct job;
 struct player {
         struct job *job;
         char name[NAME_SIZE];   /* on the bus */
-        char unique[NAME_SIZE]; /* "": it has not answered */
+        char unique[NAME_SIZE]; /* where it is reached; "": it is gone */
         enum status status;
         char title[256], artist[256];
 };
@@ -231,10 +232,12 @@ static void release_player(void *userdata) {
 static int on_player(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         struct player *player = userdata;
         const char *sender = sd_bus_message_get_sender(reply);
+        const sd_bus_error *refusal = sd_bus_message_get_error(reply);
 
         (void) error;
-        if (!sd_bus_message_is_method_error(reply, NULL) && sender &&
-            read_entries(reply, player, read_property) >= 0)
+        if (refusal && !bus_is_missing(refusal))
+                memcpy(player->unique, player->name, sizeof(player->unique));
+        else if (!refusal && sender && read_entries(reply, player, read_property) >= 0)
                 (void) snprintf(player->unique, sizeof(player->unique), "%s", sender);
         if (--player->job->n_asked == 0)
                 decide(player->job);
@@ -326,19 +329,23 @@ static void tell_player(struct job *job, const struct player *player, const char
                 call_fail(job->call, "The session bus is gone.");
 }
 
-/* Silence is what is wanted: of all that play. */
-static void pause_all(struct job *job) {
+static bool pause_all_that(struct job *job, enum status status) {
         bool is_any = false;
 
         for (unsigned i = 0; i < job->n_players; i++) {
                 const struct player *player = &job->players[i];
 
-                if (*player->unique && player->status == STATUS_PLAYING) {
+                if (*player->unique && player->status == status) {
                         tell_player(job, player, "Pause", "Paused.");
                         is_any = true;
                 }
         }
-        if (!is_any)
+        return is_any;
+}
+
+/* Silence is what is wanted: of all that play, or else of those that may. */
+static void pause_all(struct job *job) {
+        if (!pause_all_that(job, STATUS_PLAYING) && !pause_all_that(job, STATUS_UNKNOWN))
                 call_say(job->call, NULL, "Nothing is playing.");
 }
 
@@ -381,7 +388,10 @@ static void tell_playing(struct job *job, struct player *player) {
                                    title_of(player));
         const char *begin = is_playing ? "This is" : "Paused is";
 
-        if (player->status == STATUS_STOPPED)
+        if (player->status == STATUS_UNKNOWN) {
+                json_decref(result);
+                call_fail(job->call, "%s does not answer.", title_of(player));
+        } else if (player->status == STATUS_STOPPED)
                 call_say(job->call, result, "Nothing is playing.");
         else if (*player->title && *player->artist)
                 call_say(job->call, result, "%s %s by %s.", begin, player->title, player->artist);
