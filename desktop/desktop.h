@@ -68,6 +68,7 @@ struct desktop {
         bool ducks;              /* others are lower while somebody speaks to us, or we do */
         bool is_listening, is_speaking;
         bool is_reason_told;     /* why gemmad is in another mode */
+        bool looks_for_songs;
         sd_event_source *end;    /* owned; NULL: nobody has asked for it */
 };
 

@@ -12,6 +12,7 @@
 
 #include <glib.h>
 
+#include "desktop/aside.h"
 #include "desktop/desktop.h"
 #include "desktop/launch.h"
 
@@ -24,18 +25,29 @@
 
 static const char *const endings[] = { "mp3", "ogg", "oga", "opus", "flac", "m4a", "aac", "wav", "wma" };
 
+/* One call that looks for songs: the thread's while it looks. */
 struct found {
-        const char *name;   /* what is looked for */
-        size_t root_size;   /* of the folder's own path */
+        struct desktop *desktop; /* not owned; the loop's */
+        struct call *call;       /* owned reference; the loop's */
+        char *folder;       /* owned */
+        char *name;         /* owned; what is looked for */
         unsigned n_entries; /* looked at so far */
         char *songs[MAX_SONGS]; /* owned */
         unsigned n;
 };
 
-static void found_done(struct found *f) {
+static struct found *found_free(struct found *f) {
+        if (!f)
+                return NULL;
         for (unsigned i = 0; i < f->n; i++)
                 free(f->songs[i]);
+        free(f->folder);
+        free(f->name);
+        (void) call_unref(f->call);
+        free(f);
+        return NULL;
 }
+DEFINE_CLEANUP(struct found *, found_free)
 
 static bool is_song(const char *name) {
         const char *dot = strrchr(name, '.');
@@ -49,7 +61,7 @@ static bool is_song(const char *name) {
 /* GLib compares words without regard to case and accents. */
 static void take_song(struct found *f, const char *path) {
         if (f->n < MAX_SONGS && g_utf8_validate(path, -1, NULL) &&
-            g_str_match_string(f->name, path + f->root_size, TRUE) && (f->songs[f->n] = strdup(path)))
+            g_str_match_string(f->name, path + strlen(f->folder), TRUE) && (f->songs[f->n] = strdup(path)))
                 f->n++;
 }
 
@@ -130,41 +142,65 @@ static void title_of(const char *path, char *out, size_t size) {
         (void) snprintf(out, size, "%.*s", (int) (strrchr(name, '.') - name), name);
 }
 
-static void play(struct desktop *d, struct call *call, struct found *f) {
+static void play(struct found *f) {
         char path[PATH_MAX], title[256];
 
         if (f->n == 1) {
                 title_of(f->songs[0], title, sizeof(title));
-                launch_file(d, call, f->songs[0], PLAYED, title);
+                launch_file(f->desktop, f->call, f->songs[0], PLAYED, title);
                 return;
         }
         qsort(f->songs, f->n, sizeof(f->songs[0]), compare);
         (void) snprintf(title, sizeof(title), "%u songs", f->n);
         if (write_playlist(f, path, sizeof(path)))
-                launch_file(d, call, path, PLAYED, title);
+                launch_file(f->desktop, f->call, path, PLAYED, title);
         else
-                call_fail(call, "There is no room for a list of songs.");
+                call_fail(f->call, "There is no room for a list of songs.");
+}
+
+static void look(void *userdata) {
+        struct found *f = userdata;
+
+        search(f, f->folder, 0);
+}
+
+/* What nobody waits for any more is not played by surprise. */
+static void on_looked(void *userdata) {
+        _cleanup_(found_freep) struct found *f = userdata;
+
+        f->desktop->looks_for_songs = false;
+        if (call_is_answered(f->call))
+                return;
+        if (f->n == 0)
+                call_fail(f->call, "There is no %.100s in your folder of music.", call_string(f->call, "name"));
+        else
+                play(f);
+}
+
+static char *music_folder(void) {
+        const char *folder = g_get_user_special_dir(G_USER_DIRECTORY_MUSIC);
+        char path[PATH_MAX];
+
+        if (folder)
+                return strdup(folder);
+        return snprintf(path, sizeof(path), "%s/Music", g_get_home_dir()) < (int) sizeof(path) ? strdup(path) : NULL;
 }
 
 void songs_play(struct desktop *d, struct call *call) {
-        const char *name = call_string(call, "name"), *folder = g_get_user_special_dir(G_USER_DIRECTORY_MUSIC);
-        _cleanup_(found_done) struct found found = {};
-        _cleanup_(freep) char *words = NULL, *home = NULL;
+        _cleanup_(found_freep) struct found *f = calloc(1, sizeof(*f));
 
-        words = without_joints(name ? name : "");
-        if (!folder) {
-                home = g_build_filename(g_get_home_dir(), "Music", NULL);
-                folder = home;
-        }
-        if (!words || !*words) {
-                call_fail(call, "Play what?");
+        if (!f)
                 return;
+        *f = (struct found){ .desktop = d, .call = call_ref(call), .folder = music_folder() };
+        f->name = without_joints(call_string(call, "name"));
+        if (!f->folder || !f->name)
+                return;
+        if (!*f->name)
+                call_fail(call, "Play what?");
+        else if (d->looks_for_songs)
+                call_fail(call, "I am still looking through your folder of music.");
+        else if (aside_run(d->loop, look, on_looked, f) >= 0) {
+                d->looks_for_songs = true;
+                TAKE_PTR(f);
         }
-        found.name = words;
-        found.root_size = strlen(folder);
-        search(&found, folder, 0);
-        if (found.n == 0)
-                call_fail(call, "There is no %.100s in your folder of music.", name);
-        else
-                play(d, call, &found);
 }

@@ -11,7 +11,7 @@ import time
 import wave
 
 from desktop_test import Bus, Desktop, Dunst, Mock, python_with
-from gemmad_test import SOURCE, Tap, skip_all, wait_until
+from gemmad_test import BUILD, SOURCE, Tap, is_sanitized, skip_all, wait_until
 
 tap = Tap()
 LOGIN1 = "org.freedesktop.login1"
@@ -93,10 +93,10 @@ def real_player():
                               "org.mpris.MediaPlayer2.Player", "Position")
             return -1 if done.returncode else json.loads(done.stdout)["data"] / 1e6
 
-        assert say("seek", seconds=300) == "Forward five minutes."
-        # A player that has just begun may not seek yet.
-        wait_until(lambda: say("seek", seconds=300) and position() >= 300, "the place")
-        assert say("media", action="pause") == "Paused."
+        # A player that has just begun may not seek yet, and one that seeks may refuse to go on from there.
+        wait_until(lambda: d.gemmad.call("seek", seconds=300).get("text") == "Forward five minutes." and position() >= 300,
+                   "the place")
+        wait_until(lambda: d.gemmad.call("media", action="pause").get("text") == "Paused.", "it can be paused")
         wait_until(lambda: "Paused" in status(), "it is paused")
         assert say("get_playing").startswith("Paused is A Song of Sixpence")
         assert "can play, pause" in d.gemmad.refusal("media", action="dance")
@@ -138,6 +138,23 @@ def several_players():
         two.set("Playing")
         assert d.gemmad.say("media", action="pause") == "Paused."
         wait_until(lambda: one.done()[-1] == two.done()[-1] == "Pause", "both are silent")
+
+
+def silent_player():
+    """One that says nothing of itself for a moment, as while it seeks, is there all the same; others come first."""
+    with Bus() as bus, Desktop(environment=world(bus)) as d:
+        say, refusal = d.gemmad.say, d.gemmad.refusal
+        Mock(bus, "org.mpris.MediaPlayer2.none", "/elsewhere", "org.example.None")
+        assert refusal("media", action="play") == "No player is running."
+        one = Player(bus, "one", "Playing", "Gymnopédie", "Erik Satie")
+        one.method("Seek", "x")
+        one.method("GetAll", "s", "a{sv}", "raise dbus.exceptions.DBusException('just now', name='org.example.Busy')",
+                   interface="org.freedesktop.DBus.Properties")
+        assert say("seek", seconds=5) == "Forward five seconds." and say("media", action="pause") == "Paused."
+        assert one.done() == ["GetAll", "Seek", "GetAll", "Pause"], one.done()
+        assert refusal("get_playing") == "one does not answer."
+        Player(bus, "two", "Stopped", "Ma Vlast", "Bedrich Smetana")
+        assert say("get_playing") == "Nothing is playing."
 
 
 def brightness():
@@ -472,6 +489,27 @@ def plays():
         assert d.gemmad.refusal("media", action="play", name="by the") == "Play what?"
 
 
+def plays_from_a_slow_disk():
+    """All else goes on while a folder of music does not answer, and what comes too late is not played."""
+    if is_sanitized():
+        return "built with a sanitizer, which has to be preloaded first"
+    with Desktop(start=False) as d:
+        music = os.path.join(d.environment["HOME"], "Music")
+        os.mkdir(music)
+        d.environment.update(LD_PRELOAD=os.path.abspath(os.path.join(BUILD, "tests/system/slow-folder.so")), GEMMAD_SLOW_FOLDER=music)
+        d.start()
+        one = d.gemmad.begin("media", action="play", name="larks")
+        # (In the order in which they were called, unless one waits.)
+        assert d.gemmad.say("no") == "I have not asked anything."
+        assert "still looking" in d.gemmad.refusal("media", action="play", name="finches")
+        assert d.gemmad.answer(one)["error"] == "There was no answer in time."
+        with open(os.path.join(music, ".awake"), "w"):
+            pass
+        wait_until(lambda: d.gemmad.refusal("media", action="play", name="larks") == "There is no larks in your folder of music.",
+                   "it is over")
+    return None
+
+
 def opens_in_a_unit():
     """By the service manager, in a unit of its own."""
     with Bus() as bus:
@@ -705,11 +743,12 @@ tap.rule("a real player", real_player)
 tap.rule("programs", opens)
 tap.rule("the program that is meant", picks)
 tap.rule("songs by their name", plays)
+tap.rule("songs on a slow disk", plays_from_a_slow_disk)
 tap.rule("a screenshot by a program", screenshot_by_program)
 tap.rule("a screenshot is shown to a model that sees", screenshot_is_shown)
 tap.rule("do not disturb, in dunst", quiet_dunst)
 tap.rule("do not disturb for a while", quiet_for_a_while)
-for rule, run in (("several players", several_players), ("brightness", brightness),
+for rule, run in (("several players", several_players), ("a player that says nothing of itself", silent_player), ("brightness", brightness),
                   ("lock, suspend, log out", lock_and_power), ("a session manager", session_manager),
                   ("the battery", battery), ("questions on the screen", asks_on_screen),
                   ("answers on the screen", answers), ("do not disturb, elsewhere", quiet_others), ("programs in units of their own", opens_in_a_unit),
