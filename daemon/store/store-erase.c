@@ -295,7 +295,9 @@ static int put_in_place(struct store *s, struct why *why) {
         free(s->counts);
         s->counts = TAKE_PTR(e->counts);
         s->n_counts = e->n_counts;
+        (void) store_take_damage(s);
         s->erasing = erasing_free(e);
+        s->is_old = false;
         store_settled(s);
         return 0;
 }
@@ -338,12 +340,13 @@ static int begin(struct store *s, struct why *why) {
 int store_erase(struct store *s, struct why *why) {
         int r;
 
-        r = s->owes ? store_ensure_open(s, why) : 0;
-        if (!s->owes)
-                return !s->is_replaced ? r
-                                       : because(why, -EBADMSG,
-                                                 "the history was damaged, and has been begun anew "
-                                                 "without it");
+        r = store_is_due(s) ? store_ensure_open(s, why) : 0;
+        if (!s->owes && s->is_replaced) {
+                s->is_replaced = false;
+                return because(why, -EBADMSG, "the history was damaged, and has been begun anew without it");
+        }
+        if (!store_is_due(s))
+                return r;
         if (r >= 0 && s->erasing && s->erasing->is_stale)
                 store_erase_cancel(s);
         if (r >= 0 && !s->erasing) {

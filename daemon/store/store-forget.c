@@ -30,6 +30,10 @@ bool store_owes(const struct store *s) {
         return s->owes;
 }
 
+bool store_is_due(const struct store *s) {
+        return s->owes || s->is_old;
+}
+
 int store_read_duties(struct store *s, struct why *why) {
         sqlite3_int64 is_due = 0;
         int r;
@@ -87,6 +91,7 @@ int store_forget(struct store *s,
 
         *ret_ticket = 0;
         store_drop_aside(s);
+        /* Of one that waits something may be in the journal, by an attempt that failed. */
         n_waiting = store_forget_waiting(s, span);
         r = store_ensure_open(s, why);
         if (r < 0)
@@ -109,6 +114,22 @@ int store_forget(struct store *s,
         s->is_replaced = false;
         store_erase_again(s, span->first_id);
         return 0;
+}
+
+int store_forget_last(struct store *s, uint64_t *ret_ticket, struct why *why) {
+        struct store_span span = STORE_SPAN_ALL;
+        int r;
+
+        span.last_id = store_last_waiting(s);
+        if (span.last_id == 0) {
+                r = store_ensure_open(s, why);
+                if (r >= 0)
+                        r = store_last_turn(s, &span.last_id, why);
+                if (r < 0)
+                        return r;
+        }
+        span.first_id = span.last_id;
+        return store_forget(s, &span, ret_ticket, why);
 }
 
 int store_note_day(struct store *s, uint64_t day, struct why *why) {

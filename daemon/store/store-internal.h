@@ -61,8 +61,9 @@ struct store {
         uint64_t began_us;       /* of the session */
         char *version, *model;   /* owned; NULL before the session */
         bool owes;               /* what was forgotten may still be in the file */
+        bool is_old;             /* its tables are to be those of this version, by writing it anew */
         struct erasing *erasing; /* owned; NULL: the file is not being written anew */
-        struct count *counts;    /* owned; of the forgettings that the last one has ended */
+        struct count *counts;    /* owned; of the forgettings that the last erasing has ended */
         size_t n_counts;
         bool is_damaged;  /* SQLite has met something that it did not write */
         bool is_replaced; /* what was to be forgotten went with a file that was damaged, or taken away */
@@ -117,7 +118,8 @@ void store_close_database(struct store *s);
 /* It has been closed when it could not be opened again (a full disk): tries once more. */
 int store_ensure_open(struct store *s, struct why *why);
 
-/* Brings the tables of an open database up to this version. */
+/* Brings the tables of an open database up to this version, or to one that is used just as well until the file
+ * has been written anew: is_old. */
 int store_create_tables(struct store *s, struct why *why);
 
 /* Whether a forgetting was not ended when the file was used last. */
@@ -139,6 +141,9 @@ void store_erase_cancel(struct store *s);
 
 /* Deletes what an erasing that was cut short has left. */
 void store_drop_fresh(const struct store *s);
+
+/* The last of the turns that wait; 0: none does. */
+uint64_t store_last_waiting(const struct store *s);
 
 /* Drops the turns of the span that wait; how many there were. */
 unsigned store_forget_waiting(struct store *s, const struct store_span *span);

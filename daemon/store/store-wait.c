@@ -116,6 +116,14 @@ const char *store_waiting_for(const struct store *s) {
         return s->waiting_for.text;
 }
 
+uint64_t store_last_waiting(const struct store *s) {
+        uint64_t last = 0;
+
+        for (const struct store_waiting *w = s->waiting; w; w = w->next)
+                last = w->record->id > last ? w->record->id : last;
+        return last;
+}
+
 static bool is_in(const struct record *turn, const struct store_span *span) {
         return turn->id >= span->first_id && turn->id <= span->last_id &&
                turn->began_us >= span->began_from_us && turn->began_us <= span->began_to_us;

@@ -100,9 +100,21 @@ static const char *const migrations[] = {
         "ALTER TABLE turns ADD COLUMN remote_received INTEGER;"
         "ALTER TABLE turns ADD COLUMN remote_asked_ms REAL;"
         "ALTER TABLE turns ADD COLUMN remote_first_ms REAL;",
+
+        /* Beginnings of words have an index, too: without it a search for one reads all turns that have
+         * such a word, and with it those that are shown.  For longer ones that there are so many of is
+         * rare enough.  Only where there are no turns: see STORE_RENEWED. */
+        "DROP TABLE words;"
+        "CREATE VIRTUAL TABLE words USING fts5 ("
+        " heard, answered, content = 'turns', content_rowid = 'id', columnsize = 0,"
+        " tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3');",
 };
 
 #define STORE_VERSION ((int) (sizeof(migrations) / sizeof(migrations[0])))
+
+/* What makes this version would take seconds where there are turns.  The file is as good without it, and has it when
+ * it has been written anew, which is done in slices. */
+#define STORE_RENEWED 10
 
 #define COLUMNS_ONLY                                                                               \
         "turns.id, session, turns.began, source, turns.heard, turns.answered, calls,"              \
@@ -327,6 +339,14 @@ static int open_file(struct store *s, const char *directory, struct why *why) {
         return store_connect(s, path, why);
 }
 
+static int has_turns(struct store *s, struct why *why) {
+        sqlite3_int64 has = 0;
+        int r;
+
+        r = store_query(s, "SELECT EXISTS (SELECT 1 FROM turns)", &has, why);
+        return r < 0 ? r : has != 0;
+}
+
 /* The version is written in the transaction that makes it true. */
 static int migrate_once(struct store *s, unsigned version, struct why *why) {
         char stamp[64];
@@ -354,7 +374,12 @@ int store_create_tables(struct store *s, struct why *why) {
                                "%s: its tables have version %lld, this gemmad knows up to %d",
                                STORE_FILE, (long long) version, STORE_VERSION);
 
+        s->is_old = false;
         for (; version < STORE_VERSION; version++) {
+                r = version + 1 == STORE_RENEWED ? has_turns(s, why) : 0;
+                s->is_old = r > 0;
+                if (r != 0)
+                        return r < 0 ? r : 0;
                 r = migrate_once(s, (unsigned) version, why);
                 if (r < 0)
                         return r;
@@ -448,7 +473,9 @@ static bool is_removed(const struct store *s) {
 static void let_go(struct store *s) {
         store_erase_cancel(s);
         store_close_database(s);
+        (void) store_take_damage(s);
         s->is_replaced = s->owes;
+        s->is_old = false;
         store_settled(s);
         log_warning("%s/%s was taken away while it was in use: what is there now is used, or a new one begun",
                     s->directory, STORE_FILE);
@@ -499,6 +526,8 @@ static int replace(struct store *s, struct why *why) {
         s->is_damaged = r < 0;
         if (r < 0)
                 return r;
+        /* What somebody read, too, was the old file. */
+        (void) store_take_damage(s);
         n = store_salvage(s, aside);
         if (!owes) {
                 log_warning("The history was damaged and has been begun anew with %u turns that could be read; "

@@ -126,8 +126,15 @@ int store_forget(struct store *s,
                  uint64_t *ret_ticket,
                  struct why *why);
 
+/* The same for the last turn, which may be one that waits. */
+int store_forget_last(struct store *s, uint64_t *ret_ticket, struct why *why);
+
 /* Whether something that was forgotten may still be in a file. */
 bool store_owes(const struct store *s);
+
+/* Whether there is something for store_erase() to do: it owes, or the file is of an older gemmad, and will be
+ * of this one when it has been written anew. */
+bool store_is_due(const struct store *s);
 
 /* Erases what was forgotten, a slice of some milliseconds in each call, between which the store can be used: all
  * that stays is copied into a fresh file, which then takes the old one's place.  1: there is more to do;
