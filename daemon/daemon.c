@@ -33,10 +33,10 @@
 
 /* What may pass between the signal and the end.  A large model takes most of a second for one
  * micro-batch, and can not be interrupted in it. */
-#define DAEMON_STOP_NS UINT64_C(800000000)
+#define DAEMON_STOP_NS UINT64_C(900000000)
 
-/* ... and until the disk has what it is owed, which takes milliseconds unless it hangs. */
-#define KEEPER_STOP_NS UINT64_C(3000000000)
+/* ... and of that until the disk has what it is owed, which takes milliseconds unless it hangs. */
+#define KEEPER_STOP_NS UINT64_C(800000000)
 
 struct daemon {
         struct daemon_setup setup;
@@ -683,25 +683,28 @@ static int start(struct daemon *d, struct why *why) {
         return 0;
 }
 
-/* Tells the threads to end and gives them the time there is.  False when one still runs. */
-static bool stop_threads(struct daemon *d) {
-        uint64_t until = clock_now_ns() + DAEMON_STOP_NS;
-        bool ended = true;
-
+static void tell_threads(struct daemon *d) {
         if (d->pipeline)
                 pipeline_stop(d->pipeline);
         if (d->inference)
                 inference_stop(d->inference);
+}
+
+/* False when one of those that were told still runs. */
+static bool join_threads(struct daemon *d, uint64_t until_ns) {
+        bool ended = true;
+
         if (d->pipeline)
-                ended = pipeline_join(d->pipeline, until);
+                ended = pipeline_join(d->pipeline, until_ns);
         if (d->inference)
-                ended = inference_join(d->inference, until) && ended;
+                ended = inference_join(d->inference, until_ns) && ended;
         return ended;
 }
 
-/* First what clients and the disk are owed, then the threads: the one does not wait for the other.
- * False when a thread still runs; what it may touch is left standing then. */
+/* What the disk and clients are owed, while the other threads end beside it.  False when a thread still runs;
+ * what it may touch is left standing then. */
 static bool stop(struct daemon *d) {
+        uint64_t now_ns = clock_now_ns();
         bool has_kept;
 
         (void) sd_notify(0, "STOPPING=1\nSTATUS=stopping");
@@ -717,16 +720,17 @@ static bool stop(struct daemon *d) {
         d->pressure = pressure_close(d->pressure);
         if (d->toolbox)
                 toolbox_stop(d->toolbox);
-        has_kept = keeper_stop(d->keeper, clock_now_ns() + KEEPER_STOP_NS);
-        if (!has_kept)
-                log_warning("The disk of the history does not answer: what was said last may be lost to it");
+        tell_threads(d);
+        has_kept = keeper_stop(d->keeper, now_ns + KEEPER_STOP_NS);
+        if (d->turns)
+                turns_give_up_keeping(d->turns);
         d->control = control_free(d->control);
         d->turns = turns_free(d->turns);
         d->toolbox = toolbox_free(d->toolbox);
         d->heartbeat = sd_event_source_disable_unref(d->heartbeat);
         d->events = sd_event_source_disable_unref(d->events);
         d->ears = sd_event_source_disable_unref(d->ears);
-        return stop_threads(d) && has_kept;
+        return join_threads(d, now_ns + DAEMON_STOP_NS) && has_kept;
 }
 
 static struct daemon *daemon_free(struct daemon *d) {

@@ -143,8 +143,10 @@ bool worker_stop(struct worker *w, uint64_t until_ns) {
                 return true;
         atomic_store(&w->is_stopping, true);
         wake_ring(w->posted_fd);
-        if (!thread_join(&w->thread, until_ns))
+        if (!thread_join(&w->thread, until_ns)) {
+                tell(w);
                 return false;
+        }
         tell(w);
         worker_free(w);
         return true;

@@ -44,7 +44,7 @@ int worker_post(struct worker *w, struct job *job);
 unsigned worker_n_jobs(const struct worker *w);
 
 /* Runs what was posted, ends the thread and tells what is done; until the time of the monotonic clock.
- * False: the thread still runs, and w, userdata and the jobs are left to it.  True: w is freed.  NULL is ended. */
+ * False: the thread still runs, and w, userdata and the jobs that are not done are left to it.  True: w is freed.  NULL is ended. */
 bool worker_stop(struct worker *w, uint64_t until_ns);
 
 /* On the worker's thread: a job whose run() returned false is done. */

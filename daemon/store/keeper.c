@@ -24,6 +24,9 @@
 #define MAX_JOBS  256
 #define MAX_OTHER (MAX_JOBS - 16)
 
+/* ... and so many bytes of turns, should the disk not answer. */
+#define MAX_KEEPING_SIZE (4 << 20)
+
 /* The store, and what its thread knows; all of it is that thread's. */
 struct desk {
         struct store *store;    /* owned */
@@ -34,6 +37,7 @@ struct desk {
         bool has_failed;        /* and that has been said */
         bool has_erase_failed;
         bool rests;          /* erasing has failed, and is to be tried again later */
+        bool stays_old;      /* writing the file anew for its tables alone has failed, and waits for the next day */
         uint64_t old_ticket; /* of the forgetting of old turns; 0: none is being erased */
 };
 
@@ -47,7 +51,10 @@ struct keeper {
         struct job tend;
         bool is_tending;        /* it has been posted */
         bool has_forgotten_old; /* set by the writer in that job, read when it is done */
-        unsigned n_noting;      /* forgettings that are not known to be noted yet */
+        unsigned n_keeping;     /* turns that are being written */
+        size_t keeping_size;
+        uint64_t keeping_since_ns; /* the first of them, or nothing was before */
+        atomic_uint n_noting;      /* forgettings that have not been noted yet */
         atomic_uint keep_days;
         atomic_bool is_ending; /* nothing else is to be read */
         atomic_bool has_read;  /* nobody reads any more */
@@ -136,6 +143,7 @@ static bool run_errand(struct job *job, void *userdata) {
 }
 
 static int act_keep(struct keeper *k, struct errand *e) {
+        e->n = e->record->id;
         return store_keep(k->desk.store, e->record, &e->why);
 }
 
@@ -153,24 +161,24 @@ static int act_begin_session(struct keeper *k, struct errand *e) {
 
 static int act_forget(struct keeper *k, struct errand *e) {
         struct store *s = k->desk.store;
-        int r = 0;
+        int r;
 
-        if (e->is_about_last)
-                r = store_last_turn(s, &e->span.last_id, &e->why);
-        if (e->is_about_last)
-                e->span.first_id = e->span.last_id;
-        if (r >= 0)
-                r = store_forget(s, &e->span, &e->ticket, &e->why);
+        r = e->is_about_last ? store_forget_last(s, &e->ticket, &e->why)
+                             : store_forget(s, &e->span, &e->ticket, &e->why);
         if (r < 0)
                 log_warning("What was to be forgotten is still in the history: %s", e->why.text);
         return r;
 }
 
 /* Waits until nothing is owed. */
-static bool run_erase(struct job *job, void *userdata) {
+static bool run_forget(struct job *job, void *userdata) {
         struct errand *e = (struct errand *) job;
         struct keeper *k = userdata;
+        bool is_done = run_errand(job, userdata);
 
+        (void) atomic_fetch_sub(&k->n_noting, 1);
+        if (e->r < 0 || e->ticket == 0)
+                return is_done;
         e->next = k->desk.erasing;
         k->desk.erasing = e;
         k->desk.rests = false;
@@ -201,6 +209,16 @@ static void erase_failed(struct keeper *k, int r, const struct why *why) {
         tell_erased(k, r, why);
 }
 
+static bool is_due(const struct desk *d) {
+        return !d->rests && (d->erasing || store_owes(d->store) || (store_is_due(d->store) && !d->stays_old));
+}
+
+/* It is searched more slowly, and that is all. */
+static void renewing_failed(struct desk *d, const struct why *why) {
+        log_info("The history can not be written anew for its index (%s), trying again tomorrow", why->text);
+        d->stays_old = true;
+}
+
 /* The next slice, when there is nothing else to do. */
 static int on_idle(void *userdata) {
         struct keeper *k = userdata;
@@ -208,7 +226,7 @@ static int on_idle(void *userdata) {
         struct why why = {};
         int r;
 
-        if (d->rests || (!d->erasing && !store_owes(d->store)))
+        if (!is_due(d))
                 return 0;
         r = store_erase(d->store, &why);
         if (r > 0)
@@ -217,6 +235,8 @@ static int on_idle(void *userdata) {
                 erase_failed(k, r, &why);
                 return 0;
         }
+        if (r < 0 && store_is_due(d->store))
+                renewing_failed(d, &why);
         if (r == 0 && d->has_erase_failed)
                 log_notice("What was left of a forgetting is gone now");
         if (r == 0 && d->old_ticket != 0)
@@ -240,6 +260,7 @@ static void note_day(struct desk *d) {
         }
         d->day = day;
         d->is_old_due = true;
+        d->stays_old = false;
 }
 
 static void forget_old(struct keeper *k) {
@@ -330,21 +351,13 @@ static void on_done(struct job *job, void *userdata) {
         tell((struct errand *) job);
 }
 
-/* No reading shows it any more, or it failed; also then what waited in memory is gone. */
-static void on_noted(struct job *job, void *userdata) {
+static void on_kept(struct job *job, void *userdata) {
         struct errand *e = (struct errand *) job;
         struct keeper *k = userdata;
-        int r;
 
-        k->n_noting--;
-        forgotten(k);
-        if (e->r >= 0 && e->ticket != 0) {
-                e->job = (struct job){ run_erase, on_done };
-                r = worker_post(k->writer, &e->job);
-                if (r >= 0)
-                        return;
-                e->r = say_why_not(r, &e->why);
-        }
+        k->n_keeping--;
+        k->keeping_size -= e->record_size;
+        k->keeping_since_ns = clock_now_ns();
         tell(e);
 }
 
@@ -415,10 +428,25 @@ int keeper_keep(struct keeper *k,
                 const struct keeper_waiter *waiter,
                 struct why *why) {
         struct errand *e = errand_new(act_keep, waiter);
+        size_t size;
+        int r;
 
         if (e)
                 e->record = record_copy(turn, &e->record_size);
-        return post(k->writer, e, e && e->record, why);
+        if (e && k->n_keeping > 0 && k->keeping_size + e->record_size > MAX_KEEPING_SIZE) {
+                errand_free(e);
+                return say_why_not(-ENOBUFS, why);
+        }
+        size = e ? e->record_size : 0;
+        if (e)
+                e->job.done = on_kept;
+        r = post(k->writer, e, e && e->record, why);
+        if (r < 0)
+                return r;
+        if (k->n_keeping++ == 0)
+                k->keeping_since_ns = clock_now_ns();
+        k->keeping_size += size;
+        return 0;
 }
 
 static int post_text(struct keeper *k,
@@ -474,12 +502,16 @@ int keeper_forget(struct keeper *k,
         int r;
 
         if (e) {
-                e->job.done = on_noted;
+                e->job.run = run_forget;
                 e->is_about_last = !span;
                 e->span = span ? *span : STORE_SPAN_ALL;
         }
+        (void) atomic_fetch_add(&k->n_noting, 1);
         r = post(k->writer, e, e, why);
-        k->n_noting += r >= 0;
+        if (r < 0)
+                (void) atomic_fetch_sub(&k->n_noting, 1);
+        else
+                forgotten(k);
         return r;
 }
 
@@ -507,12 +539,12 @@ int keeper_read(struct keeper *k,
                 const struct keeper_waiter *waiter,
                 struct why *why) {
         struct errand *e = errand_new(NULL, waiter);
+        bool is_noting = atomic_load(&k->n_noting) > 0;
         bool is_complete = e;
 
         /* What was to be forgotten before is not shown. */
         if (e) {
-                e->job = k->n_noting > 0 ? (struct job){ run_nothing, read_now }
-                                         : (struct job){ run_reading, on_done };
+                e->job = is_noting ? (struct job){ run_nothing, read_now } : (struct job){ run_reading, on_done };
                 e->query = *query;
                 e->visitor = *visitor;
         }
@@ -520,7 +552,7 @@ int keeper_read(struct keeper *k,
                 is_complete = set_text(e, 0, query->words, strlen(query->words));
                 e->query.words = e->texts[0];
         }
-        return post(k->n_noting > 0 ? k->writer : k->reading, e, is_complete, why);
+        return post(is_noting ? k->writer : k->reading, e, is_complete, why);
 }
 
 struct keeper_state keeper_state(struct keeper *k) {
@@ -529,6 +561,10 @@ struct keeper_state keeper_state(struct keeper *k) {
         (void) pthread_mutex_lock(&k->mutex);
         state = k->state;
         (void) pthread_mutex_unlock(&k->mutex);
+        if (k->n_keeping == 0 || clock_now_ns() - k->keeping_since_ns < KEEPER_PATIENCE_NS)
+                return state;
+        state.n_waiting += k->n_keeping;
+        (void) because(&state.waiting_for, 0, "the disk does not answer");
         return state;
 }
 
@@ -603,6 +639,16 @@ int keeper_new(struct keeper **ret, const struct keeper_config *config, struct w
         return 0;
 }
 
+static void say_what_is_lost(struct keeper *k) {
+        unsigned n;
+
+        (void) pthread_mutex_lock(&k->mutex);
+        n = k->state.n_waiting + k->n_keeping;
+        (void) pthread_mutex_unlock(&k->mutex);
+        if (n > 0)
+                log_warning("The disk of the history does not answer: %u turns may be lost to it", n);
+}
+
 bool keeper_stop(struct keeper *k, uint64_t until_ns) {
         uint64_t now_ns = clock_now_ns();
         bool has_read;
@@ -616,7 +662,12 @@ bool keeper_stop(struct keeper *k, uint64_t until_ns) {
         if (has_read)
                 k->reading = NULL;
         atomic_store(&k->has_read, has_read);
-        if (!worker_stop(k->writer, until_ns) || !has_read)
+        if (!worker_stop(k->writer, until_ns)) {
+                say_what_is_lost(k);
+                return false;
+        }
+        k->writer = NULL;
+        if (!has_read)
                 return false;
         keeper_free(k);
         return true;

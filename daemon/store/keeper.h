@@ -20,8 +20,9 @@ struct keeper_config {
         struct store *store; /* taken over on success */
         unsigned keep_days;  /* 0: turns are kept */
 
-        /* In the loop or keeper_stop(); both may be NULL.  Turns have been forgotten: what else remembers them
-         * has to let go.  What keeper_state() tells may have changed. */
+        /* Both may be NULL.  In the loop or keeper_forget(): turns are forgotten, however long the disk takes
+         * for that, and what else remembers them has to let go.  In the loop or keeper_stop(): what keeper_state() tells
+         * may have changed. */
         void (*forgotten)(void *userdata);
         void (*changed)(void *userdata);
         void *userdata;
@@ -30,13 +31,14 @@ struct keeper_config {
 int keeper_new(struct keeper **ret, const struct keeper_config *config, struct why *why);
 
 /* Does what it was asked to, tells that, and closes the store; until the time of the monotonic clock.  What is
- * still being erased then is told as -ECANCELED, what has not been begun to be read as -ESHUTDOWN.  False: a thread still runs, and all is left to it.  NULL is stopped. */
+ * still being erased then is told as -ECANCELED, what has not been begun to be read as -ESHUTDOWN.  False: a thread
+ * still runs, and all is left to it; what was done until then has been told, the rest never is.  NULL is stopped. */
 bool keeper_stop(struct keeper *k, uint64_t until_ns);
 
 /* How it stands with the history. */
 struct keeper_state {
-        uint64_t session; /* as store_session() */
-        unsigned n_waiting;
+        uint64_t session;       /* as store_session() */
+        unsigned n_waiting;     /* also those that a disk is waited for that does not answer */
         struct why waiting_for; /* ... for this */
         bool owes;              /* something that was forgotten may still be in a file */
 };
@@ -52,7 +54,10 @@ struct keeper_waiter {
 /* The functions below copy what they are given.  After an error, which has a reason, nothing happens, and
  * nobody is called. */
 
-/* What store_keep() returns is told: 0: it outlives the process, however that ends; 1: it waits. */
+/* A disk that takes longer than this for what is to be written does not answer. */
+#define KEEPER_PATIENCE_NS UINT64_C(1000000000)
+
+/* What store_keep() returns is told: 0: it outlives the process, however that ends; 1: it waits.  n is its id. */
 int keeper_keep(struct keeper *k,
                 const struct record *turn,
                 const struct keeper_waiter *waiter,
@@ -81,8 +86,8 @@ int keeper_begin_session(struct keeper *k,
                          struct why *why);
 
 /* Forgets turns; span NULL: the last one.  Told: 0 with the number of turns when nothing of them is in a
- * file any more; else why they are still in the history, or, after config.forgotten, no reading shows
- * them any more and they may still be in a file, which is tried again without being told. */
+ * file any more; else why they are still in the history, or no reading shows them any more and they may still be
+ * in a file, which is tried again without being told. */
 int keeper_forget(struct keeper *k,
                   const struct store_span *span,
                   const struct keeper_waiter *waiter,

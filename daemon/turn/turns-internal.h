@@ -13,6 +13,8 @@ struct turns {
         struct turn *running; /* owned */
         struct turn *waiting; /* owned, oldest first */
         struct turn *kept;    /* owned; has ended and is being written down; the next one waits for that */
+        unsigned n_late;      /* are being written down, and those who waited have been told that they are not yet */
+        sd_event_source *patience; /* owned; how long somebody waits for that */
         struct handsfree handsfree;
         sd_event_source *hush;    /* owned; a moment after an answer was spoken */
         struct text last_answer;  /* of the turn that ended last */
@@ -35,7 +37,8 @@ struct turns {
 size_t turns_max_text(const struct turns *t);
 void turns_tell(struct turns *t, const struct news *news);
 
-/* A store that fails is said once, and again when it has worked in between. */
+/* What became of something that was to be written: 1: it waits, below 0: it is lost.  Said once, and again when
+ * writing has worked in between. */
 void turns_note_store(struct turns *t, int r, const struct why *why);
 
 void turns_finish_running(struct turns *t);

@@ -73,11 +73,12 @@ int turns_record(const struct turns *t,
         return 0;
 }
 
-/* A store that fails is said once, and again when it has worked in between. */
 void turns_note_store(struct turns *t, int r, const struct why *why) {
         if (r < 0 && !t->has_store_failed)
+                log_warning("The history can not be written (%s), and what it should have had is lost to it", why->text);
+        else if (r > 0 && !t->has_store_failed)
                 log_warning("The history can not be written (%s), trying again later", why->text);
-        t->has_store_failed = r < 0;
+        t->has_store_failed = r != 0;
 }
 
 static void log_turn(const struct turn *turn) {
@@ -118,15 +119,47 @@ static void end(struct turns *t, struct turn *turn) {
         turn_free(turn);
 }
 
-static void on_kept(int r, uint64_t n, const struct why *why, void *userdata) {
-        struct turns *t = userdata;
+/* It is told as one that is not kept, or not yet. */
+static void end_unkept(struct turns *t) {
         struct turn *turn = TAKE_PTR(t->kept);
 
-        (void) n;
+        turn->is_unkept = true;
+        end(t, turn);
+}
+
+static void on_kept(int r, uint64_t id, const struct why *why, void *userdata) {
+        struct turns *t = userdata;
+        struct turn *turn = t->kept;
+
+        turns_note_store(t, r, why);
+        /* The disk has answered after all. */
+        if (!turn || turn->id != id) {
+                t->n_late--;
+                return;
+        }
+        t->kept = NULL;
         turn->is_unkept = r != 0;
-        turns_note_store(t, r > 0 ? -EAGAIN : r, why);
         end(t, turn);
         settle_later(t);
+}
+
+/* Nobody waits any longer for a disk that does not answer; what is to be written goes on waiting for it. */
+static int on_patience(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct turns *t = userdata;
+
+        (void) source, (void) usec;
+        if (!t->kept)
+                return 0;
+        turns_note_store(t, 1, &(struct why){ .text = "the disk does not answer" });
+        t->n_late++;
+        end_unkept(t);
+        settle_later(t);
+        return 0;
+}
+
+static void be_patient(struct turns *t) {
+        (void) sd_event_source_set_time_relative(t->patience, KEEPER_PATIENCE_NS / 1000);
+        (void) sd_event_source_set_enabled(t->patience, SD_EVENT_ONESHOT);
 }
 
 /* False when there is nothing to wait for. */
@@ -145,13 +178,19 @@ static bool keep(struct turns *t, struct turn *turn) {
                 r = keeper_keep(t->config.keeper, &record, &(struct keeper_waiter){ on_kept, t }, &why);
         else
                 (void) because(&why, r, "%s", strerror(-r));
-        if (r >= 0) {
-                t->kept = turn;
-                return true;
-        }
         turn->is_unkept = true;
-        turns_note_store(t, r, &why);
-        return false;
+        if (r < 0) {
+                turns_note_store(t, r, &why);
+                return false;
+        }
+        /* Those before it wait for the disk, and nobody for them. */
+        if (t->n_late > 0) {
+                t->n_late++;
+                return false;
+        }
+        t->kept = turn;
+        be_patient(t);
+        return true;
 }
 
 /* The end of every turn.  Written down before anybody is told, so that what was told is there after
@@ -350,7 +389,11 @@ static int add_sources(struct turns *t) {
                 return r;
         (void) sd_event_source_set_description(t->settle, "settle-turns");
         r = sd_event_add_time_relative(t->config.loop, &t->hush, CLOCK_MONOTONIC, 0, 0, on_hush, t);
-        return r < 0 ? r : sd_event_source_set_enabled(t->hush, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(t->hush, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time_relative(t->config.loop, &t->patience, CLOCK_MONOTONIC, 0, 0, on_patience, t);
+        return r < 0 ? r : sd_event_source_set_enabled(t->patience, SD_EVENT_OFF);
 }
 
 int turns_new(struct turns **ret, const struct turns_config *config) {
@@ -385,6 +428,7 @@ struct turns *turns_free(struct turns *t) {
         text_done(&t->beside_what);
         sd_event_source_disable_unref(t->settle);
         sd_event_source_disable_unref(t->hush);
+        sd_event_source_disable_unref(t->patience);
         free(t);
         return NULL;
 }
@@ -656,6 +700,13 @@ void turns_stop(struct turns *t) {
         }
         while ((turn = take_waiting(t, false)))
                 finish_waiting(t, turn, OUTCOME_CANCELLED, FAULT_STOPPING);
+}
+
+void turns_give_up_keeping(struct turns *t) {
+        if (!t->kept)
+                return;
+        t->n_late++;
+        end_unkept(t);
 }
 
 bool turns_is_carrying_out(const struct turns *t) {

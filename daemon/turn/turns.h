@@ -137,6 +137,9 @@ void turns_on_event(struct turns *t, const struct event *event);
  * written down those who wait are told when the keeper has been stopped. */
 void turns_stop(struct turns *t);
 
+/* ... or now, where the disk does not answer. */
+void turns_give_up_keeping(struct turns *t);
+
 /* Whether a turn runs that the model is done with: its calls are still being carried out. */
 bool turns_is_carrying_out(const struct turns *t);
 

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -184,9 +185,9 @@ static void what_is_told_to_be_kept_is_there(void) {
         stop();
 }
 
-/* The disk does not answer: who asks goes on, and others are read to. */
+/* The disk does not answer: who asks goes on, others are read to, and what else remembers lets go at once. */
 static void nobody_waits_for_a_disk_that_hangs(void) {
-        struct told first = {}, second = {}, text = {}, read = {};
+        struct told first = {}, second = {}, text = {}, read = {}, erased = {};
         struct keeper_waiter waiter = waits(&text);
         struct why why = {};
 
@@ -200,10 +201,16 @@ static void nobody_waits_for_a_disk_that_hangs(void) {
         wait_for(&read);
         expect(read.n_seen == 1 && read.newest == 1 && !second.is_told && !text.is_told);
         expect(keeper_state(keeper).session == 1 && !keeper_state(keeper).owes);
+        while (keeper_state(keeper).n_waiting == 0)
+                (void) usleep(10000);
+        expect(keeper_state(keeper).n_waiting == 1 && strstr(keeper_state(keeper).waiting_for.text, "disk"));
+        expect(forget(1, &erased) == 0 && n_forgotten_told == 1 && !erased.is_told);
         hold_disk(false);
         wait_for(&text);
-        expect(second.is_told && second.r == 0 && text.r == 0);
+        expect(second.is_told && second.r == 0 && text.r == 0 && keeper_state(keeper).n_waiting == 0);
         expect(is_on_disk("later"));
+        wait_for(&erased);
+        expect(erased.r == 0 && erased.n == 1 && n_forgotten_told == 1);
         stop();
 }
 
@@ -231,6 +238,32 @@ static void what_waits_is_bounded(void) {
         wait_for(&first);
         expect(first.newest == 1 + n);
         stop();
+}
+
+static void what_waits_is_bounded_in_bytes(void) {
+        static struct told told[300];
+        const size_t size = 200000;
+        char *text = malloc(size + 1);
+        unsigned n = 0;
+        int r;
+
+        memset(told, 0, sizeof(told));
+        expect(text);
+        memset(text, 'a', size);
+        text[size] = '\0';
+        open_new();
+        hold_disk(true);
+        for (r = 0; n < 300 && r >= 0; n += r >= 0)
+                r = keep(1 + n, text, &told[n]);
+        expect(r == -ENOBUFS && n > 4 && n < 100);
+        hold_disk(false);
+        wait_for(&told[n - 1]);
+        /* What is there is there no more. */
+        expect(keep(1 + n, text, &told[n]) == 0);
+        wait_for(&told[n]);
+        expect(told[0].r == 0 && told[n].r == 0);
+        stop();
+        free(text);
 }
 
 /* However much else is asked for, a turn finds a place. */
@@ -361,6 +394,12 @@ static unsigned n_threads(void) {
         return n;
 }
 
+static void let_threads_end(unsigned n) {
+        for (unsigned i = 0; n_threads() > n && i < 60000; i++)
+                (void) usleep(1000);
+        expect(n_threads() == n);
+}
+
 /* One reading can not be broken off, but those behind it do not keep the end waiting. */
 static void the_end_does_not_wait_for_all_readings(void) {
         /* Left to its threads, and to be found by who looks for leaks. */
@@ -385,9 +424,48 @@ static void the_end_does_not_wait_for_all_readings(void) {
         left = TAKE_PTR(keeper);
         expect(left);
         (void) pthread_mutex_unlock(&gate);
-        for (unsigned i = 0; n_threads() > n_before && i < 60000; i++)
+        let_threads_end(n_before);
+        expect(atomic_load(&n_at_gate) == 1);
+}
+
+/* What has been written until then is told, and only that. */
+static void the_end_does_not_wait_for_a_disk_that_hangs(void) {
+        static struct keeper *left;
+        static struct told first, second, erased;
+        unsigned n_before = n_threads();
+        struct told read = {};
+
+        open_new();
+        expect(keep(1, "one", &first) == 0);
+        while (first.r != 0 || !is_on_disk("one"))
                 (void) usleep(1000);
-        expect(n_threads() == n_before && atomic_load(&n_at_gate) == 1);
+        hold_disk(true);
+        expect(keep(2, "two", &second) == 0 && forget(1, &erased) == 0);
+        while (!first.is_told && sd_event_run(loop, UINT64_MAX) >= 0)
+                continue;
+        expect(!keeper_stop(keeper, 0));
+        left = TAKE_PTR(keeper);
+        expect(left);
+        expect(!second.is_told && !erased.is_told && n_forgotten_told == 1);
+        hold_disk(false);
+        let_threads_end(n_before);
+        reopen();
+        expect(ask_to_read(&read) == 0);
+        wait_for(&read);
+        expect(read.newest == 2 && read.n_seen == 1);
+        stop();
+}
+
+static unsigned n_aside(void) {
+        char pattern[160];
+        glob_t found = {};
+        unsigned n;
+
+        (void) snprintf(pattern, sizeof(pattern), "%s/history.damaged-*.sqlite", directory);
+        (void) glob(pattern, 0, NULL, &found);
+        n = (unsigned) found.gl_pathc;
+        globfree(&found);
+        return n;
 }
 
 /* What is not the store's own work is found by who reads, and mended by who writes. */
@@ -408,14 +486,19 @@ static void damage_that_is_read_is_mended(void) {
         reopen();
         expect(ask_to_read(&read) == 0);
         wait_for(&read);
-        expect(read.r == -EBADMSG);
+        expect(read.r == -EBADMSG && n_aside() == 0);
         expect(keep(401, "after", &kept) == 0);
         wait_for(&kept);
         expect(kept.r == 0);
         read = (struct told){};
         expect(ask_to_read(&read) == 0);
         wait_for(&read);
-        expect(read.r == 0 && read.newest == 401);
+        expect(read.r == 0 && read.newest == 401 && n_aside() == 1);
+        /* It was mended for good. */
+        kept = (struct told){};
+        expect(keep(402, "after that", &kept) == 0);
+        wait_for(&kept);
+        expect(kept.r == 0 && n_aside() == 1);
         stop();
 }
 
@@ -428,11 +511,13 @@ int main(void) {
         rule("what is told to be kept is there", what_is_told_to_be_kept_is_there);
         rule("nobody waits for a disk that hangs", nobody_waits_for_a_disk_that_hangs);
         rule("what waits is bounded", what_waits_is_bounded);
+        rule("what waits is bounded in bytes", what_waits_is_bounded_in_bytes);
         rule("nothing else takes the place of a turn", nothing_else_takes_the_place_of_a_turn);
         rule("forgetting is seen at once", forgetting_is_seen_at_once);
         rule("who reads lets go of what was forgotten", who_reads_lets_go_of_what_was_forgotten);
         rule("the end tells everybody", the_end_tells_everybody);
         rule("the end does not wait for all readings", the_end_does_not_wait_for_all_readings);
+        rule("the end does not wait for a disk that hangs", the_end_does_not_wait_for_a_disk_that_hangs);
         rule("damage that is read is mended", damage_that_is_read_is_mended);
         sd_event_unref(loop);
         (void) snprintf(command, sizeof(command), "rm -rf '%s'", root);

@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wake.h"
+#include "tests/sim/disk.h"
 #include "tests/sim/scene.h"
 #include "tests/tap.h"
 
@@ -41,7 +43,7 @@ struct owner {
         enum fault fault;
         struct timings timings;
         enum ending ending;
-        bool is_done, is_cut;
+        bool is_done, is_cut, is_unkept;
 };
 
 struct world {
@@ -54,6 +56,17 @@ struct world {
 
 static struct world world;
 static char directory[] = "/tmp/test-turns-XXXXXX";
+
+/* The disk stands still as long as this is held. */
+static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
+
+static int before_disk(enum disk_use use) {
+        if (use == DISK_WRITE) {
+                (void) pthread_mutex_lock(&disk);
+                (void) pthread_mutex_unlock(&disk);
+        }
+        return SQLITE_OK;
+}
 
 static void add_word(char *story, size_t size, const char *word, const char *text, size_t n) {
         size_t used = strlen(story);
@@ -101,6 +114,7 @@ static void on_news(const struct news *news, void *userdata) {
         o->fault = news->turn->fault;
         o->timings = news->turn->timings;
         o->is_cut = news->turn->is_cut;
+        o->is_unkept = news->turn->is_unkept;
         o->ending = news->turn->ending;
         (void) snprintf(o->why, sizeof(o->why), "%s", news->turn->why.text);
         (void) snprintf(o->heard, sizeof(o->heard), "%s", text_data(&news->turn->heard));
@@ -1816,6 +1830,45 @@ static void what_ran_is_written_down(void) {
         scene_close();
 }
 
+/* It is answered all the same, as one that is not kept yet, and so are those after it; the history has them when the
+ * disk has answered. */
+static void a_disk_that_hangs_keeps_nobody_waiting(void) {
+        open_loaded("fake:", "");
+        answer_to(0, "say one");
+        expect(!world.owners[0].is_unkept);
+        (void) pthread_mutex_lock(&disk);
+        answer_to(1, "say two");
+        answer_to(2, "say three");
+        expect(world.owners[1].is_unkept && world.owners[2].is_unkept);
+        expect(scene_last_turn() == world.owners[0].id);
+        expect(keeper_state(scene.keeper).n_waiting == 2);
+        (void) pthread_mutex_unlock(&disk);
+        while (keeper_state(scene.keeper).n_waiting > 0)
+                if (sd_event_run(scene.loop, UINT64_MAX) < 0)
+                        break;
+        expect(scene_last_turn() == world.owners[2].id);
+        answer_to(3, "say four");
+        expect(!world.owners[3].is_unkept && scene_last_turn() == world.owners[3].id);
+        scene_close();
+}
+
+/* The one that is being written down, too, when the end does not wait for it. */
+static void who_waits_for_the_disk_is_told_at_the_end(void) {
+        open_loaded("fake:", "");
+        answer_to(0, "say one");
+        (void) pthread_mutex_lock(&disk);
+        expect(ask_text(1, "gate x") == 0);
+        turn_loop_until_story(&world.owners[1], "started");
+        fake_wait_gate();
+        turns_stop(scene.turns);
+        expect(!world.owners[1].is_done);
+        turns_give_up_keeping(scene.turns);
+        expect(world.owners[1].is_done && world.owners[1].is_unkept && !world.owners[0].is_unkept);
+        (void) pthread_mutex_unlock(&disk);
+        fake_allow(1);
+        scene_close();
+}
+
 static void a_thread_is_not_waited_for_longer_than_allowed(void) {
         open_loaded("fake:", "");
         expect(ask_text(0, "gate x") == 0);
@@ -2514,6 +2567,8 @@ static void loading_rules(void) {
         rule("what is said answers a question", what_is_said_answers_a_question);
         rule("a transcriber has no history", a_transcriber_has_no_history);
         rule("what ran is written down, also when stopped", what_ran_is_written_down);
+        rule("a disk that hangs keeps nobody waiting", a_disk_that_hangs_keeps_nobody_waiting);
+        rule("who waits for the disk is told at the end", who_waits_for_the_disk_is_told_at_the_end);
         rule("a thread is not waited for longer than allowed",
              a_thread_is_not_waited_for_longer_than_allowed);
 }
@@ -2524,6 +2579,7 @@ int main(void) {
         log_open(LOG_ERR);
         if (!mkdtemp(directory))
                 return 1;
+        add_disk();
 
         rule("a text is answered", a_text_is_answered);
         rule("the microphone is answered", the_microphone_is_answered);
