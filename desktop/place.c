@@ -169,10 +169,12 @@ static void look_for(struct search *s) {
 }
 
 GDateTime *place_now(const char *name, int *ret_error) {
-        struct search s = { .name = name };
+        char *plain = g_str_to_ascii(name, "C"); /* the table has no accents: "Zürich" is "Zurich" there */
+        struct search s = { .name = plain };
         GDateTime *now;
 
         look_for(&s);
+        g_free(plain);
         *ret_error = s.is_several ? -ENOTUNIQ : -ENOENT;
         now = s.zone[0] && !s.is_several ? now_in(s.zone) : NULL;
         if (now)

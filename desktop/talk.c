@@ -13,9 +13,8 @@
 #include "desktop/tools.h"
 #include "desktop/words.h"
 
-/* The moment of now where the call wants to know it, which the caller releases; NULL: it has been answered. */
-static GDateTime *there(struct call *call) {
-        const char *place = call_string(call, "place");
+/* The moment of now at a place, which the caller releases; NULL: the call has been answered. */
+static GDateTime *there(struct call *call, const char *place) {
         GDateTime *now;
         char name[64];
         int error;
@@ -30,14 +29,14 @@ static GDateTime *there(struct call *call) {
 }
 
 /* "It is 03:15 in Tokyo."; of another day than here: "It is 03:15 on Sunday in Tokyo." */
-static void tell_time_there(struct call *call) {
-        GDateTime *now = there(call), *here = now ? g_date_time_to_local(now) : NULL;
+static void tell_time_there(struct call *call, const char *place) {
+        GDateTime *now = there(call, place), *here = now ? g_date_time_to_local(now) : NULL;
         bool is_today = here && g_date_time_get_day_of_year(now) == g_date_time_get_day_of_year(here);
         char *text = now ? g_date_time_format(now, is_today ? "%H:%M" : "%H:%M on %A") : NULL;
         char name[64];
 
         if (text) {
-                place_capitals(call_string(call, "place"), name, sizeof(name));
+                place_capitals(place, name, sizeof(name));
                 call_say(call, json_pack("{s:s%, s:s}", "time", text, strcspn(text, " "), "place", name),
                          "It is %s in %s.", text, name);
         }
@@ -46,14 +45,14 @@ static void tell_time_there(struct call *call) {
         g_clear_pointer(&now, g_date_time_unref);
 }
 
-static void tell_date_there(struct call *call, int days, const char *begin) {
-        GDateTime *now = there(call), *then = now ? g_date_time_add_days(now, days) : NULL;
+static void tell_date_there(struct call *call, const char *place, int days, const char *begin) {
+        GDateTime *now = there(call, place), *then = now ? g_date_time_add_days(now, days) : NULL;
         char *text = then ? g_date_time_format(then, "%A, %-d %B %Y") : NULL;
         char *date = then ? g_date_time_format(then, "%Y-%m-%d") : NULL;
         char name[64];
 
         if (text && date) {
-                place_capitals(call_string(call, "place"), name, sizeof(name));
+                place_capitals(place, name, sizeof(name));
                 call_say(call, json_pack("{s:s, s:s}", "date", date, "place", name), "%s %s in %s.", begin, text,
                          name);
         }
@@ -64,13 +63,14 @@ static void tell_date_there(struct call *call, int days, const char *begin) {
 }
 
 void talk_time(struct desktop *d, struct call *call) {
+        const char *place = call_string(call, "place");
         time_t now = time(NULL);
         struct tm local;
         char text[16];
 
         (void) d;
-        if (call_string(call, "place"))
-                return tell_time_there(call);
+        if (place && *place)
+                return tell_time_there(call, place);
         tzset();
         if (!localtime_r(&now, &local) || strftime(text, sizeof(text), "%H:%M", &local) == 0)
                 call_fail(call, "The time is not known.");
@@ -91,17 +91,29 @@ static char *write_distance(int days, char *out, size_t out_size) {
         return out;
 }
 
-static void tell_date_elsewhere(struct call *call) {
+static void tell_date_elsewhere(struct call *call, const char *place) {
         if (call_is(call, "day", "tomorrow"))
-                tell_date_there(call, 1, "Tomorrow is");
+                tell_date_there(call, place, 1, "Tomorrow is");
         else if (call_is(call, "day", "yesterday"))
-                tell_date_there(call, -1, "Yesterday was");
+                tell_date_there(call, place, -1, "Yesterday was");
         else
-                tell_date_there(call, 0, "It is");
+                tell_date_there(call, place, 0, "It is");
+}
+
+/* What was typed behind "the date in" is taken for a day, and is a place now and then. */
+static void tell_date_of_unknown(struct call *call, const char *day) {
+        int error;
+        GDateTime *now = place_now(day, &error);
+
+        if (now || error == -ENOTUNIQ)
+                tell_date_there(call, day, 0, "It is");
+        else
+                call_fail(call, "I do not know which day %.100s is.", day);
+        g_clear_pointer(&now, g_date_time_unref);
 }
 
 void talk_date(struct desktop *d, struct call *call) {
-        const char *day = call_string(call, "day");
+        const char *day = call_string(call, "day"), *place = call_string(call, "place");
         time_t now = time(NULL);
         struct tm local;
         GDate today, found;
@@ -109,8 +121,8 @@ void talk_date(struct desktop *d, struct call *call) {
         int days;
 
         (void) d;
-        if (call_string(call, "place"))
-                return tell_date_elsewhere(call);
+        if (place && *place)
+                return tell_date_elsewhere(call, place);
         tzset();
         if (!localtime_r(&now, &local)) {
                 call_fail(call, "The date is not known.");
@@ -119,10 +131,8 @@ void talk_date(struct desktop *d, struct call *call) {
         g_date_set_dmy(&today, (GDateDay) local.tm_mday, (GDateMonth) (local.tm_mon + 1),
                        (GDateYear) (local.tm_year + 1900));
         found = today;
-        if (day && *day && !dates_read(day, &today, &found)) {
-                call_fail(call, "I do not know which day %.100s is.", day);
-                return;
-        }
+        if (day && *day && !dates_read(day, &today, &found))
+                return tell_date_of_unknown(call, day);
         days = g_date_days_between(&today, &found);
         g_date_to_struct_tm(&found, &local);
         (void) strftime(text, sizeof(text), "%A, %-d %B %Y", &local);

@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "desktop/words.h"
 
 /* The kernel slews the clock a little all the time; a row is only written anew for more. */
@@ -311,16 +312,20 @@ static struct timer *find(const struct timers *t, int64_t id) {
         return NULL;
 }
 
-/* At most so much of a name, and never half a character. */
+/* At most so much of a name, and never half a character, on one line. */
 static void copy_name(char *ret, const char *name) {
         size_t n = strlen(name);
 
+        utf8_trim(&name, &n);
         if (n >= TIMER_NAME_SIZE)
                 n = TIMER_NAME_SIZE - 1;
         while (name[n] && ((unsigned char) name[n] & 0xc0) == 0x80)
                 n--;
         memcpy(ret, name, n);
         ret[n] = 0;
+        for (; *ret; ret++)
+                if ((unsigned char) *ret < ' ' || *ret == 0x7f)
+                        *ret = ' ';
 }
 
 static int add(struct timers *t, const char *name, struct timer timer, const struct timer **ret) {

@@ -50,7 +50,8 @@ def there(gemmad):
     """The time elsewhere: in a city of the table of zones, in one that is none of it, in a country. Asked twice should it
     be another minute, or day, just then."""
     for place, zone in (("tokyo", "Asia/Tokyo"), ("New York", "America/New_York"), ("buenos aires", "America/Buenos_Aires"),
-                        ("san francisco", "America/Los_Angeles"), ("india", "Asia/Kolkata"), ("germany", "Europe/Berlin")):
+                        ("san francisco", "America/Los_Angeles"), ("india", "Asia/Kolkata"), ("germany", "Europe/Berlin"),
+                        ("zürich", "Europe/Zurich"), ("são paulo", "America/Sao_Paulo")):
         name = " ".join(word.capitalize() for word in place.split())
         for _ in range(3):
             now = datetime.datetime.now(zoneinfo.ZoneInfo(zone))
@@ -66,6 +67,11 @@ def there(gemmad):
     assert gemmad.refusal("get_time", place="atlantis") == "I do not know the time in Atlantis."
     assert gemmad.refusal("get_date", place="australia") == "Australia has several times: in which city?"
     assert "know" in gemmad.refusal("get_time", place="../etc/passwd")
+    # A place in the place of a day, and an empty one.
+    assert gemmad.say("get_date", day="sydney").endswith(" in Sydney.")
+    assert gemmad.refusal("get_date", day="australia") == "Australia has several times: in which city?"
+    assert gemmad.refusal("get_date", day="xyzzy") == "I do not know which day xyzzy is."
+    assert re.fullmatch(r"It is \d\d:\d\d\.", gemmad.say("get_time", place=""))
 
 
 def talks():

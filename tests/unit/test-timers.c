@@ -202,6 +202,8 @@ static void is_bounded(void) {
         expect(timers_add(t, "", HOUR, &now, &timer) == -ENOSPC);
         expect(timers_remove(t, 1) == 0 && timers_add(t, "", HOUR, &now, &timer) == 0);
         expect(timer->id == TIMERS_MAX + 1);
+        expect(timers_remove(t, 2) == 0 && timers_add(t, "  green\ntea\xc2\xa0 ", HOUR, &now, &timer) == 0);
+        expect(strcmp(timer->name, "green tea") == 0);
         (void) timers_close(t);
 }
 
