@@ -41,6 +41,14 @@ struct engine {
         atomic_bool stops_fetching;
 };
 
+/* Whether the token ends a turn. */
+static inline bool engine_is_stop(const struct engine *e, int32_t id) {
+        for (unsigned i = 0; i < e->n_stops; i++)
+                if (e->stops[i] == id)
+                        return true;
+        return false;
+}
+
 /* Ends the fetcher. */
 void engine_stop_fetching(struct engine *e);
 

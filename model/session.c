@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "model/decoder.h"
 #include "model/engine-internal.h"
+#include "model/foretell.h"
 #include "model/speculate.h"
 #include "model/vision.h"
 
@@ -26,13 +27,14 @@ struct session {
         struct decoder decoder;
         struct vision vision;            /* vision.weights is NULL when the engine does not see */
         struct speculation *speculation; /* owned; NULL: there is no drafter */
-        float *logits;   /* owned, [n_rows][n_vocab]; n_rows is 1 without a drafter */
+        float *logits;   /* owned, [logit_rows()][n_vocab] */
         unsigned row;    /* of them, that of the last position */
         bool has_logits; /* logits belong to the last position */
         bool has_last;   /* the decoder's last row belongs to the last position */
         int32_t pending; /* sampled and returned, not yet in the cache; -1: none */
         bool is_constrained;
-        struct grammar_place place; /* in the constrained answer */
+        struct foretold foretold;   /* of the constrained answer */
+        struct grammar_place place; /* in it */
         float log_probability;      /* of the constrained answer so far */
         int32_t runner_up;          /* to its last token */
         float runner_up_odds;
@@ -55,7 +57,10 @@ static unsigned image_positions(const struct engine *e, unsigned wanted) {
 
 /* Positions that a ring holds beyond its window: one pass at least, and a picture is one. */
 static unsigned
-slack_of(const struct session_config *config, unsigned image_positions, bool has_drafter) {
+slack_of(const struct session_config *config,
+         unsigned image_positions,
+         const struct engine *e,
+         bool has_drafter) {
         unsigned slack = config->rewind_slack ? config->rewind_slack : DEFAULT_SLACK;
 
         if (slack < image_positions)
@@ -63,7 +68,16 @@ slack_of(const struct session_config *config, unsigned image_positions, bool has
         if (slack < DECODER_MAX_ROWS)
                 slack = DECODER_MAX_ROWS;
         /* Guesses lie ahead of the position, and a drafter looks a little further back. */
+        if (e->grammar)
+                slack += FORETELL_MAX_ROWS;
         return has_drafter ? slack + SPECULATE_MAX_ROWS + 2 : slack;
+}
+
+/* Rows of a pass of which the logits are wanted, at most. */
+static unsigned logit_rows(const struct engine *e, bool has_drafter) {
+        if (has_drafter)
+                return SPECULATE_MAX_ROWS;
+        return e->grammar ? FORETELL_MAX_ROWS : 1;
 }
 
 int session_new(struct session **ret,
@@ -83,13 +97,12 @@ int session_new(struct session **ret,
                 return because(why, -ENOMEM, "out of memory");
         s->engine = e;
         s->pending = -1;
-        s->logits = calloc((size_t) e->params.n_vocab * (has_drafter ? SPECULATE_MAX_ROWS : 1),
-                           sizeof(float));
+        s->logits = calloc((size_t) e->params.n_vocab * logit_rows(e, has_drafter), sizeof(float));
         if (!s->logits)
                 return because(why, -ENOMEM, "out of memory");
 
         r = kvcache_init(&s->cache, &e->params, config->max_positions,
-                         slack_of(config, most, has_drafter), config->f32_cache);
+                         slack_of(config, most, e, has_drafter), config->f32_cache);
         if (r < 0)
                 return because(why, r, "no memory for a context of %u positions",
                                config->max_positions);
@@ -121,7 +134,8 @@ struct session *session_free(struct session *s) {
 }
 
 unsigned session_position(const struct session *s) {
-        return s->cache.n - (s->speculation ? speculation_ahead(s->speculation) : 0);
+        return s->cache.n - foretell_ahead(&s->foretold) -
+               (s->speculation ? speculation_ahead(s->speculation) : 0);
 }
 
 unsigned session_max_positions(const struct session *s) {
@@ -138,6 +152,9 @@ static bool has_room(const struct session *s, size_t n) {
 
 /* What was guessed and not reached is not in the cache any more. */
 static void settle(struct session *s) {
+        /* So few positions can always be taken back. */
+        (void) kvcache_rewind(&s->cache, s->cache.n - foretell_ahead(&s->foretold));
+        s->foretold.n_tokens = s->foretold.n_held = 0;
         if (s->speculation)
                 speculation_drop(s->speculation);
 }
@@ -147,6 +164,39 @@ static void forward(struct session *s, unsigned n) {
         decoder_forward(&s->decoder, n, 1);
         s->has_last = true;
         s->has_logits = false;
+}
+
+/* The logits after the last n rows of the last pass, which are those of the positions from here on. */
+static void compute_logits(struct session *s, unsigned n) {
+        const struct engine *e = s->engine;
+
+        decoder_logits(&s->decoder, n, s->logits);
+        for (unsigned row = 0; row < n; row++)
+                for (size_t i = 0; i < e->n_suppressed; i++)
+                        s->logits[(size_t) row * e->params.n_vocab + (size_t) e->suppressed[i]] =
+                                -INFINITY;
+        if (s->speculation)
+                memcpy(s->speculation->states, decoder_states(&s->decoder),
+                       (size_t) n * e->params.width * sizeof(float));
+        s->row = 0;
+        s->has_logits = true;
+}
+
+/* n tokens, and what follows them as far as it can be foretold, in one pass. */
+static void forward_foretold(struct session *s, const int32_t *ids, unsigned n) {
+        unsigned most = logit_rows(s->engine, s->speculation) - 1, n_ahead;
+        unsigned room = s->cache.max_positions - s->cache.n - n;
+        int32_t rows[DECODER_MAX_ROWS];
+
+        room = room < DECODER_MAX_ROWS - n ? room : DECODER_MAX_ROWS - n;
+        n_ahead = foretell(&s->foretold, s->engine, &s->place, room < most ? room : most);
+        memcpy(rows, ids, n * sizeof(ids[0]));
+        memcpy(rows + n, s->foretold.tokens, n_ahead * sizeof(rows[0]));
+
+        decoder_embed_tokens(&s->decoder, rows, n + n_ahead);
+        decoder_forward(&s->decoder, n + n_ahead, 1 + n_ahead);
+        compute_logits(s, 1 + n_ahead);
+        s->has_last = true;
 }
 
 /* The token that session_next() returned becomes a position of its own.  Its room is checked by
@@ -161,6 +211,11 @@ static void append_pending(struct session *s) {
         forward(s, 1);
 }
 
+/* An answer that was not begun is likely to be a certain one. */
+static bool is_expecting(const struct session *s) {
+        return s->is_constrained && s->foretold.n_said == 0 && s->foretold.n_likely > 0;
+}
+
 int session_append_tokens(struct session *s, const int32_t *ids, size_t n) {
         for (size_t i = 0; i < n; i++)
                 if (ids[i] < 0 || (uint32_t) ids[i] >= s->engine->params.n_vocab)
@@ -172,6 +227,10 @@ int session_append_tokens(struct session *s, const int32_t *ids, size_t n) {
         for (size_t i = 0; i < n; i += DECODER_MAX_ROWS) {
                 unsigned rows = (unsigned) (n - i < DECODER_MAX_ROWS ? n - i : DECODER_MAX_ROWS);
 
+                if (i + rows == n && is_expecting(s)) {
+                        forward_foretold(s, ids + i, rows);
+                        continue;
+                }
                 decoder_embed_tokens(&s->decoder, ids + i, rows);
                 forward(s, rows);
         }
@@ -258,22 +317,6 @@ int session_load(struct session *s, int fd) {
         return kvcache_load(&s->cache, fd);
 }
 
-/* The logits after the last n rows of the last pass, which are those of the positions from here on. */
-static void compute_logits(struct session *s, unsigned n) {
-        const struct engine *e = s->engine;
-
-        decoder_logits(&s->decoder, n, s->logits);
-        for (unsigned row = 0; row < n; row++)
-                for (size_t i = 0; i < e->n_suppressed; i++)
-                        s->logits[(size_t) row * e->params.n_vocab + (size_t) e->suppressed[i]] =
-                                -INFINITY;
-        if (s->speculation)
-                memcpy(s->speculation->states, decoder_states(&s->decoder),
-                       (size_t) n * e->params.width * sizeof(float));
-        s->row = 0;
-        s->has_logits = true;
-}
-
 const float *session_logits(struct session *s) {
         if (s->pending >= 0) {
                 if (!has_room(s, 1))
@@ -285,6 +328,19 @@ const float *session_logits(struct session *s) {
         if (!s->has_logits)
                 compute_logits(s, 1);
         return s->logits + (size_t) s->row * s->engine->params.n_vocab;
+}
+
+/* The pending token and what follows it, when it does not lie in the cache already. */
+static void run_foretold(struct session *s) {
+        int32_t token = s->pending;
+
+        s->pending = -1;
+        if (foretell_holds(&s->foretold, token)) {
+                s->row++;
+                return;
+        }
+        settle(s);
+        forward_foretold(s, &token, 1);
 }
 
 /* The pending token and guesses of what follows it in one pass, when they do not lie in the cache
@@ -325,18 +381,16 @@ bool session_drafting(const struct session *s, struct session_drafting *ret) {
         return true;
 }
 
-static bool is_stop(const struct engine *e, int32_t id) {
-        for (unsigned i = 0; i < e->n_stops; i++)
-                if (e->stops[i] == id)
-                        return true;
-        return false;
-}
-
 void session_constrain(struct session *s, bool constrained) {
         s->is_constrained = constrained && s->engine->grammar;
+        foretell_begin(&s->foretold, NULL, 0);
         s->place = (struct grammar_place){ 0 };
         s->log_probability = 0;
         s->runner_up_odds = -INFINITY;
+}
+
+void session_expect(struct session *s, const int32_t *tokens, unsigned n) {
+        foretell_begin(&s->foretold, tokens, n);
 }
 
 float session_runner_up(const struct session *s, int32_t *ret) {
@@ -396,6 +450,7 @@ static int choose_constrained(struct session *s, const float *logits, int32_t *r
         note_runner_up(s, logits, id);
         s->log_probability += log_softmax_at(logits, s->engine->params.n_vocab, (size_t) id);
         (void) grammar_follow(g, &s->place, id);
+        s->foretold.n_said++;
         *ret = id;
         return 0;
 }
@@ -406,7 +461,9 @@ int session_next(struct session *s, struct sampler *sampler, int32_t *ret) {
 
         if (s->pending >= 0 && !has_room(s, 1))
                 return -ENOSPC;
-        if (s->pending >= 0 && s->speculation && !s->is_constrained)
+        if (s->pending >= 0 && s->is_constrained)
+                run_foretold(s);
+        else if (s->pending >= 0 && s->speculation)
                 run_ahead(s, sampler);
         logits = session_logits(s);
         if (!logits)
@@ -417,7 +474,7 @@ int session_next(struct session *s, struct sampler *sampler, int32_t *ret) {
         else if (choose_constrained(s, logits, &id) < 0)
                 return -EINVAL;
         *ret = id;
-        if (is_stop(s->engine, id))
+        if (engine_is_stop(s->engine, id))
                 return 0;
         if (!has_room(s, 1))
                 return -ENOSPC;

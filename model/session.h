@@ -87,6 +87,11 @@ float session_log_probability_of(struct session *s, int32_t token);
  * again.  */
 void session_constrain(struct session *s, bool constrained);
 
+/* Of the constrained answer that begins now: it is likely to have these tokens, as another hearing of the same had them.
+ * Nothing but the time that it takes depends on that: together with the input that is appended next they are computed in
+ * one pass, and so is, always, what the grammar leaves no choice about. */
+void session_expect(struct session *s, const int32_t *tokens, unsigned n);
+
 /* The natural logarithm of the probability that the model gave to the constrained answer so far, by
  * itself: 0 when it was sure of every token.  Far below: it was probably not meant to be one of
  * these answers. */

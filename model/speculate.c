@@ -76,13 +76,6 @@ void speculation_drop(struct speculation *s) {
         s->n_guesses = s->n_held = 0;
 }
 
-static bool is_stop(const struct engine *e, int32_t id) {
-        for (unsigned i = 0; i < e->n_stops; i++)
-                if (e->stops[i] == id)
-                        return true;
-        return false;
-}
-
 static void suppress(const struct engine *e, float *logits) {
         for (size_t i = 0; i < e->n_suppressed; i++)
                 logits[e->suppressed[i]] = -INFINITY;
@@ -110,7 +103,7 @@ unsigned speculation_guess(struct speculation *s,
                 token = sampler_guess(sampler, s->logits, n);
                 pace_note_guess(&s->pace, clock_now_ns() - began);
                 /* Nothing comes behind the end of a turn, and it is chosen without a position. */
-                if (is_stop(s->engine, token))
+                if (engine_is_stop(s->engine, token))
                         break;
                 s->guesses[n] = token;
         }

@@ -476,8 +476,9 @@ int dialogue_rewind_audio(struct dialogue *d) {
         return session_rewind(d->session, d->audio_begin);
 }
 
-int dialogue_close_again(struct dialogue *d) {
+int dialogue_close_again(struct dialogue *d, const int32_t *likely, unsigned n) {
         session_constrain(d->session, true);
+        session_expect(d->session, likely, n);
         return session_append_tokens(d->session, d->turn.ids + d->n_opening,
                                      d->turn.n_ids - d->n_opening);
 }

@@ -136,9 +136,10 @@ int dialogue_reopen_audio(struct dialogue *d);
 int dialogue_next(struct dialogue *d, bool exact, int32_t *ret);
 
 /* Back to where the audio was opened, to hear other frames in the place of those that were heard;
- * then the same end of the turn again.  -ERANGE when that is no longer possible. */
+ * then the same end of the turn again, to which the answer may be those n tokens (session_expect()).  -ERANGE
+ * when that is no longer possible. */
 int dialogue_rewind_audio(struct dialogue *d);
-int dialogue_close_again(struct dialogue *d);
+int dialogue_close_again(struct dialogue *d, const int32_t *likely, unsigned n);
 
 /* Of the answer so far, as session_log_probability(); of its last token, as session_runner_up(). */
 float dialogue_log_probability(const struct dialogue *d);

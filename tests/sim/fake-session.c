@@ -134,7 +134,7 @@ static atomic_uint fake_failures;
 static _Atomic float fake_end;
 static _Atomic(const char *) fake_words;
 static _Atomic(const char *) fake_called;
-static atomic_uint fake_rewound, fake_released, fake_sessions;
+static atomic_uint fake_rewound, fake_released, fake_sessions, fake_expected;
 
 __attribute__((constructor)) static void fake_init(void) {
         (void) sem_init(&fake_gate, 0, 0);
@@ -160,6 +160,7 @@ void fake_reset(void) {
         atomic_store(&fake_rewound, 0);
         atomic_store(&fake_released, 0);
         atomic_store(&fake_sessions, 0);
+        atomic_store(&fake_expected, 0);
 }
 
 void fake_allow(unsigned n) {
@@ -182,6 +183,10 @@ unsigned fake_n_rewound(void) {
 
 unsigned fake_n_released(void) {
         return atomic_load(&fake_released);
+}
+
+unsigned fake_n_expected(void) {
+        return atomic_load(&fake_expected);
 }
 
 unsigned fake_n_sessions(void) {
@@ -960,6 +965,12 @@ static void hang(void) {
 void session_constrain(struct session *s, bool constrained) {
         (void) s;
         (void) constrained;
+}
+
+void session_expect(struct session *s, const int32_t *tokens, unsigned n) {
+        (void) s;
+        (void) tokens;
+        (void) atomic_fetch_add(&fake_expected, n);
 }
 
 float session_log_probability_of(struct session *s, int32_t token) {

@@ -44,6 +44,9 @@ unsigned fake_n_rewound(void);
 unsigned fake_n_released(void);
 unsigned fake_n_sessions(void);
 
+/* Tokens of answers that were said to be likely since fake_reset(). */
+unsigned fake_n_expected(void);
+
 /* The probability that the user's turn ends behind what was said; 0 at first. */
 void fake_end_with(float probability);
 
