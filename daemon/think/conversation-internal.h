@@ -19,6 +19,10 @@
 int conversation_type(struct conversation *c);
 int conversation_take_for(struct conversation *c);
 
+/* A typed turn of a model that answers freely, if it is a command beyond doubt: CONVERSATION_TYPED; 0: it is for the
+ * model. */
+int conversation_take_shortcut(struct conversation *c);
+
 /* The answer is a question, if that command lacks something or there is another one: what is asked next
  * may answer it.  Before a turn, what was asked too long ago is forgotten; behind it (is_over: it went well)
  * the question that it answered, or not, is, and its own takes its place. */

@@ -55,6 +55,19 @@ static int pass_on(struct conversation *c, bool is_call, const char *words) {
         return r < 0 ? r : CONVERSATION_TYPED;
 }
 
+/* What the grammar made of a text; nothing of it where the text wants more than that. */
+static int obey_or_tell(struct conversation *c, const struct typed_result *result) {
+        char call[TYPED_MAX_CALL];
+        bool is_taken = result->n_commands == 1 &&
+                        typed_takes(c->typed, &c->wording, &result->commands[0], call);
+        const char *reply = typed_beyond(c->typed, &c->wording, result->commands,
+                                         is_taken ? 0 : result->n_commands);
+
+        if (reply)
+                return pass_on(c, /* is_call= */ false, reply);
+        return is_taken ? pass_on(c, /* is_call= */ true, call) : obey(c, result);
+}
+
 /* By how people ask.  0: nobody knows. */
 static int take_as_meant(struct conversation *c, struct typed_result *result) {
         struct typed_meaning meaning;
@@ -106,7 +119,7 @@ void conversation_keep_question(struct conversation *c, bool is_over) {
 int conversation_type(struct conversation *c) {
         enum typed_verdict verdict;
         struct typed_result result;
-        char call[TYPED_MAX_CALL];
+        const char *reply;
         int r;
 
         if (!c->typed || c->request.origin != ORIGIN_TEXT)
@@ -125,14 +138,13 @@ int conversation_type(struct conversation *c) {
                 verdict = typed_parse(c->typed, &c->wording, &result);
         switch (verdict) {
         case TYPED_COMMANDS:
-                if (result.n_commands == 1 && typed_takes(c->typed, &c->wording, &result.commands[0], call))
-                        return pass_on(c, /* is_call= */ true, call);
-                return obey(c, &result);
+                return obey_or_tell(c, &result);
         case TYPED_TAKEN_BACK:
                 c->unanswered = UNANSWERED_NOT_A_COMMAND;
                 return CONVERSATION_TYPED;
         case TYPED_IN_PART:
-                return not_understood(c);
+                reply = typed_postpones(c->typed, &c->wording);
+                return reply ? pass_on(c, /* is_call= */ false, reply) : not_understood(c);
         case TYPED_NOTHING:
                 break;
         }

@@ -37,6 +37,7 @@ void conversation_done(struct conversation *c) {
         c->dialogue = dialogue_close(c->dialogue);
         c->gate = gate_close(c->gate);
         c->typed = typed_free(c->typed);
+        c->shortcut = shortcut_close(c->shortcut);
         free(c->samples);
         c->samples = NULL;
         free(c->kept);
@@ -676,7 +677,7 @@ static void end_turn(struct conversation *c, int r) {
         conversation_keep_question(c, r >= 0);
         dialogue_restore(c->dialogue);
         /* What the television says is of no use to anybody. */
-        if (!c->is_ignored)
+        if (!c->is_ignored && !c->is_shortcut)
                 conversation_note_use(c);
         c->afterwards = AFTERWARDS_WARM;
         if (r == -ECANCELED) {
@@ -690,7 +691,7 @@ static void end_turn(struct conversation *c, int r) {
                 event.done.outcome = c->outcome;
                 if (c->outcome == OUTCOME_REPEATED)
                         text_clear(&c->answered); /* or it would go on with it in the next turn */
-                if (r == 0)
+                if (r == 0 || c->is_shortcut)
                         c->afterwards = AFTERWARDS_REMEMBER;
                 if (r == 0 && c->request.origin != ORIGIN_TEXT &&
                     !conversation_is_transcriber(c))
@@ -742,6 +743,8 @@ static int answer(struct conversation *c) {
         if (r == 0)
                 r = conversation_type(c);
         if (r == 0)
+                r = conversation_take_shortcut(c);
+        if (r == 0)
                 r = conversation_hear(c);
         if (r == 0)
                 r = speak(c);
@@ -764,7 +767,7 @@ void conversation_run(struct conversation *c, const struct request *request) {
         c->has_heard = false;
         c->is_doubted = false;
         c->is_cut = false;
-        c->is_settled = false;
+        c->is_settled = c->is_shortcut = false;
         c->remote = remote_none();
         c->unanswered = UNANSWERED_NOT;
         c->ending = ENDING_NONE;

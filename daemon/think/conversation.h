@@ -23,6 +23,7 @@
 #include "daemon/think/end-sense.h"
 #include "daemon/think/event.h"
 #include "daemon/think/reins.h"
+#include "daemon/think/shortcut.h"
 #include "daemon/think/typed.h"
 #include "daemon/think/wording.h"
 
@@ -132,6 +133,9 @@ struct conversation {
         char spoken[4096];       /* ... in words, for the model */
         enum unanswered unanswered;
         char hint[EVENT_HINT_SIZE];
+
+        struct shortcut *shortcut; /* owned; NULL before it was needed */
+        bool is_shortcut;          /* the turn was done without the model */
 
         struct typed_asked asked;  /* what the answer before was a question about, if it was one */
         struct typed_asked asking; /* ... and what this one is */

@@ -43,8 +43,7 @@ static char *bare(char *said) {
         return said;
 }
 
-/* Whole words that stand in a sentence. */
-static bool stands_in(const char *said, const char *sentence) {
+bool typed_stands_in(const char *said, const char *sentence) {
         size_t size = strlen(said);
 
         for (const char *at = sentence; (at = strstr(at, said)); at++)
@@ -83,7 +82,7 @@ static bool has_same_numbers(const char *a, const char *b) {
 static bool is_meant(const char *said, const char *sentence, const char *offered, size_t offered_size) {
         if (strlen(said) == offered_size && memcmp(said, offered, offered_size) == 0)
                 return true;
-        return stands_in(said, sentence) && has_same_numbers(said, sentence);
+        return typed_stands_in(said, sentence) && has_same_numbers(said, sentence);
 }
 
 static const struct typed_command *

@@ -60,6 +60,12 @@ bool typed_sentence_in(const struct typed_text *text,
                        unsigned n,
                        struct typed_command *ret);
 
+/* Whether whole words stand in a sentence. */
+bool typed_stands_in(const char *said, const char *sentence);
+
+/* The kinds of contrast that the words from begin to end have, as bits. */
+unsigned typed_kinds_in(const struct typed_text *text, unsigned begin, unsigned end);
+
 /* What two sentences have in common at their beginnings and their ends, in whole words; 0 and 0 where
  * it takes the whole of both to tell them apart. */
 void typed_apart(
@@ -67,6 +73,9 @@ void typed_apart(
 
 /* Whether a text is nothing but that something is not wanted. */
 bool typed_text_withdraws(const struct typed_text *text);
+
+/* The name of a command's call; empty when it has none. */
+void typed_call_name(const struct typed *t, const struct typed_command *command, char name[static TYPED_MAX_WORD]);
 
 /* Whether a command is a call of that name. */
 bool typed_calls(const struct typed *t, const struct typed_command *command, const char *name);

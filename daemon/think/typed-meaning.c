@@ -188,6 +188,25 @@ static bool is_held(const struct filling *f, const struct typed_command *command
         return contrast_agrees(f->said, sentence) && locks_as_said(f->said, sentence);
 }
 
+/* Where it begins what is to be remembered, "to take two pills": that is said to nobody here.  The end of the text:
+ * nowhere. */
+static unsigned purpose_at(const struct wording *w) {
+        static const char *const openings[] = { "remind", "wake", "tell", "let", "alert", "notify" };
+        bool is_open = false;
+
+        for (unsigned i = 0; i + 1 < w->n_words; i++) {
+                const struct wording_word *word = &w->words[i], *next = word + 1;
+                bool is_to = strcmp(word->typed, "to") == 0 || strcmp(word->typed, "that") == 0;
+
+                for (size_t k = 0; k < sizeof(openings) / sizeof(openings[0]); k++)
+                        is_open |= strcmp(word->typed, openings[k]) == 0;
+                if (is_open && is_to && i > 1 && next->n_readings > 0 &&
+                    contrast_of(next->readings[0], strcspn(next->readings[0], " "), NULL) != CONTRAST_NUMBER)
+                        return i;
+        }
+        return w->n_words;
+}
+
 /* The sentence with those words of the text in the place of its star. */
 static bool fill(struct filling *f, unsigned begin, unsigned end, struct typed_command *ret) {
         unsigned order[WORDING_MAX_WORDS];
@@ -222,13 +241,15 @@ static bool says_more(const struct filling *f, unsigned begin, unsigned end) {
         return false;
 }
 
-/* As many words of the text as the sentence takes. */
+/* As many words of the text as the sentence takes; "me" is none of them: "set a timer for me" lacks what is to be
+ * said. */
 static bool fill_star(struct filling *f, struct typed_command *ret) {
         const unsigned n = f->text->n_words;
 
         for (unsigned size = n; size > 0; size--)
                 for (unsigned begin = 0; begin + size <= n; begin++)
-                        if (says_more(f, begin, begin + size) && fill(f, begin, begin + size, ret))
+                        if (says_more(f, begin, begin + size) && fill(f, begin, begin + size, ret) &&
+                            !typed_asks(f->typed, ret))
                                 return true;
         return false;
 }
@@ -262,7 +283,7 @@ static bool is_bare(const struct filling *f) {
 
 /* The first of several sentences that holds what was typed. */
 static bool
-say(const struct typed *t, const struct wording *w, const char *sentences, struct typed_command *ret) {
+say_all(const struct typed *t, const struct wording *w, const char *sentences, struct typed_command *ret) {
         _cleanup_(filling_freep) struct filling *f = calloc(1, sizeof(*f));
 
         if (!f || wording_write(w, f->said, sizeof(f->said)) < 0)
@@ -279,6 +300,22 @@ say(const struct typed *t, const struct wording *w, const char *sentences, struc
                 sentences += n + (sentences[n] == '|');
         }
         return false;
+}
+
+/* ... or, of a reminder, what was typed of when.  A question is the last resort. */
+static bool
+say(const struct typed *t, const struct wording *w, const char *sentences, struct typed_command *ret) {
+        _cleanup_(wording_freep) struct wording *head = NULL;
+        unsigned purpose = purpose_at(w);
+        bool is_said = say_all(t, w, sentences, ret);
+
+        if ((is_said && !typed_asks(t, ret)) || purpose == w->n_words)
+                return is_said;
+        head = calloc(1, sizeof(*head));
+        if (!head)
+                return is_said;
+        append(head, w, 0, purpose);
+        return say_all(t, head, sentences, ret) || (is_said && say_all(t, w, sentences, ret));
 }
 
 /* ---- a call that takes words along ------------------------------------------------------------ */
@@ -432,6 +469,16 @@ static bool is_two(const struct typed *t, const struct wording *w, unsigned mean
         return false;
 }
 
+/* What goes beyond what is done is told, and nothing is done. */
+static enum typed_meant told_or(const struct typed *t,
+                                const struct wording *w,
+                                const struct typed_command *command,
+                                enum typed_meant meant,
+                                struct typed_meaning *ret) {
+        ret->words = typed_beyond(t, w, command, command ? 1 : 0);
+        return ret->words ? TYPED_MEANS_REPLY : meant;
+}
+
 enum typed_meant typed_means(const struct typed *t, const struct wording *w, struct typed_meaning *ret) {
         const struct meanings *all = grammar_meanings(t->grammar);
         struct taking taking;
@@ -439,6 +486,9 @@ enum typed_meant typed_means(const struct typed *t, const struct wording *w, str
         unsigned meaning = judge(t, w, &likelihood);
         const char *text;
 
+        ret->words = typed_postpones(t, w);
+        if (ret->words)
+                return TYPED_MEANS_REPLY;
         if (meaning == 0 || is_two(t, w, meaning))
                 return TYPED_MEANS_NOTHING;
         text = meanings_text(all, meaning);
@@ -451,11 +501,12 @@ enum typed_meant typed_means(const struct typed *t, const struct wording *w, str
                 return TYPED_MEANS_CALL;
         case MEANING_TAKES:
                 taking = taking_of(text + 1);
-                return take_along(w, &taking, ret->call) ? TYPED_MEANS_CALL : TYPED_MEANS_NOTHING;
+                return take_along(w, &taking, ret->call) ? told_or(t, w, NULL, TYPED_MEANS_CALL, ret) : TYPED_MEANS_NOTHING;
         case MEANING_HINT:
                 return TYPED_MEANS_HINT;
         default:
-                return say(t, w, text, &ret->command) ? TYPED_MEANS_COMMAND : TYPED_MEANS_NOTHING;
+                return say(t, w, text, &ret->command) ? told_or(t, w, &ret->command, TYPED_MEANS_COMMAND, ret)
+                                                      : TYPED_MEANS_NOTHING;
         }
 }
 

@@ -76,8 +76,7 @@ is_sentence(const struct typed_text *text, unsigned begin, unsigned end, struct 
         return typed_sentence_in(text, order, n, ret);
 }
 
-/* The kinds of contrast that the words from begin to end have, as bits. */
-static unsigned kinds_in(const struct typed_text *text, unsigned begin, unsigned end) {
+unsigned typed_kinds_in(const struct typed_text *text, unsigned begin, unsigned end) {
         unsigned kinds = 0;
 
         for (unsigned i = begin; i < end; i++) {
@@ -109,7 +108,7 @@ static bool replaces(const struct typed_text *text,
                      const struct echo *said,
                      struct typed_command *ret) {
         unsigned order[WORDING_MAX_WORDS], n = 0;
-        unsigned old = kinds_in(text, a, b), new = kinds_in(text, said->from, said->to);
+        unsigned old = typed_kinds_in(text, a, b), new = typed_kinds_in(text, said->from, said->to);
 
         /* Like takes the place of like, and nothing that counts is lost. */
         if ((old & ~new) != 0 || (old == 0) != (new == 0))
@@ -141,9 +140,42 @@ static bool is_another(const struct typed_text *text, struct echo said, struct t
                 said.from += phrase_at(text, said.from, said.to, others[k]);
         if (said.from == said.to)
                 return false;
-        if (said.from == n_before && !(kinds_in(text, said.from, said.to) & (1u << CONTRAST_DAYTIME)))
+        if (said.from == n_before && !(typed_kinds_in(text, said.from, said.to) & (1u << CONTRAST_DAYTIME)))
                 return false;
         return fits(text, &said, ret);
+}
+
+/* "Mute the sound and the microphone": what the sentence before begins with, and something else.  A number is
+ * none: it may be more of the one before. */
+static bool is_shared(const struct typed_text *text, const struct echo *said, struct typed_command *ret) {
+        const unsigned new = typed_kinds_in(text, said->from, said->to);
+        unsigned order[WORDING_MAX_WORDS], n;
+
+        if (new & (1u << CONTRAST_NUMBER | 1u << CONTRAST_UNIT | 1u << CONTRAST_DAYTIME) ||
+            (said->to - said->from == 1 && (new & ~(1u << CONTRAST_DAY))))
+                return false;
+        for (unsigned end = said->before - 1; end > said->begin; end--) {
+                n = 0;
+                for (unsigned i = said->begin; i < end; i++)
+                        order[n++] = i;
+                for (unsigned i = said->from; i < said->to; i++)
+                        order[n++] = i;
+                if (typed_sentence_in(text, order, n, ret))
+                        return !typed_asks(text->typed, ret) && !typed_calls(text->typed, ret, "cannot");
+        }
+        return false;
+}
+
+static bool goes_on(const struct typed_text *text, struct echo said, struct typed_command *ret) {
+        return is_another(text, said, ret) || is_shared(text, &said, ret);
+}
+
+/* What is left of a text behind "and" and is next to nothing may be another thing for the verb before. */
+static bool stands_alone(const struct typed_text *text,
+                         unsigned begin,
+                         unsigned end,
+                         const struct typed_command *command) {
+        return end - begin > 2 || (!typed_asks(text->typed, command) && text->slack.n_small == 0);
 }
 
 /* Several commands, each as the one before ended. */
@@ -153,7 +185,8 @@ are_commands(const struct typed_text *text, unsigned begin, unsigned end, struct
 
         if (n_before == TYPED_MAX_COMMANDS)
                 return false;
-        if (is_sentence(text, begin, end, &ret->commands[n_before])) {
+        if (is_sentence(text, begin, end, &ret->commands[n_before]) &&
+            (n_before == 0 || stands_alone(text, begin, end, &ret->commands[n_before]))) {
                 ret->n_commands++;
                 return true;
         }
@@ -170,8 +203,7 @@ are_commands(const struct typed_text *text, unsigned begin, unsigned end, struct
                 if (next < end && are_commands(text, next, end, ret))
                         return true;
                 if (n_before + 1 < TYPED_MAX_COMMANDS && next < end && is_joint(text, cut) &&
-                    is_another(text, (struct echo){ begin, cut, next, end },
-                               &ret->commands[n_before + 1])) {
+                    goes_on(text, (struct echo){ begin, cut, next, end }, &ret->commands[n_before + 1])) {
                         ret->n_commands = n_before + 2;
                         return true;
                 }

@@ -201,37 +201,49 @@ size_t typed_sentence(const struct typed *t,
         return used;
 }
 
-bool typed_calls(const struct typed *t, const struct typed_command *command, const char *name) {
-        static const char call[] = "call:";
-        size_t at = 0, n_call = sizeof(call) - 1, n = strlen(name);
+/* The call as it is written. */
+static bool write_call(const struct typed *t, const struct typed_command *command, char *out, size_t out_size) {
+        size_t used = 0;
 
-        /* Compared as the pieces come: call:NAME and then what is no letter of it. */
         for (unsigned i = command->call + 1; i < command->n_tokens; i++) {
                 struct gguf_string piece = tokenizer_piece(t->tokenizer, command->tokens[i]);
 
-                for (size_t k = 0; k < piece.size; k++, at++) {
-                        if (at == n_call + n)
-                                return piece.text[k] == '{';
-                        if (piece.text[k] != (at < n_call ? call[at] : name[at - n_call]))
-                                return false;
-                }
+                if (piece.size >= out_size - used)
+                        return false;
+                memcpy(out + used, piece.text, piece.size);
+                used += piece.size;
         }
-        return false;
+        out[used] = '\0';
+        return true;
+}
+
+void typed_call_name(const struct typed *t, const struct typed_command *command, char name[static TYPED_MAX_WORD]) {
+        static const char opening[] = "call:";
+        char call[TYPED_MAX_SENTENCE];
+        size_t n;
+
+        name[0] = '\0';
+        if (!write_call(t, command, call, sizeof(call)) || strncmp(call, opening, sizeof(opening) - 1) != 0)
+                return;
+        n = strcspn(call + sizeof(opening) - 1, "{");
+        if (n < TYPED_MAX_WORD) {
+                memcpy(name, call + sizeof(opening) - 1, n);
+                name[n] = '\0';
+        }
+}
+
+bool typed_calls(const struct typed *t, const struct typed_command *command, const char *name) {
+        char its[TYPED_MAX_WORD];
+
+        typed_call_name(t, command, its);
+        return *its && strcmp(its, name) == 0;
 }
 
 bool typed_passes(const struct typed *t, const struct typed_command *command, const char *value) {
         char call[TYPED_MAX_SENTENCE], quoted[TYPED_MAX_WORD + 2 * sizeof(NOTATION_QUOTE)];
-        size_t used = 0;
 
-        for (unsigned i = command->call; i < command->n_tokens; i++) {
-                struct gguf_string piece = tokenizer_piece(t->tokenizer, command->tokens[i]);
-
-                if (piece.size >= sizeof(call) - used)
-                        return false;
-                memcpy(call + used, piece.text, piece.size);
-                used += piece.size;
-        }
-        call[used] = '\0';
+        if (!write_call(t, command, call, sizeof(call)))
+                return false;
         (void) snprintf(quoted, sizeof(quoted), NOTATION_QUOTE "%.*s" NOTATION_QUOTE, TYPED_MAX_WORD, value);
         return strstr(call, quoted) != NULL;
 }

@@ -76,6 +76,18 @@ bool typed_takes(const struct typed *t,
                  const struct typed_command *command,
                  char call[static TYPED_MAX_CALL]);
 
+/* What a text says beyond its commands, as what is to be said of it: that it is to be done again and again, or
+ * somewhere else.  Of no commands: of words that are taken along.  NULL: nothing that is known of.  For as long
+ * as the program runs. */
+const char *typed_beyond(const struct typed *t,
+                         const struct wording *w,
+                         const struct typed_command *commands,
+                         unsigned n_commands);
+
+/* The same of a text that is no sentence, but a command and when or how long it is to be done: "pause in ten
+ * minutes".  NULL: it is no such. */
+const char *typed_postpones(const struct typed *t, const struct wording *w);
+
 /* The words by which meanings are told from each other: as they are spoken, those of the leeway in the
  * place of others, each number as a sign.  False: the text has none. */
 bool typed_meaning_words(const struct typed *t, const struct wording *w, char *out, size_t out_size);

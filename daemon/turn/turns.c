@@ -262,6 +262,7 @@ static int send_request(struct turns *t, struct turn *turn) {
         int r;
 
         if (turn->origin == ORIGIN_TEXT) {
+                request.expected = t->handsfree.expected;
                 text = malloc(turn->heard.size + 1);
                 if (!text)
                         return -ENOMEM;

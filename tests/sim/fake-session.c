@@ -364,6 +364,17 @@ unsigned engine_n_threads(const struct engine *e) {
         return 1;
 }
 
+/* There is no pocket model beside this one. */
+int tokenizer_new(struct tokenizer **ret, const struct gguf *g, struct why *why) {
+        (void) ret, (void) g;
+        return because(why, -EOPNOTSUPP, "no vocabulary");
+}
+
+struct tokenizer *tokenizer_free(struct tokenizer *t) {
+        (void) t;
+        return NULL;
+}
+
 size_t tokenizer_n_tokens(const struct tokenizer *t) {
         (void) t;
         return FAKE_N_TOKENS;

@@ -26,9 +26,10 @@ class Mouth(threading.Thread):
         self.path = path
         self.lock = threading.Lock()
         self.words = b""
-        self.is_dead_silent = False
+        self.is_dead_silent = self.is_last = False
         self.offset = 0
         self.stops = False
+        self.ended = None       # when the last sample of what was said last was written
         rng = random.Random(1)
         self.noise = [struct.pack(f"<{CHUNK}h", *(rng.randint(-12, 12) for _ in range(CHUNK)))
                       for _ in range(50)]
@@ -45,6 +46,7 @@ class Mouth(threading.Thread):
             if self.is_dead_silent:
                 return struct.pack("<h", self.offset) * CHUNK
             chunk, self.words = self.words[:2 * CHUNK], self.words[2 * CHUNK:]
+            self.is_last = bool(chunk) and not self.words
         noise = self.noise[i % len(self.noise)]
         chunk += noise[len(chunk):]
         if self.offset:
@@ -63,6 +65,8 @@ class Mouth(threading.Thread):
                     due = time.monotonic()
                 chunk = chunk or self.next_chunk(i)
                 os.write(fd, chunk)
+                if self.is_last:
+                    self.ended, self.is_last = time.monotonic(), False
                 chunk = None
                 i += 1
             except BlockingIOError:

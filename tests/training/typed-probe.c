@@ -8,6 +8,7 @@
  *     typed-probe FILE ends   ... "whole" or "open", whether the sentence could become another command
  *     typed-probe FILE words  ... by which its meaning is told
  *     typed-probe FILE means  ... as without, but by its meaning alone
+ *     typed-probe FILE likely ... as without, behind the likeliest meaning and how likely that is; 0 if a sentence says it
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,14 +184,25 @@ static void answer(const struct typed *typed, const struct tokenizer *tokenizer,
         struct typed_result result;
         struct wording wording;
         enum typed_verdict verdict;
+        const char *reply;
+        bool is_taken;
 
         if (wording_read(&wording, line, strlen(line)) < 0) {
                 puts("too long");
                 return;
         }
         verdict = typed_parse(typed, &wording, &result);
-        if (verdict == TYPED_COMMANDS && result.n_commands == 1 &&
-            typed_takes(typed, &wording, &result.commands[0], call)) {
+        is_taken = verdict == TYPED_COMMANDS && result.n_commands == 1 &&
+                   typed_takes(typed, &wording, &result.commands[0], call);
+        reply = verdict == TYPED_IN_PART ? typed_postpones(typed, &wording)
+                : verdict != TYPED_COMMANDS
+                        ? NULL
+                        : typed_beyond(typed, &wording, result.commands, is_taken ? 0 : result.n_commands);
+        if (reply) {
+                printf("told: %s\n", reply);
+                return;
+        }
+        if (is_taken) {
                 print_written(call);
                 return;
         }
@@ -207,6 +219,24 @@ static void answer(const struct typed *typed, const struct tokenizer *tokenizer,
                 return;
         (void) typed_suggest(typed, &wording, hint, sizeof(hint));
         printf("%s%s%s\n", words[verdict], hint[0] ? ": " : "", hint);
+}
+
+static void tell_likely(const struct typed *typed,
+                        const struct tokenizer *tokenizer,
+                        const struct grammar *grammar,
+                        const char *line) {
+        struct typed_result result;
+        struct wording wording;
+        char words[2048];
+        float likelihood = 0;
+        unsigned meaning = 0;
+
+        if (wording_read(&wording, line, strlen(line)) == 0 &&
+            typed_parse(typed, &wording, &result) == TYPED_NOTHING &&
+            typed_meaning_words(typed, &wording, words, sizeof(words)))
+                meaning = meanings_judge(grammar_meanings(grammar), words, &likelihood);
+        printf("%u %.3f ", meaning, (double) likelihood);
+        answer(typed, tokenizer, line);
 }
 
 int main(int argc, char **argv) {
@@ -231,6 +261,8 @@ int main(int argc, char **argv) {
                         tell_answer(typed, tokenizer, line);
                 else if (argc > 2 && strcmp(argv[2], "words") == 0)
                         tell_words(typed, line);
+                else if (argc > 2 && strcmp(argv[2], "likely") == 0)
+                        tell_likely(typed, tokenizer, grammar, line);
                 else if (argc > 2 && strcmp(argv[2], "means") == 0)
                         tell_only_meaning(typed, tokenizer, line);
                 else if (argc > 2)
