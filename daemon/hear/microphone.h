@@ -37,6 +37,7 @@ struct microphone {
         struct why why; /* of being lost */
         bool is_wanted; /* set by the owner */
         bool is_needed; /* ... this very one, because somebody speaks into it */
+        unsigned leniency; /* ... so many times as long as usual it may give nothing */
 
         struct ear *ear;       /* owned; NULL: nothing is open, or being opened or closed */
         bool is_open;          /* ... frames come from it */

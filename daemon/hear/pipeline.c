@@ -538,7 +538,7 @@ static int check_microphone(struct pipeline *p, uint64_t began_ns, struct why *w
         uint64_t waited = clock_now_ns() - (has_frames ? p->frame_ns : began_ns);
 
         if (m->state == MICROPHONE_LOST &&
-            (waited > PIPELINE_STALL_NS ||
+            (waited > PIPELINE_STALL_NS * m->leniency ||
              (waited > PIPELINE_OPEN_NS && !has_frames && !microphone_has_device(m))))
                 return because(why, -ENODEV, "%s", m->why.text);
         if (m->state == MICROPHONE_SILENT && m->last_sample == 0)
@@ -546,7 +546,7 @@ static int check_microphone(struct pipeline *p, uint64_t began_ns, struct why *w
                                "the microphone gives digital silence: is it switched off?");
         if (m->state == MICROPHONE_SILENT)
                 return because(why, -ENODEV, "the microphone gives one value all the time");
-        if (waited > PIPELINE_DEAD_NS)
+        if (waited > PIPELINE_DEAD_NS * m->leniency)
                 return because(why, -ETIMEDOUT, "the microphone does not give any sound");
         return 0;
 }
@@ -724,6 +724,10 @@ struct pipeline *pipeline_free(struct pipeline *p) {
         hearing_free(p->hearing);
         free(p);
         return NULL;
+}
+
+void pipeline_be_lenient(struct pipeline *p, unsigned times) {
+        p->microphone.leniency = times;
 }
 
 int pipeline_start(struct pipeline *p) {

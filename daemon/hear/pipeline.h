@@ -74,6 +74,10 @@ int pipeline_new(struct pipeline **ret,
 struct pipeline *pipeline_free(struct pipeline *p);
 DEFINE_CLEANUP(struct pipeline *, pipeline_free)
 
+/* Before it starts: a microphone may give nothing for so many times as long as usual before it counts as
+ * lost.  For a microphone that is played by somebody who may be kept from it. */
+void pipeline_be_lenient(struct pipeline *p, unsigned times);
+
 int pipeline_start(struct pipeline *p);
 
 /* Tells the thread to end; pipeline_join() waits for that at most until the time of the monotonic

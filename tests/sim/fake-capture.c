@@ -16,7 +16,7 @@
 
 struct capture {
         int wake_fd;
-        bool is_active;
+        bool is_active, is_emptied;
         uint64_t lost, age_ns;
         unsigned n_channels;
         float *samples; /* owned; interleaved */
@@ -120,6 +120,8 @@ bool fake_mic_give(enum fake_sound sound, size_t n_frames) {
 
         lock();
         is_open = fake.open != NULL;
+        if (is_open && n_frames > 0)
+                fake.open->is_emptied = false;
         for (size_t i = 0; is_open && i < n_frames * FRAME_SAMPLES; i++) {
                 float s = sound == FAKE_ZEROS ? 0 : noise() * 0.001f;
 
@@ -140,7 +142,7 @@ bool fake_mic_is_empty(void) {
         bool is_empty;
 
         lock();
-        is_empty = !fake.open || fake.open->head == fake.open->tail;
+        is_empty = !fake.open || fake.open->is_emptied;
         unlock();
         return is_empty;
 }
@@ -189,7 +191,7 @@ int capture_open(struct capture **ret, const struct capture_config *config, stru
                 c->samples = calloc(CAPACITY, sizeof(*c->samples));
                 c->wake_fd = config->wake_fd;
                 c->n_channels = fake.is_opposite ? 2 : 1;
-                c->is_active = true;
+                c->is_active = c->is_emptied = true;
                 fake.open = c;
                 fake.n_opened++;
                 *ret = c;
@@ -267,6 +269,7 @@ size_t capture_read(struct capture *c, float *samples, size_t n) {
 
         lock();
         n *= c->n_channels;
+        c->is_emptied = c->tail == c->head;
         while (i < n && c->tail != c->head)
                 samples[i++] = c->samples[c->tail++ % CAPACITY];
         unlock();

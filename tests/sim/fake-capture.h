@@ -39,7 +39,7 @@ void fake_mic_set_follow(enum follow_state state);
 enum fake_sound { FAKE_VOICE, FAKE_ROOM, FAKE_ZEROS };
 bool fake_mic_give(enum fake_sound sound, size_t n_frames);
 
-/* Whether all that was given was read. */
+/* Whether all that was given was read, and handed on: the reader has asked for more. */
 bool fake_mic_is_empty(void);
 
 /* Closing stands at a gate until it is opened again, as PortAudio does with a frozen server. */

@@ -134,7 +134,7 @@ static atomic_uint fake_failures;
 static _Atomic float fake_end;
 static _Atomic(const char *) fake_words;
 static _Atomic(const char *) fake_called;
-static atomic_uint fake_rewound, fake_released, fake_sessions, fake_expected;
+static atomic_uint fake_rewound, fake_ended, fake_released, fake_sessions, fake_expected;
 
 __attribute__((constructor)) static void fake_init(void) {
         (void) sem_init(&fake_gate, 0, 0);
@@ -158,6 +158,7 @@ void fake_reset(void) {
         atomic_store(&fake_called, NULL);
         atomic_store(&fake_end, 0);
         atomic_store(&fake_rewound, 0);
+        atomic_store(&fake_ended, 0);
         atomic_store(&fake_released, 0);
         atomic_store(&fake_sessions, 0);
         atomic_store(&fake_expected, 0);
@@ -179,6 +180,10 @@ void fake_wait_frames(unsigned n) {
 
 unsigned fake_n_rewound(void) {
         return atomic_load(&fake_rewound);
+}
+
+unsigned fake_n_ended(void) {
+        return atomic_load(&fake_ended);
 }
 
 unsigned fake_n_released(void) {
@@ -667,6 +672,8 @@ int session_load(struct session *s, int fd) {
 }
 
 int session_append_tokens(struct session *s, const int32_t *ids, size_t n) {
+        if (s->n_ids > 0 && (s->ids[s->n_ids - 1] == FAKE_FRAME || s->ids[s->n_ids - 1] == FAKE_QUIET_FRAME))
+                atomic_fetch_add(&fake_ended, 1);
         return append(s, ids, n);
 }
 

@@ -39,6 +39,9 @@ void fake_wait_frames(unsigned n);
 /* How often positions were taken back that had been appended. */
 unsigned fake_n_rewound(void);
 
+/* How often tokens were appended right behind sound: its end, also if it was taken back. */
+unsigned fake_n_ended(void);
+
 /* How often the weights of a model were given back, and how many sessions a model that is no transcriber
  * has got since fake_reset(). */
 unsigned fake_n_released(void);

@@ -317,20 +317,13 @@ static void another_link_takes_its_place(void) {
 
 /* ---- speech that nobody has called for ---- */
 
-static void give(enum fake_sound sound, size_t n_frames) {
-        while (!fake_mic_give(sound, n_frames))
-                (void) sd_event_run(scene.loop, 1000);
-        while (!fake_mic_is_empty())
-                (void) sd_event_run(scene.loop, 1000);
-}
-
 static void say_aloud(enum mode mode, const char *words) {
         turns_set_mode(scene.turns, mode);
         pipeline_set_hands_free(scene.pipeline, scene.config->max_seconds * FRAMES_PER_SECOND);
         fake_say(words);
-        give(FAKE_ROOM, 25);
-        give(FAKE_VOICE, 40);
-        give(FAKE_ROOM, 25);
+        scene_speak(FAKE_ROOM, 25);
+        scene_speak(FAKE_VOICE, 40);
+        scene_speak(FAKE_ROOM, 25);
 }
 
 /* Of a room no frame is all zeros, as what is in front of the kept ones is. */

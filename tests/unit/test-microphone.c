@@ -196,6 +196,11 @@ static void attempts_have_pauses(void) {
 
 static void one_that_gives_nothing_is_opened_again(void) {
         open_live();
+        world.m.leniency = 2;
+        step(2900);
+        expect(world.m.state == MICROPHONE_LIVE);
+        give(FAKE_ROOM, 1);
+        world.m.leniency = 1;
         step(1400);
         expect(world.m.state == MICROPHONE_LIVE);
         step(200);
