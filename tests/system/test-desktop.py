@@ -49,7 +49,7 @@ def comes_back():
 def there(gemmad):
     """The time elsewhere: in a city of the table of zones, in one that is none of it, in a country. Asked twice should it
     be another minute, or day, just then."""
-    for place, zone in (("tokyo", "Asia/Tokyo"), ("New York", "America/New_York"), ("buenos aires", "America/Buenos_Aires"),
+    for place, zone in (("tokyo", "Asia/Tokyo"), ("New York", "America/New_York"), ("buenos aires", "America/Argentina/Buenos_Aires"),
                         ("san francisco", "America/Los_Angeles"), ("india", "Asia/Kolkata"), ("germany", "Europe/Berlin"),
                         ("zürich", "Europe/Zurich"), ("são paulo", "America/Sao_Paulo")):
         name = " ".join(word.capitalize() for word in place.split())
