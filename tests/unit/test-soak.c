@@ -99,12 +99,16 @@ static void take_events(bool until, enum pipeline_event_kind kind) {
         } while (until);
 }
 
-/* The machine sleeps: all is closed by the time that is told, and the turn is over. */
-static void sleep_and_wake(void) {
+/* The machine sleeps: all is closed by the time that is told, and the turn is over.  Awake sooner, the turn
+ * might open the microphone once more. */
+static void sleep_and_wake(unsigned n_done) {
         pipeline_set_asleep(scene.pipeline, true);
         turns_cancel_live(scene.turns);
         take_events(true, PIPELINE_ASLEEP);
         expect(!fake_mic_is_open());
+        while (world.n_done == n_done)
+                run_loop();
+        scene_catch_up();
         pipeline_set_asleep(scene.pipeline, false);
 }
 
@@ -134,7 +138,7 @@ static void one_turn(unsigned i) {
         if (i % 40 == 3)
                 replug();
         if (i % 4 == 2)
-                sleep_and_wake();
+                sleep_and_wake(n_done);
         if (i % 8 == 6)
                 turns_cancel_live(scene.turns);
         if (i % 4 != 2) {
