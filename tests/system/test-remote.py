@@ -21,6 +21,7 @@ import wave
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gemmad_test import (ASSISTANT, BUILD, PATIENCE, Daemon, Tap, as_root, is_sanitized, speech,  # noqa: E402
                          wait_until)
+from memory import found_in  # noqa: E402
 
 tap = Tap()
 REMOTE = os.path.join(BUILD, "gemmad-remote")
@@ -869,6 +870,21 @@ def keys_are_seen_by_nobody():
         assert done.returncode == 1 and "chmod 600" in done.stderr and SECRET not in done.stderr, done
 
 
+def nothing_stays_in_memory():
+    """What was asked and answered is nowhere in the process that asked, once it is done with it."""
+    if is_sanitized():
+        return "a sanitizer keeps what was freed"
+    with world() as w:
+        if found_in(w.child(), "gemmad") is None:
+            return "looking into a process that is not dumpable needs root"
+        w.servers[0].plan = [say("The persimmonquagmire ", "is one."), calls(("get_time", {"x": "persimmonquagmire"})),
+                             say("persimmonquagmire.")]
+        assert "persimmonquagmire" in w.ask(text="what on earth is a xylophonequagmire")["answered"]
+        w.ask(text="and what would a second xylophonequagmire be")
+        wait_until(lambda: not found_in(w.child(), "(?:xylophone|persimmon)quagmire"), "nothing of it is left")
+    return None
+
+
 def nothing_goes_on():
     """Redirections and proxies of the environment are not followed."""
     other = Server("other")
@@ -973,6 +989,7 @@ if __name__ == "__main__":
     tap.rule("certificates are looked at", by_tls)
     tap.rule("servers may want a certificate of ours", by_mutual_tls)
     tap.rule("keys are seen by nobody", keys_are_seen_by_nobody)
+    tap.rule("what was asked and answered does not stay in memory", nothing_stays_in_memory)
     tap.rule("neither servers nor the environment have a say in where it goes", nothing_goes_on)
     tap.rule("settings are checked", settings_are_checked)
     tap.rule("who calls Remote has to bring what it needs", not_everybody_is_let_in)
