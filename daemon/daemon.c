@@ -537,24 +537,35 @@ static void note_socket(struct daemon *d) {
         d->socket_inode = lstat(d->own_socket, &st) == 0 ? st.st_ino : 0;
 }
 
-/* Who takes the file of the socket away makes gemmad deaf to all who come later. */
-static int on_socket_folder(sd_event_source *source, const struct inotify_event *event, void *userdata) {
-        struct daemon *d = userdata;
+static bool make_socket_again(struct daemon *d) {
         struct why why = {};
         int fd;
 
-        (void) source;
-        (void) event;
-        if (has_socket(d))
-                return 0;
         fd = server_listen(d->own_socket, &why);
         if (fd >= 0 && control_listen_at(d->control, fd) >= 0) {
                 note_socket(d);
                 log_notice("The socket was taken away, and has been made again: %s", d->own_socket);
-                return 0;
+                return true;
         }
         closep(&fd);
         log_warning("The socket was taken away, and nobody can come any more (%s): start gemmad again", why.text);
+        return false;
+}
+
+static void watch_socket(struct daemon *d);
+
+/* Who takes the file of the socket away makes gemmad deaf to all who come later. */
+static int on_socket_folder(sd_event_source *source, const struct inotify_event *event, void *userdata) {
+        struct daemon *d = userdata;
+
+        (void) source;
+        if (!has_socket(d) && !make_socket_again(d))
+                return 0;
+        /* The folder that has it is another one. */
+        if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF)) {
+                d->socket_watch = sd_event_source_disable_unref(d->socket_watch);
+                watch_socket(d);
+        }
         return 0;
 }
 
@@ -572,7 +583,7 @@ static void watch_socket(struct daemon *d) {
         if (slash)
                 slash[slash == folder ? 1 : 0] = '\0';
         r = sd_event_add_inotify(d->loop, &d->socket_watch, slash ? folder : ".",
-                                 IN_DELETE | IN_MOVE | IN_DELETE_SELF, on_socket_folder, d);
+                                 IN_DELETE | IN_MOVE | IN_DELETE_SELF | IN_MOVE_SELF, on_socket_folder, d);
         if (r < 0)
                 log_debug("The socket's folder can not be watched (%s), going on without it", strerror(-r));
 }

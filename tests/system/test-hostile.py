@@ -302,6 +302,13 @@ def taken_away():
         turn = c.ask(text="stop")
         error = c.call(ASSISTANT + "Status")["parameters"].get("history_error", "")
         assert os.path.exists(os.path.join(state, "history.sqlite")) or (turn["unkept"] and "start gemmad again" in error), error
+        # And so may that of the socket; who is there goes on.
+        for _ in range(2):
+            os.unlink(d.path)
+            wait_until(lambda: os.path.exists(d.path), "another socket")
+        os.rename(os.path.dirname(d.path), os.path.join(d.folder, "run/elsewhere"))
+        wait_until(lambda: os.path.exists(d.path) or "nobody can come any more" in d.said(), "a socket, or a line about it")
+        assert c.ask(text="what time is it")["outcome"] == "answered"
 
 
 def shortened_model():
