@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gemmad_test import ASSISTANT, Daemon, Tap, is_sanitized, wait_until  # noqa: E402
+from gemmad_test import ASSISTANT, BUILD, PATIENCE, Daemon, Tap, is_sanitized, wait_until  # noqa: E402
 from stepped_clock import DAY_NS, SteppedClock  # noqa: E402
 
 tap = Tap()
@@ -309,6 +309,47 @@ def locked():
         assert "history_error" not in c.call(ASSISTANT + "Status")["parameters"]
 
 
+def hangs():
+    """Nobody waits for a disk that does not answer, neither for an answer nor for the end; what it was given is there."""
+    if is_sanitized():
+        return "a sanitizer wants to be loaded first"
+    with Daemon(start=False) as d:
+        disk = os.path.join(d.folder, "disk")
+
+        def hold(held):
+            with open(disk, "r+b", 0) as f:
+                f.write(bytes([held]))
+
+        with open(disk, "wb") as f:
+            f.write(b"\0")
+        d.environment.update(LD_PRELOAD=os.path.abspath(os.path.join(BUILD, "tests/system/held-disk.so")), GEMMAD_DISK=disk)
+        d.start()
+        with contextlib.closing(d.client()) as c, contextlib.closing(d.client()) as other:
+            kept = c.ask(text="a gooseberry")
+            assert "unkept" not in kept
+            hold(True)
+            assert c.ask(text="a tamarind")["unkept"] and c.ask(text="another tamarind")["unkept"]
+            assert "2 turns wait to be written: the disk does not answer" == other.call(
+                ASSISTANT + "Status")["parameters"]["history_error"]
+            assert ids(other.call(ASSISTANT + "History")) == [kept["id"]]
+            hold(False)
+            wait_until(lambda: "history_error" not in other.call(ASSISTANT + "Status")["parameters"], "all is written")
+            assert len(ids(other.call(ASSISTANT + "History"))) == 3
+            hold(True)
+            c.send(ASSISTANT + "Ask", {"text": "what time is it"}, more=True)
+            told = [c.receive()]
+            d.process.terminate()
+            while "continues" in told[-1]:
+                told.append(c.receive())
+            assert told[-1]["parameters"]["event"]["turn"]["unkept"], told
+            assert d.process.wait(PATIENCE) == 0
+        hold(False)
+        d.start()
+        with contextlib.closing(d.client()) as c:
+            assert len(ids(c.call(ASSISTANT + "History"))) == 3
+    return None
+
+
 def no_core():
     """What was said is in the memory of the process, so it leaves no core file."""
     with Daemon() as d, open(f"/proc/{d.process.pid}/limits") as f:
@@ -328,6 +369,7 @@ with daemon:
     tap.rule("a history that can not be opened is not an empty one", unopened)
     tap.rule("a damaged history is begun anew", damaged)
     tap.rule("what can not be written at once is written later", locked)
+    tap.rule("nobody waits for a disk that does not answer", hangs)
     tap.rule("no core file is left", no_core)
     tap.rule("without a history there is nothing to find or forget", nothing_stored)
 tap.done()
