@@ -6,9 +6,12 @@
  *   hear-speech MODEL [SHIFT] <LIST      each line of LIST is the path of a recording
  *
  * MODEL - is the embedded one.  The sound begins SHIFT samples later in its first frame, 0 to 639.
- * Prints a line for each: the natural logarithm of the answer's probability, a tab, the answer. */
+ * Prints a line for each, of fields with tabs between them: the natural logarithm of the answer's probability, the
+ * answer, the logarithm of its share of what the grammar allows; and where that is in doubt, the shares and the
+ * answers of other wordings (model/doubt.h). */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +19,9 @@
 
 #include "audio/source.h"
 #include "base/cleanup.h"
+#include "model/doubt.h"
 #include "model/engine.h"
+#include "model/grammar.h"
 #include "model/prompt.h"
 #include "model/session.h"
 
@@ -31,6 +36,13 @@ struct listener {
         struct prompt opening, closing;
         unsigned shift;
         float samples[(MAX_FRAMES + 1) * FRAME_SAMPLES];
+};
+
+struct reply {
+        int32_t tokens[MAX_TOKENS], rivals[MAX_TOKENS];
+        float odds[MAX_TOKENS], log_shares[MAX_TOKENS];
+        unsigned n, call; /* the first token of the call, or the one that is the end */
+        bool has_call;
 };
 
 static int set_up(struct listener *l, const char *model, struct why *why) {
@@ -111,20 +123,94 @@ static void print_token(const struct listener *l, int32_t token) {
         }
 }
 
-/* The answer's tokens; how many there are. */
-static int answer(struct listener *l, int32_t *tokens) {
-        int n = 0, r = 1;
+static void print_answer(const struct listener *l, const int32_t *tokens, unsigned n) {
+        for (unsigned i = 0; i < n; i++)
+                print_token(l, tokens[i]);
+}
 
+/* The answer's tokens, the one that ends it included; how many there are. */
+static int answer(struct listener *l, struct reply *a) {
+        int32_t call_begin = tokenizer_special(engine_tokenizer(l->engine))->call_begin;
+        int r = 1;
+
+        *a = (struct reply){ 0 };
         session_constrain(l->session, true);
-        while (r > 0 && n < MAX_TOKENS) {
-                r = session_next(l->session, l->sampler, &tokens[n]);
-                n += r >= 0;
+        while (r > 0 && a->n < MAX_TOKENS) {
+                r = session_next(l->session, l->sampler, &a->tokens[a->n]);
+                if (r < 0)
+                        return r;
+                a->odds[a->n] = session_runner_up(l->session, &a->rivals[a->n]);
+                a->log_shares[a->n] = session_log_share(l->session);
+                if (!a->has_call)
+                        a->call = a->n;
+                a->has_call |= a->tokens[a->n++] == call_begin;
         }
-        return r < 0 ? r : n;
+        return 0;
+}
+
+/* A call follows from its words: 0 when these have none. */
+static unsigned complete(const struct listener *l, int32_t *tokens, unsigned n) {
+        const struct grammar *g = engine_grammar(l->engine);
+        struct grammar_place place = { 0 };
+
+        for (unsigned i = 0; i < n; i++)
+                if (grammar_follow(g, &place, tokens[i]) < 0)
+                        return 0;
+        while (n < MAX_TOKENS && grammar_n_options(g, &place) == 1) {
+                tokens[n] = grammar_option(g, &place, 0);
+                (void) grammar_follow(g, &place, tokens[n]);
+                if (tokens[n++] == tokenizer_special(engine_tokenizer(l->engine))->call_end)
+                        return n;
+        }
+        return 0;
+}
+
+/* As conversation-vote.c does. */
+static int print_other(struct listener *l, unsigned position, const struct reply *a, unsigned at) {
+        const struct special_tokens *special = tokenizer_special(engine_tokenizer(l->engine));
+        int32_t tokens[MAX_TOKENS];
+        unsigned n = at + 1;
+        int r;
+
+        memcpy(tokens, a->tokens, at * sizeof(tokens[0]));
+        tokens[at] = a->rivals[at];
+        if (tokens[at] == special->turn_end)
+                return 0;
+        r = session_constrain_again(l->session, position, tokens, n);
+        while (r >= 0 && tokens[n - 1] != special->call_begin) {
+                if (n == MAX_TOKENS)
+                        return 0;
+                r = session_next(l->session, l->sampler, &tokens[n++]);
+                if (r <= 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        n = complete(l, tokens, n);
+        if (n == 0)
+                return 0;
+        (void) printf("\t%.4f\t", (double) (a->log_shares[at] + a->odds[at] +
+                                            session_log_share(l->session)));
+        print_answer(l, tokens, n);
+        print_token(l, special->response_begin);
+        return 0;
+}
+
+static int print_others(struct listener *l, unsigned position, const struct reply *a) {
+        unsigned places[DOUBT_MAX], n;
+        int r = 0;
+
+        if (expf(a->log_shares[a->n - 1]) >= DOUBT_SURE)
+                return 0;
+        n = doubt_find(a->log_shares, a->odds, a->call + 1, places);
+        for (unsigned i = 0; r >= 0 && i < n; i++)
+                r = print_other(l, position, a, places[i]);
+        return r;
 }
 
 static int hear(struct listener *l, const char *path, struct why *why) {
-        int32_t tokens[MAX_TOKENS];
+        struct reply a;
+        unsigned position;
         int n, r;
 
         n = read_frames(l, path, why);
@@ -137,16 +223,18 @@ static int hear(struct listener *l, const char *path, struct why *why) {
                 r = session_append_frames(l->session, l->samples, (size_t) n);
         if (r >= 0)
                 r = session_append_tokens(l->session, l->closing.ids, l->closing.n_ids);
+        position = session_position(l->session);
         if (r >= 0)
-                r = answer(l, tokens);
+                r = answer(l, &a);
         if (r < 0)
                 return because(why, r, "%s: %s", path, strerror(-r));
 
         (void) printf("%.4f\t", (double) session_log_probability(l->session));
-        for (int i = 0; i < r; i++)
-                print_token(l, tokens[i]);
+        print_answer(l, a.tokens, a.n);
+        (void) printf("\t%.4f", (double) session_log_share(l->session));
+        r = print_others(l, position, &a);
         (void) putchar('\n');
-        return 0;
+        return r < 0 ? because(why, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
 int main(int argc, char **argv) {

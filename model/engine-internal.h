@@ -26,6 +26,7 @@ struct engine {
         struct grammar *grammar;     /* owned; NULL: any answer is possible */
         float least_log_probability; /* of a constrained answer */
         float least_short_log_probability; /* of one that is short */
+        float least_log_share, least_short_log_share; /* of a spoken one; -infinity: the above count */
         char *name;                  /* owned */
         bool is_embedded; /* the pocket model inside of the program */
         bool answers_with_transcript;

@@ -50,6 +50,7 @@ static int read_grammar(struct engine *e, struct why *why) {
 
         e->least_log_probability = -INFINITY;
         e->least_short_log_probability = -INFINITY;
+        e->least_log_share = e->least_short_log_share = -INFINITY;
         r = grammar_read(&e->grammar, e->model, e->params.n_vocab, why);
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
@@ -57,8 +58,14 @@ static int read_grammar(struct engine *e, struct why *why) {
         if (r < 0)
                 return r;
         e->least_short_log_probability = e->least_log_probability;
-        return read_least(e, "gemmad.grammar.least_short_log_probability",
-                          &e->least_short_log_probability, why);
+        r = read_least(e, "gemmad.grammar.least_short_log_probability",
+                       &e->least_short_log_probability, why);
+        if (r >= 0)
+                r = read_least(e, "gemmad.grammar.least_log_share", &e->least_log_share, why);
+        if (r < 0)
+                return r;
+        e->least_short_log_share = e->least_log_share;
+        return read_least(e, "gemmad.grammar.least_short_log_share", &e->least_short_log_share, why);
 }
 
 static void read_answer_style(struct engine *e) {
@@ -272,6 +279,14 @@ float engine_least_log_probability(const struct engine *e) {
 
 float engine_least_short_log_probability(const struct engine *e) {
         return e->least_short_log_probability;
+}
+
+float engine_least_log_share(const struct engine *e) {
+        return e->least_log_share;
+}
+
+float engine_least_short_log_share(const struct engine *e) {
+        return e->least_short_log_share;
 }
 
 void engine_recommend(const struct engine *e, struct sampler_config *config) {

@@ -59,6 +59,11 @@ float engine_least_log_probability(const struct engine *e);
  * As above when the file says nothing of it. */
 float engine_least_short_log_probability(const struct engine *e);
 
+/* The same two of a spoken command that was heard several times, of session_log_share(), with all wordings of it that were
+ * looked for.  -infinity when the file says nothing of it: then the above count for it. */
+float engine_least_log_share(const struct engine *e);
+float engine_least_short_log_share(const struct engine *e);
+
 /* Puts in what the file says of how its tokens are to be chosen (general.sampling.*), and leaves alone
  * what it says nothing of. */
 void engine_recommend(const struct engine *e, struct sampler_config *config);

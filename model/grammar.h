@@ -30,7 +30,7 @@
  *   gemmad.grammar.value_tokens                     at least one for each value
  *
  * gemmad.grammar.least_log_probability says which answers are to be believed, and .least_short_log_probability
- * of those of one word (engine.h); what more may be typed is in keys of its own (leeway.h, meaning.h).
+ * of those of one word, .least_log_share and .least_short_log_share of spoken ones (engine.h); what more may be typed is in keys of its own (leeway.h, meaning.h).
  *
  * An answer ends with a token that ends a turn.  Immutable: any thread. */
 struct grammar;

@@ -36,6 +36,7 @@ struct session {
         struct foretold foretold;   /* of the constrained answer */
         struct grammar_place place; /* in it */
         float log_probability;      /* of the constrained answer so far */
+        float log_share;            /* ... among what the grammar allows */
         int32_t runner_up;          /* to its last token */
         float runner_up_odds;
 };
@@ -385,12 +386,32 @@ void session_constrain(struct session *s, bool constrained) {
         s->is_constrained = constrained && s->engine->grammar;
         foretell_begin(&s->foretold, NULL, 0);
         s->place = (struct grammar_place){ 0 };
-        s->log_probability = 0;
+        s->log_probability = s->log_share = 0;
         s->runner_up_odds = -INFINITY;
 }
 
 void session_expect(struct session *s, const int32_t *tokens, unsigned n) {
         foretell_begin(&s->foretold, tokens, n);
+}
+
+int session_constrain_again(struct session *s, unsigned position, const int32_t *tokens, unsigned n) {
+        struct grammar_place place = { 0 };
+        int r;
+
+        if (!s->engine->grammar || n == 0)
+                return -EINVAL;
+        for (unsigned i = 0; i < n; i++)
+                if (grammar_follow(s->engine->grammar, &place, tokens[i]) < 0)
+                        return -ENOENT;
+
+        r = session_rewind(s, position + n - 1);
+        if (r >= 0)
+                r = session_append_tokens(s, &tokens[n - 1], 1);
+        if (r < 0)
+                return r;
+        session_constrain(s, true);
+        s->place = place;
+        return 0;
 }
 
 float session_runner_up(const struct session *s, int32_t *ret) {
@@ -400,6 +421,10 @@ float session_runner_up(const struct session *s, int32_t *ret) {
 
 float session_log_probability(const struct session *s) {
         return s->log_probability;
+}
+
+float session_log_share(const struct session *s) {
+        return s->log_share;
 }
 
 /* log(exp(x_i) / sum_j exp(x_j)) */
@@ -422,20 +447,26 @@ float session_log_probability_of(struct session *s, int32_t token) {
         return log_softmax_at(logits, s->engine->params.n_vocab, (size_t) token);
 }
 
+/* What else the grammar allows: the likeliest of it, and how much all of it is beside the chosen token. */
 static void note_runner_up(struct session *s, const float *logits, int32_t chosen) {
         const struct grammar *g = s->engine->grammar;
         size_t n = grammar_n_options(g, &s->place);
         float best = -INFINITY;
+        double others = 0;
 
         for (size_t i = 0; i < n; i++) {
                 int32_t token = grammar_option(g, &s->place, i);
 
-                if (token == chosen || logits[token] <= best)
+                if (token == chosen)
+                        continue;
+                others += (double) expf(logits[token] - logits[chosen]);
+                if (logits[token] <= best)
                         continue;
                 best = logits[token];
                 s->runner_up = token;
         }
         s->runner_up_odds = best - logits[chosen];
+        s->log_share -= (float) log1p(others);
 }
 
 /* The likeliest token that the grammar allows; -EINVAL when it allows none that is possible. */

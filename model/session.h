@@ -97,9 +97,19 @@ void session_expect(struct session *s, const int32_t *tokens, unsigned n);
  * these answers. */
 float session_log_probability(const struct session *s);
 
+/* The same of its share among all answers that the grammar allows: what the model would rather have
+ * said, and none of them says, is left out. */
+float session_log_share(const struct session *s);
+
 /* The second likeliest token that could have been the last one of the constrained answer, and the natural
  * logarithm of its probability over that of the one that is; -infinity: there was no choice. */
 float session_runner_up(const struct session *s, int32_t *ret);
+
+/* Goes back into the constrained answer that begins at this position, of which these n tokens are there but for the
+ * last one, which follows the others in the place of what did: what was chosen behind it is taken back.
+ * What comes next is constrained, and its probabilities count from there on.  0; -EINVAL: no token,
+ * or no grammar; -ENOENT: the grammar does not hold them; as session_rewind() and session_append_tokens(). */
+int session_constrain_again(struct session *s, unsigned position, const int32_t *tokens, unsigned n);
 
 /* Samples the next token.  1 and *ret: the token, which the session appends by itself when it goes
  * on; 0 and *ret: the turn is over, *ret is the stop token, which is not appended (<turn|>, <eos>,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How sure must the model be? Choose gemmad.grammar.least_log_probability.
+"""How sure must the model be? Choose gemmad.grammar.least_log_share.
 
     python calibrate.py MODEL.gguf --hearer ../build/bench/hear-speech --corpus CORPUS
         [--noise 20 [--rooms FOLDER]] [--human FOLDER] [--show]
@@ -24,30 +24,38 @@ import rooms
 from evaluate import call_part, corpus_clips
 
 SHIFTS = [number * augment.FRAME // 3 for number in range(3)]
-LIMITS = (-0.02, -0.05, -0.1, -0.2, -0.3, -0.5, -0.7, -1.0, -1.5, -2.0, -3.0, -1e9)
+LIMITS = (-0.02, -0.05, -0.1, -0.2, -0.3, -0.4, -0.5, -0.6, -0.7, -1.0, -1.5, -2.0, -1e9)
 
 
 def hear(hearer, model, paths):
-    """For each recording what its hearings answer: [(probability, answer)]."""
+    """For each recording its hearings, and for each of them what it answers, and what else it could be: [(share
+    of what the grammar allows, answer)]."""
     listed = "".join(path + "\n" for path in paths)
     hearings = []
     for shift in SHIFTS:
         said = subprocess.run([hearer, model, str(shift)], input=listed, text=True, check=True,
                               stdout=subprocess.PIPE).stdout.splitlines()
-        hearings.append([(math.exp(float(sure)), text) for sure, text in
-                         (line.split("\t") for line in said)])
+        hearings.append([answers_in(line.split("\t")) for line in said])
     return list(zip(*hearings))
 
 
+def answers_in(fields):
+    """The hearer's line: a probability, the answer, its share; then a share and an answer, again and again."""
+    shares, texts = fields[2:3] + fields[3::2], fields[1:2] + fields[4::2]
+    return [(math.exp(float(share)), text) for share, text in zip(shares, texts)]
+
+
 def vote(hearings):
-    """The call that has most of the probability ("": none), the logarithm of how much, and the
-    words."""
-    shares = {}
-    for probability, text in hearings:
-        call = call_part(text)
-        shares[call] = shares.get(call, 0) + probability / len(hearings)
+    """Of the calls that a hearing answers with, the one that has most in all wordings ("": none), the
+    logarithm of how much, and the words."""
+    shares = {call_part(answers[0][1]): 0 for answers in hearings}
+    for answers in hearings:
+        for number, (share, text) in enumerate(answers):
+            # Nothing has no other wordings.
+            if call_part(text) in shares and (call_part(text) or not number):
+                shares[call_part(text)] += share / len(hearings)
     call = max(shares, key=shares.get)
-    words = max((p, text) for p, text in hearings if call_part(text) == call)[1].partition("<")[0]
+    words = max(answers[0] for answers in hearings if call_part(answers[0][1]) == call)[1].partition("<")[0]
     return call, math.log(shares[call] + 1e-30), words
 
 

@@ -109,6 +109,8 @@ def main():
     options.add_argument("--context", metavar="FILE", help="a newer version of the context, of the same words, with what meanings.py learned")
     options.add_argument("--least", type=float, help="the limit that calibrate.py led to")
     options.add_argument("--least-short", type=float, help="and that of one word, or the wake phrase alone, if another")
+    options.add_argument("--least-alone", type=float, help="that of one sentence in a single hearing, as of the wake "
+                         "phrase, and of what is typed: a probability, if it is to be another number")
     options.add_argument("--count", type=int, default=60, help="clips to compare")
     options.add_argument("--threads", type=int, default=2)
     args = options.parse_args()
@@ -121,8 +123,9 @@ def main():
         network, source = for_context(network, source, newer.source), newer.source
     vocabulary = vocabularies.build(contexts.parse(source))
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
-    pocket_file.write(args.out, network, vocabulary, source, args.type, args.least, args.rows,
-                      args.least_short, meanings)
+    alone = args.least if args.least_alone is None else args.least_alone
+    limits = {"least_log_share": args.least, "least_short_log_share": args.least_short, "least_log_probability": alone}
+    pocket_file.write(args.out, network, vocabulary, source, args.type, limits, args.rows, meanings)
     parameters = sum(p.numel() for n, p in network.named_parameters() if "helpers" not in n)
     print(f"{args.out}: {os.path.getsize(args.out)} bytes, {parameters} parameters")
     if args.corpus:

@@ -24,6 +24,7 @@ TYPES = {"f32": (gguf.GGMLQuantizationType.F32, gguf.LlamaFileType.ALL_F32),
          "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
          "q5_0": (gguf.GGMLQuantizationType.Q5_0, gguf.LlamaFileType.MOSTLY_Q5_0),
          "q4_0": (gguf.GGMLQuantizationType.Q4_0, gguf.LlamaFileType.MOSTLY_Q4_0)}
+LIMITS = ("least_log_share", "least_short_log_share", "least_log_probability")     # of model/engine.h
 LIST, I32 = gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.INT32
 
 
@@ -96,10 +97,9 @@ def tensors(network):
         yield (name + ".weight" if name.endswith(SCALE) else name), value
 
 
-def write(path, network, vocabulary, source, kind="q8_0", least=None, rows=None, least_short=None, meanings=None):
-    """source: the text of the context file; kind: of TYPES; least: the log probability below which
-    an answer is not to be believed (calibrate.py), and one of one word or the wake phrase alone; rows: of TYPES, of the words' rows, if another;
-    meanings: the keys of meaning_file.py."""
+def write(path, network, vocabulary, source, kind="q8_0", limits=None, rows=None, meanings=None):
+    """source: the text of the context file; kind: of TYPES; limits: of LIMITS, each a number or None; rows: of TYPES,
+    of the words' rows, if another; meanings: the keys of meaning_file.py."""
     matrix_type, file_type = TYPES[kind]
     types = {ROWS: TYPES[rows or kind][0]}
     out = gguf.GGUFWriter(path, "gemma4")
@@ -117,10 +117,10 @@ def write(path, network, vocabulary, source, kind="q8_0", least=None, rows=None,
             out.add_float32(key, value)
         else:
             grammar.add_array(out, key, value)
-    if least is not None:
-        out.add_float32(grammar.KEY + "least_log_probability", least)
-    if least_short is not None:
-        out.add_float32(grammar.KEY + "least_short_log_probability", least_short)
+    for key, value in (limits or {}).items():
+        assert key in LIMITS, key
+        if value is not None:
+            out.add_float32(grammar.KEY + key, value)
     for name, value in tensors(network):
         array = value.detach().to(torch.float32).numpy()
         if array.ndim == 2:

@@ -95,6 +95,10 @@ void conversation_wipe_frames(struct conversation *c);
  * answer is over. */
 int conversation_read_answer(struct conversation *c, bool while_quiet, struct heard_answer *ret);
 
+/* Whether the model's file limits what a spoken command has among all that the grammar allows, and not what the
+ * model gives to it among all that there is. */
+bool conversation_counts_shares(const struct conversation *c);
+
 /* What a transcriber answers to the sound that is in the cache, or was. */
 int conversation_vote(struct conversation *c, struct ballot *ret);
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/wipe.h"
 #include "daemon/think/conversation-internal.h"
+#include "model/doubt.h"
 
 /* A small model hears a word better or worse as the borders of its frames fall, which nobody can
  * choose.  So it hears a command again, a third and two thirds of a frame later, and what the three
@@ -17,6 +18,13 @@
 /* Frames of a further hearing that are computed together: they are all there, and a small model is through
  * with them soon enough for who cancels the turn. */
 #define BATCH 64
+
+/* What other wordings of what was heard would call, and what each has. */
+struct other_words {
+        struct typed_command commands[N_HEARINGS * DOUBT_MAX];
+        float shares[N_HEARINGS * DOUBT_MAX];
+        unsigned n;
+};
 
 /* A call that has more than half of the best one's probability is as good as that. */
 #define CLOSE      0.5f
@@ -56,6 +64,21 @@ void conversation_wipe_frames(struct conversation *c) {
         wipe(c->samples, (size_t) c->config->batch_frames * FRAME_SAMPLES * sizeof(float));
 }
 
+bool conversation_counts_shares(const struct conversation *c) {
+        return engine_least_log_share(dialogue_engine(c->dialogue)) > -INFINITY;
+}
+
+static float probability_of(const struct conversation *c) {
+        return expf(conversation_counts_shares(c) ? dialogue_log_share(c->dialogue)
+                                                  : dialogue_log_probability(c->dialogue));
+}
+
+/* The last token, which is the one of this index. */
+static void note_choice(const struct conversation *c, unsigned index, struct heard_answer *ret) {
+        ret->odds[index] = dialogue_runner_up(c->dialogue, &ret->rivals[index]);
+        ret->log_shares[index] = dialogue_log_share(c->dialogue);
+}
+
 int conversation_read_answer(struct conversation *c, bool while_quiet, struct heard_answer *ret) {
         const struct engine *engine = dialogue_engine(c->dialogue);
         const int32_t call_begin = tokenizer_special(engine_tokenizer(engine))->call_begin;
@@ -71,11 +94,11 @@ int conversation_read_answer(struct conversation *c, bool while_quiet, struct he
                 r = conversation_look_up(c);
                 if (r >= 0)
                         r = dialogue_next(c->dialogue, /* exact= */ true, &token);
+                if (r >= 0)
+                        note_choice(c, ret->n_tokens, ret);
                 if (r <= 0)
                         break;
                 has_call = ret->call < ret->n_tokens || token == call_begin;
-                ret->odds[ret->n_tokens] =
-                        dialogue_runner_up(c->dialogue, &ret->rivals[ret->n_tokens]);
                 ret->tokens[ret->n_tokens++] = token;
                 if (!has_call)
                         ret->call = ret->n_tokens;
@@ -85,7 +108,7 @@ int conversation_read_answer(struct conversation *c, bool while_quiet, struct he
         if (r > 0 && !ret->is_over && limit == c->request.max_tokens)
                 ret->is_cut = true;
         ret->is_over = r >= 0;
-        ret->probability = expf(dialogue_log_probability(c->dialogue));
+        ret->probability = probability_of(c);
         return r < 0 ? r : 0;
 }
 
@@ -113,6 +136,58 @@ static int hear_again(struct conversation *c,
         return r < 0 ? r : conversation_read_answer(c, false, ret);
 }
 
+/* An answer that begins at the position, up to one of its tokens, and with the other one in the place of that. */
+static int hear_otherwise(struct conversation *c,
+                          unsigned position,
+                          const struct heard_answer *a,
+                          unsigned at,
+                          struct other_words *others) {
+        const struct special_tokens *special =
+                tokenizer_special(engine_tokenizer(dialogue_engine(c->dialogue)));
+        float log_share = a->log_shares[at] + a->odds[at];
+        int32_t words[BALLOT_MAX_TOKENS];
+        unsigned n = at + 1;
+        int r;
+
+        memcpy(words, a->tokens, at * sizeof(words[0]));
+        words[at] = a->rivals[at];
+        if (words[at] == special->turn_end)
+                return 0;
+        r = dialogue_answer_again(c->dialogue, position, words, n);
+        while (r >= 0 && words[n - 1] != special->call_begin) {
+                if (n == BALLOT_MAX_TOKENS)
+                        return 0;
+                r = conversation_look_up(c);
+                if (r >= 0)
+                        r = dialogue_next(c->dialogue, /* exact= */ true, &words[n++]);
+                if (r <= 0)
+                        return r;
+        }
+        if (r < 0 || !typed_command_of(c->typed, words, n - 1, &others->commands[others->n]))
+                return r;
+        others->shares[others->n++] =
+                expf(log_share + dialogue_log_share(c->dialogue)) / N_HEARINGS;
+        return 0;
+}
+
+/* What else could have been heard in the answer that was the last to be read, if it is in doubt. */
+static int
+hear_others(struct conversation *c, const struct heard_answer *a, struct other_words *others) {
+        unsigned places[DOUBT_MAX], n, position;
+        int r = 0;
+
+        /* Of one that is cut the last token is not there yet. */
+        if (!conversation_counts_shares(c) || !c->typed || a->probability >= DOUBT_SURE ||
+            a->n_tokens == BALLOT_MAX_TOKENS || a->is_cut)
+                return 0;
+        position = dialogue_position(c->dialogue) - a->n_tokens;
+        n = doubt_find(a->log_shares, a->odds, a->call + 1, places);
+        for (unsigned i = 0; r >= 0 && i < n; i++)
+                r = hear_otherwise(c, position, a, places[i], others);
+        /* Without room for it the others have to do. */
+        return r == -ENOSPC || r == -ERANGE ? 0 : r;
+}
+
 static bool has_same_call(const struct heard_answer *a, const struct heard_answer *b) {
         unsigned n = a->n_tokens - a->call;
 
@@ -120,14 +195,32 @@ static bool has_same_call(const struct heard_answer *a, const struct heard_answe
                memcmp(a->tokens + a->call, b->tokens + b->call, n * sizeof(a->tokens[0])) == 0;
 }
 
+/* What other wordings have of an answer's call. */
+static float share_of_others(const struct conversation *c,
+                             const struct heard_answer *a,
+                             const struct other_words *others) {
+        struct typed_command command;
+        float share = 0;
+
+        if (others->n == 0 || !typed_command_of(c->typed, a->tokens, a->call, &command))
+                return 0;
+        for (unsigned i = 0; i < others->n; i++)
+                if (typed_is_same_call(&command, &others->commands[i]))
+                        share += others->shares[i];
+        return share;
+}
+
 /* The answer whose call has most of the probability, and how much. */
-static const struct heard_answer *
-most_believed(const struct heard_answer *answers, unsigned n, float *ret_share) {
+static const struct heard_answer *most_believed(const struct conversation *c,
+                                                const struct heard_answer *answers,
+                                                unsigned n,
+                                                const struct other_words *others,
+                                                float *ret_share) {
         const struct heard_answer *best = &answers[0];
 
         *ret_share = 0;
         for (unsigned i = 0; i < n; i++) {
-                float share = 0;
+                float share = share_of_others(c, &answers[i], others) * N_HEARINGS / (float) n;
 
                 for (unsigned k = 0; k < n; k++)
                         if (has_same_call(&answers[i], &answers[k]))
@@ -211,6 +304,7 @@ static void find_rival(const struct conversation *c,
 
 int conversation_vote(struct conversation *c, struct ballot *ret) {
         struct heard_answer answers[N_HEARINGS];
+        struct other_words others = { .n = 0 };
         const struct heard_answer *best;
         unsigned n = 1;
         float share;
@@ -219,6 +313,8 @@ int conversation_vote(struct conversation *c, struct ballot *ret) {
         /* It may have been begun in the pause that was the end. */
         answers[0] = c->ahead;
         r = conversation_read_answer(c, false, &answers[0]);
+        if (r >= 0)
+                r = hear_others(c, &answers[0], &others);
         if (r < 0)
                 return r;
         if (c->kept && c->timings.n_frames <= MAX_FRAMES)
@@ -226,6 +322,8 @@ int conversation_vote(struct conversation *c, struct ballot *ret) {
                        FRAME_SAMPLES * sizeof(float));
         while (c->kept && c->timings.n_frames <= MAX_FRAMES && n < N_HEARINGS) {
                 r = hear_again(c, n * FRAME_SAMPLES / N_HEARINGS, &answers[n - 1], &answers[n]);
+                if (r >= 0)
+                        r = hear_others(c, &answers[n], &others);
                 /* No room for another frame, or no way back: fewer hearings have to do. */
                 if (r == -ENOSPC || r == -ERANGE)
                         break;
@@ -234,7 +332,7 @@ int conversation_vote(struct conversation *c, struct ballot *ret) {
                 n++;
         }
 
-        best = most_believed(answers, n, &share);
+        best = most_believed(c, answers, n, &others, &share);
         if (best->is_cut)
                 c->outcome = OUTCOME_CUT;
         memcpy(ret->tokens, best->tokens, best->n_tokens * sizeof(best->tokens[0]));

@@ -244,6 +244,14 @@ static bool is_sure(const struct conversation *c, float least) {
         return log_probability >= least;
 }
 
+static float least_of_any(const struct conversation *c) {
+        const struct engine *engine = dialogue_engine(c->dialogue);
+
+        return c->request.origin != ORIGIN_TEXT && conversation_counts_shares(c)
+                       ? engine_least_log_share(engine)
+                       : engine_least_log_probability(engine);
+}
+
 /* Sounds of all kinds are heard as a short one, and more is asked of it.  Of what somebody waits for, and
  * which has several words, less is: while an alarm rings it is likely that a person speaks to it. */
 static float least_of(const struct conversation *c, bool has_call) {
@@ -251,10 +259,9 @@ static float least_of(const struct conversation *c, bool has_call) {
         bool is_called = has_call && c->request.origin != ORIGIN_TEXT;
 
         if (is_called && is_short(c))
-                return engine_least_short_log_probability(engine);
-        if (is_called && is_call_expected(c))
-                return engine_least_log_probability(engine) - EXPECTED_LEEWAY;
-        return engine_least_log_probability(engine);
+                return conversation_counts_shares(c) ? engine_least_short_log_share(engine)
+                                                     : engine_least_short_log_probability(engine);
+        return is_called && is_call_expected(c) ? least_of_any(c) - EXPECTED_LEEWAY : least_of_any(c);
 }
 
 /* Why there will be no answer, if there is none: a transcriber answers with calls. */
@@ -601,7 +608,7 @@ static int speak_voted(struct conversation *c) {
                 c->timings.first_token = conversation_since_request(c, clock_now_ns());
 
         /* One word is all that answers a question. */
-        if (c->typed && is_sure(c, engine_least_log_probability(dialogue_engine(c->dialogue)))) {
+        if (c->typed && is_sure(c, least_of_any(c))) {
                 /* Of two numbers in an answer none is to be guessed either. */
                 if (ballot.rival.n_tokens == 0 && answers(c, &ballot, &r))
                         return r;

@@ -80,9 +80,11 @@ struct heard_answer {
         unsigned n_sure; /* so many tokens the model was sure of, all together */
         bool is_over;
         bool is_cut; /* ... by MaxTokens */
-        float probability;
-        int32_t rivals[BALLOT_MAX_TOKENS]; /* what each token could have been, too */
-        float odds[BALLOT_MAX_TOKENS];     /* ... the logarithm of its probability over the token's */
+        float probability; /* or the share, when the limits are of shares */
+        /* What each token could have been, too, and the end behind them; the logarithm of its probability over
+         * the token's; and of the share of all tokens up to there among what the grammar allows. */
+        int32_t rivals[BALLOT_MAX_TOKENS + 1];
+        float odds[BALLOT_MAX_TOKENS + 1], log_shares[BALLOT_MAX_TOKENS + 1];
 };
 
 struct conversation {

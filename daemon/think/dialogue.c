@@ -657,6 +657,14 @@ int dialogue_next(struct dialogue *d, bool exact, int32_t *ret) {
         return session_next(d->session, exact ? d->exact : sampler, ret);
 }
 
+int dialogue_answer_again(struct dialogue *d, unsigned position, const int32_t *tokens, unsigned n) {
+        return session_constrain_again(d->session, position, tokens, n);
+}
+
+float dialogue_log_share(const struct dialogue *d) {
+        return session_log_share(d->session);
+}
+
 float dialogue_log_probability(const struct dialogue *d) {
         if (!d->session)
                 return 0;

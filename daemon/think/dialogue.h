@@ -141,8 +141,13 @@ int dialogue_next(struct dialogue *d, bool exact, int32_t *ret);
 int dialogue_rewind_audio(struct dialogue *d);
 int dialogue_close_again(struct dialogue *d, const int32_t *likely, unsigned n);
 
-/* Of the answer so far, as session_log_probability(); of its last token, as session_runner_up(). */
+/* As session_constrain_again(), with the position where the answer begins. */
+int dialogue_answer_again(struct dialogue *d, unsigned position, const int32_t *tokens, unsigned n);
+
+/* Of the answer so far, as session_log_probability() and session_log_share(); of its last token, as
+ * session_runner_up(). */
 float dialogue_log_probability(const struct dialogue *d);
+float dialogue_log_share(const struct dialogue *d);
 float dialogue_runner_up(const struct dialogue *d, int32_t *ret);
 
 /* Adds an exchange to the prefix to come and takes the oldest out until HistoryPositions holds

@@ -99,14 +99,14 @@ struct engine {
         struct grammar *grammar; /* owned; NULL: none */
 };
 
-/* "set a timer for fifteen minutes", or fifty, and their calls; "no" and "fifty", which are another. */
-static const uint32_t fake_first[] = { 0, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18 };
+/* "set (a) timer for fifteen minutes", or fifty, and their calls; "no" and "fifty", which are another. */
+static const uint32_t fake_first[] = { 0, 3, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 };
 static const int32_t fake_tokens[] = {
-        FAKE_SET, FAKE_NO, FAKE_BARE_FIFTY, FAKE_A, FAKE_TIMER, FAKE_FOR, FAKE_FIFTEEN, FAKE_FIFTY, FAKE_MINUTES, FAKE_MINUTES,
+        FAKE_SET, FAKE_NO, FAKE_BARE_FIFTY, FAKE_A, FAKE_TIMER, FAKE_TIMER, FAKE_FOR, FAKE_FIFTEEN, FAKE_FIFTY, FAKE_MINUTES, FAKE_MINUTES,
         FAKE_CALL_BEGIN, FAKE_CALL_BEGIN, FAKE_CALL_15, FAKE_CALL_50, FAKE_CALL_END, FAKE_RESPONSE,
         FAKE_CALL_BEGIN, FAKE_CALL_OTHER,
 };
-static const uint32_t fake_targets[] = { 1, 13, 13, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12, 0, 14, 11 };
+static const uint32_t fake_targets[] = { 1, 13, 13, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12, 0, 14, 11 };
 
 struct sampler {
         float temperature;
@@ -122,6 +122,7 @@ struct session {
         int32_t script[FAKE_MAX_SCRIPT]; /* the answer and its stop token */
         unsigned n_script, at;
         bool tells_temperature;
+        bool is_reworded; /* what is answered now begins with other words than were heard */
         int result;      /* what comes after the script instead of a stop, 0: nothing */
         unsigned n_lead; /* what is endless begins after so many tokens of the script */
         bool repeats;    /* ... and is always the same */
@@ -739,6 +740,7 @@ int session_rewind(struct session *s, unsigned position) {
         s->n_ids = position;
         s->pending = -1;
         s->n_script = s->at = 0;
+        s->is_reworded = false;
         return 0;
 }
 
@@ -1002,7 +1004,11 @@ float session_log_probability(const struct session *s) {
 }
 
 float session_runner_up(const struct session *s, int32_t *ret) {
-        if (s->pending == FAKE_FIFTEEN) {
+        if (is_kind(s->engine, "wordy") && s->pending == FAKE_A) {
+                *ret = FAKE_TIMER;
+                return -0.1f;
+        }
+        if (!is_kind(s->engine, "wordy") && s->pending == FAKE_FIFTEEN) {
                 *ret = FAKE_FIFTY;
                 return -0.1f;
         }
@@ -1013,6 +1019,40 @@ float session_runner_up(const struct session *s, int32_t *ret) {
 float engine_least_log_probability(const struct engine *e) {
         (void) e;
         return -1;
+}
+
+/* Half of what could be meant is "set a timer for fifteen minutes". */
+float session_log_share(const struct session *s) {
+        return is_kind(s->engine, "halves") && !s->is_reworded ? -0.7f : 0;
+}
+
+/* "set", and what then comes as if it had come without the "a"; or "set a timer for fifty". */
+int session_constrain_again(struct session *s, unsigned position, const int32_t *tokens, unsigned n) {
+        unsigned at = 0;
+        int r;
+
+        if (position + n - 1 >= s->n_ids ||
+            memcmp(s->ids + position, tokens, (n - 1) * sizeof(*tokens)) != 0)
+                return -EINVAL;
+        r = session_rewind(s, position + n - 1);
+        if (r >= 0)
+                r = session_append_tokens(s, tokens + n - 1, 1);
+        if (r < 0)
+                return r;
+        script_command(s, "minutes fifteen");
+        while (s->script[at] != (tokens[n - 1] == FAKE_FIFTY ? FAKE_FIFTEEN : tokens[n - 1]))
+                at++;
+        s->at = at + 1;
+        s->is_reworded = true;
+        return 0;
+}
+
+float engine_least_log_share(const struct engine *e) {
+        return is_kind(e, "halves") ? -0.5f : -INFINITY;
+}
+
+float engine_least_short_log_share(const struct engine *e) {
+        return engine_least_log_share(e);
 }
 
 float engine_least_short_log_probability(const struct engine *e) {

@@ -20,7 +20,8 @@
  * and answers sound with the number of frames.  The path of the model chooses what it is:
  * "fake:" with any of the words transcript, unsure (of everything), wary (and never sure enough of one word), fickle (an odd number of frames
  * calls get_date), commands (a transcriber with a grammar: hears "set a timer for fifteen minutes", nearly as likely fifty,
- * and without doubt that, or "fifty" and "no", which are another call, when it is said),
+ * and without doubt that, or "fifty" and "no", which are another call, when it is said), halves (of these sentences
+ * each has half of what the grammar allows, which is too little alone), wordy (instead of fifty the other half is "set timer for fifteen minutes"),
  * lengthy (its answer to sound never stops, as "ticking"), deaf, broken, slow (loads after fake_allow()), small (a context of 200 positions),
  * temperature (answers with that of the sampler), recommends (a temperature of 1), sees (pictures, in 4 patches of 8 pixels, or with a small context in 100), tools (its vocabulary can declare tools; results are its answer) in it.  Without a path it is a transcriber, as the pocket model is. */
 

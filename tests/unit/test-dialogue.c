@@ -3,6 +3,7 @@
 #include "daemon/think/dialogue.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -109,6 +110,54 @@ static void what_was_begun_at_the_last_frame_is_used(void) {
         expect(n > 0 && is_sure);
         expect(answer(n_frames, ahead, &is_sure) == n && is_sure);
         expect(memcmp(plain, ahead, n * sizeof(*plain)) == 0);
+}
+
+/* So many tokens, and the end behind them. */
+static void expect_rest(const int32_t *tokens, size_t n) {
+        int32_t token = -1;
+
+        for (size_t i = 0; i < n; i++)
+                expect(dialogue_next(dialogue, true, &token) == 1 && token == tokens[i]);
+        expect(dialogue_next(dialogue, true, &token) == 0);
+}
+
+/* With the same tokens up to there it goes on as it did, whatever was tried in between. */
+static void an_answer_can_be_gone_back_into(void) {
+        int32_t tokens[MAX_TOKENS], other[3], token;
+        float whole, share;
+        bool is_sure;
+        size_t n;
+
+        load("set-a-timer-for-five-minutes.flite-rms.wav");
+        n = answer(0, tokens, &is_sure);
+        whole = dialogue_log_share(dialogue);
+        expect(n > 6 && whole <= 0 && whole >= dialogue_log_probability(dialogue) - 1e-4f);
+
+        expect(dialogue_answer_again(dialogue, position, tokens, 1) == 0);
+        expect(dialogue_next(dialogue, true, &token) == 1 && token == tokens[1]);
+        share = dialogue_log_share(dialogue);
+        memcpy(other, tokens, sizeof(other));
+        expect(dialogue_runner_up(dialogue, &other[1]) <= 0 && other[1] != tokens[1]);
+        expect(dialogue_answer_again(dialogue, position, other, 2) == 0);
+        expect(dialogue_next(dialogue, true, &token) == 1);
+        expect(dialogue_log_share(dialogue) <= 0);
+
+        expect(dialogue_answer_again(dialogue, position, tokens, 2) == 0);
+        expect(dialogue_log_share(dialogue) == 0);
+        expect_rest(tokens + 2, n - 2);
+        expect(dialogue_log_share(dialogue) + share >= whole - 1e-3f);
+
+        other[1] = tokens[0];
+        expect(dialogue_answer_again(dialogue, position, other, 2) == -ENOENT);
+        expect(dialogue_answer_again(dialogue, position, tokens, 0) == -EINVAL);
+}
+
+static void the_limits_of_spoken_commands_are_shares(void) {
+        const struct engine *e = dialogue_engine(dialogue);
+
+        expect(engine_least_log_share(e) < 0 && engine_least_log_share(e) > -2);
+        expect(engine_least_short_log_share(e) < 0 &&
+               engine_least_short_log_share(e) >= engine_least_log_share(e));
 }
 
 /* A model of random weights that has a history, with so much of it in the cache before the frames. */
@@ -345,6 +394,8 @@ int main(void) {
         rule("an answer that was taken back leaves no trace",
              an_answer_that_was_taken_back_leaves_no_trace);
         rule("what was begun at the last frame is used", what_was_begun_at_the_last_frame_is_used);
+        rule("an answer can be gone back into", an_answer_can_be_gone_back_into);
+        rule("the limits of spoken commands are shares", the_limits_of_spoken_commands_are_shares);
         dialogue_close(dialogue);
         config_free(config);
         rule("a history that made room leaves no trace", a_history_that_made_room_leaves_no_trace);

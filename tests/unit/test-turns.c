@@ -613,6 +613,25 @@ static void what_is_said_answers_a_question(void) {
         scene_close();
 }
 
+/* A command of which the model is sure, and not of its words.  Half of it alone is too little, and half of another one does not
+ * help it. */
+static void all_wordings_of_a_command_count_for_it(void) {
+        static const char fifteen[] = "[{\"name\":\"set_timer\",\"arguments\":{\"amount\":15}}]";
+        struct owner *o;
+
+        open_loaded("fake:commands transcript halves", "");
+        o = hear(0);
+        expect(strcmp(o->heard, "") == 0 && strcmp(o->calls, "[]") == 0);
+        expect(strcmp(o->answered, "") == 0);
+        scene_close();
+
+        open_loaded("fake:commands transcript halves wordy", "");
+        o = hear(0);
+        expect(strcmp(o->heard, "set a timer for fifteen minutes") == 0);
+        expect(strcmp(o->calls, fifteen) == 0);
+        scene_close();
+}
+
 /* Nor one word that is heard in anything, nor the phrase alone; with a word more it is. */
 static void a_single_word_has_to_be_surer(void) {
         static const char *const rows[][3] = {
@@ -2557,6 +2576,7 @@ static void loading_rules(void) {
         rule("what is denied is not done", what_is_denied_is_not_done);
         rule("what the model doubts is heard as nothing",
              what_the_model_doubts_is_heard_as_nothing);
+        rule("all wordings of a command count for it", all_wordings_of_a_command_count_for_it);
         rule("a single word has to be surer", a_single_word_has_to_be_surer);
         rule("two that were heard alike are asked about",
              two_that_were_heard_alike_are_asked_about);
