@@ -31,7 +31,8 @@ struct meanings;
 #define MEANING_HINT  '?' /* a sentence that is to be named, and not obeyed */
 #define MEANING_TAKES '+' /* "CALL ARGUMENT|NAME VALUE|WORDS": a call that takes words of the text along, all but
                            * those at either end that are among WORDS; the grammar's call of that name with that
-                           * value (may be empty) stands for it */
+                           * value (may be empty) stands for it.  If any of WORDS have a plus before them, one of
+                           * those has to be left out, or it is none */
 
 #define MEANING_MAX_CLASSES  128
 #define MEANING_MAX_FEATURES 65535

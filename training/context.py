@@ -37,7 +37,8 @@ class Sentence:
 class Meaning:
     """What a typed request can mean that no sentence is. says: sentences of the context, of which the first
     that holds all that was typed counts (a `*` is any of its words); or =REPLY, !CALL, ?SENTENCE (a hint), or
-    +CALL ARGUMENT|INSTEAD OF|BUT, or +CALL KEY=VALUE ARGUMENT|...: a call that takes what was typed along."""
+    +CALL ARGUMENT|INSTEAD OF|BUT, or +CALL KEY=VALUE ARGUMENT|...: a call that takes what was typed along.  Of the words
+    of BUT that have a + one has to be there."""
     says: str
     calls: tuple = ()          # of this context: "media next", a call and values that it must have
     like: tuple = ()           # parsed expressions

@@ -14,6 +14,9 @@
 /* What is not likely enough to be done may be named: did you mean? */
 #define LEAST_TO_NAME 0.4f
 
+/* ... and what goes beyond it is told: it would be the wrong thing to name. */
+#define LEAST_TO_TELL 0.7f
+
 #define MAX_SPOKEN 2048
 
 /* ---- the text in the words that meanings are told by ------------------------------------------ */
@@ -325,7 +328,8 @@ struct taking {
         char call[TYPED_MAX_WORD], argument[TYPED_MAX_WORD]; /* empty: it is none */
         char key[TYPED_MAX_WORD], fixed[TYPED_MAX_WORD];     /* what goes along with it; may be empty */
         char name[TYPED_MAX_WORD], value[TYPED_MAX_WORD];    /* of the grammar's call; may be empty */
-        const char *but;                                     /* words between spaces */
+        const char *but; /* words between spaces; of those with a plus one has to be there */
+        bool is_sentence; /* ... unless the grammar has told */
 };
 
 static struct taking taking_of(const char *text) {
@@ -345,25 +349,29 @@ static struct taking taking_of(const char *text) {
         return taking;
 }
 
-static bool is_among(const char *words, const char *word, size_t size) {
+/* ret_tells: whether it is one that has to be there. */
+static bool is_among(const char *words, const char *word, size_t size, bool *ret_tells) {
         while (*words) {
-                size_t n = strcspn(words, " ");
+                bool tells = *words == '+';
+                size_t n = strcspn(words += tells, " ");
 
-                if (n == size && memcmp(words, word, n) == 0)
+                if (n == size && memcmp(words, word, n) == 0) {
+                        *ret_tells |= tells;
                         return true;
+                }
                 words += n + (words[n] == ' ');
         }
         return false;
 }
 
 /* Whether a word is of what is said around those that are taken along. */
-static bool is_around(const struct taking *taking, const struct wording_word *word) {
+static bool is_around(const struct taking *taking, const struct wording_word *word, bool *ret_tells) {
         const char *said = word->n_readings > 0 ? word->readings[0] : word->typed;
 
         while (*said) {
                 size_t n = strcspn(said, " ");
 
-                if (!is_among(taking->but, said, n))
+                if (!is_among(taking->but, said, n, ret_tells))
                         return false;
                 said += n + (said[n] == ' ');
         }
@@ -379,15 +387,18 @@ static int write_opening(const struct taking *t, char call[static TYPED_MAX_CALL
         return snprintf(call, TYPED_MAX_CALL, "call:%s{%s:" NOTATION_QUOTE, t->call, t->argument);
 }
 
-/* False: no words are left to be taken along, or they are too many. */
+/* False: no words are left to be taken along, they are too many, or nothing around them tells what they are. */
 static bool write_call(const struct taking *taking, const struct wording *w, char call[static TYPED_MAX_CALL]) {
         unsigned begin = 0, end = w->n_words;
+        bool is_told = !strchr(taking->but, '+') || taking->is_sentence;
         int n, used;
 
-        while (begin < end && is_around(taking, &w->words[begin]))
+        while (begin < end && is_around(taking, &w->words[begin], &is_told))
                 begin++;
-        while (end > begin && is_around(taking, &w->words[end - 1]))
+        while (end > begin && is_around(taking, &w->words[end - 1], &is_told))
                 end--;
+        if (!is_told)
+                return false;
         used = write_opening(taking, call);
         for (unsigned i = begin; i < end && used > 0 && used < TYPED_MAX_CALL; i++) {
                 n = snprintf(call + used, TYPED_MAX_CALL - (size_t) used, "%s%s", i > begin ? " " : "",
@@ -422,6 +433,7 @@ bool typed_takes(const struct typed *t,
                 if (text[0] != MEANING_TAKES)
                         continue;
                 taking = taking_of(text + 1);
+                taking.is_sentence = true;
                 if (taking.name[0] && typed_calls(t, command, taking.name) &&
                     typed_passes(t, command, taking.value))
                         return take_along(w, &taking, call);
@@ -479,6 +491,22 @@ static enum typed_meant told_or(const struct typed *t,
         return ret->words ? TYPED_MEANS_REPLY : meant;
 }
 
+/* "Set a daily alarm for 7", of which it is not certain that it is an alarm's. */
+static enum typed_meant tell_what_is_beyond(const struct typed *t, const struct wording *w, struct typed_meaning *ret) {
+        const struct meanings *all = grammar_meanings(t->grammar);
+        char words[MAX_SPOKEN];
+        float likelihood = 0;
+        unsigned meaning = 0;
+
+        if (all && typed_meaning_words(t, w, words, sizeof(words)))
+                meaning = meanings_judge(all, words, &likelihood);
+        wipe(words, sizeof(words));
+        if (meaning == 0 || likelihood < LEAST_TO_TELL || strchr("=!?+", meanings_text(all, meaning)[0]) ||
+            !say(t, w, meanings_text(all, meaning), &ret->command))
+                return TYPED_MEANS_NOTHING;
+        return told_or(t, w, &ret->command, TYPED_MEANS_NOTHING, ret);
+}
+
 enum typed_meant typed_means(const struct typed *t, const struct wording *w, struct typed_meaning *ret) {
         const struct meanings *all = grammar_meanings(t->grammar);
         struct taking taking;
@@ -489,7 +517,9 @@ enum typed_meant typed_means(const struct typed *t, const struct wording *w, str
         ret->words = typed_postpones(t, w);
         if (ret->words)
                 return TYPED_MEANS_REPLY;
-        if (meaning == 0 || is_two(t, w, meaning))
+        if (meaning == 0)
+                return tell_what_is_beyond(t, w, ret);
+        if (is_two(t, w, meaning))
                 return TYPED_MEANS_NOTHING;
         text = meanings_text(all, meaning);
         ret->words = text + 1;

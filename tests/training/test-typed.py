@@ -385,10 +385,12 @@ WALKED = [
     "wake me at 7 on weekdays", "wake me at 7 every day", "wake me up at 7 on mondays", "on weekdays wake me at 7",
     "set an alarm for 7 every morning", "set a daily alarm for 7", "set a repeating alarm for 7 am", "set an alarm for 7 on weekends",
     "set an alarm for 7 monday to friday", "set a timer for 5 minutes every hour", "remind me every 10 minutes to drink",
-    "volume up twice", "snooze for 10 minutes twice", "open the browser twice", "play the next song twice",
-    "cancel all but the pizza timer", "play music in the bedroom", "wake me up the day after tomorrow at 7",
+    "volume up twice", "snooze for 10 minutes twice", "play the next song twice", "what did I ask before", "show my history",
+    "play music in the bedroom", "wake me up the day after tomorrow at 7",
     "set an alarm for 7 next week", "move my alarm to 8", "change the timer to 20 minutes", "set the alarm 10 minutes earlier",
     "cancel the alarm at 7", "cancel the alarm for monday")]
+WALKED += [("what did you say", "repeat{}"), ("say it one more time", "repeat{}"), ("add hello by adele to the playlist", NOTHING),
+           ("is it snowing right now in richmond, va", TOLD), ("cancel all but the pizza timer", TOLD)]
 
 
 class Typed(unittest.TestCase):
