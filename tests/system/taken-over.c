@@ -55,6 +55,9 @@ static int run(const char *path) {
                 (void) execv(path, argv);
                 _exit(errno);
         }
+        /* Where there is no child to be had, itself. */
+        if (pid < 0)
+                (void) execv(path, argv);
         if (pid < 0 || waitpid(pid, &status, 0) < 0)
                 return errno;
         return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
@@ -76,6 +79,14 @@ static int network(void) {
         return 0;
 }
 
+static int start_process(void) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+                _exit(0);
+        return pid < 0 ? errno : waitpid(pid, NULL, 0) < 0;
+}
+
 static int attempt(const char *what, const char *where) {
         if (strcmp(what, "connect") == 0)
                 return connect_to(where);
@@ -85,6 +96,8 @@ static int attempt(const char *what, const char *where) {
                 return open_for(where, O_WRONLY | O_CREAT);
         if (strcmp(what, "run") == 0)
                 return run(where);
+        if (strcmp(what, "fork") == 0)
+                return start_process();
         if (strcmp(what, "uncover") == 0)
                 return uncover(where);
         if (strcmp(what, "network") == 0)

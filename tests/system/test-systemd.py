@@ -265,7 +265,7 @@ def taken_over():
     pulse = os.path.join(m.runtime, "pulse/native")
     os.makedirs(os.path.dirname(pulse), mode=0o700)
     write(os.path.join(m.home, ".ssh/id"), "secret")
-    forbidden = [f"connect {m.runtime}/bus", f"connect {m.runtime}/systemd/private", "run /bin/true", "network here",
+    forbidden = [f"connect {m.runtime}/bus", f"connect {m.runtime}/systemd/private", "run /bin/true", "fork here", "network here",
                  f"connect /proc/{m.process.pid}/root{m.runtime}/bus",
                  f"read {m.home}/.ssh/id", f"write {m.home}/new", f"write {m.home}/.config/gemmad/gemmad.conf",
                  f"uncover {m.runtime}/bus"]

@@ -88,7 +88,7 @@ def taken_over():
                      f"connect {home.at('elsewhere/bus')}",
                      # By the way of a process that sees all of it.
                      f"connect /proc/{os.getpid()}/root{home.at('run/bus')}",
-                     "run /bin/true", "network here",
+                     "run /bin/true", "fork here", "network here",
                      f"read {home.at('home/.ssh/id')}", f"write {home.at('home/new')}",
                      f"write {home.at('home/sound')}", f"write {home.at('config/new')}",
                      f"uncover {home.at('run/bus')}"]
