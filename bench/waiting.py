@@ -6,8 +6,8 @@
 
 Says the commands of tests/speech, voices of synthesizers, into a live microphone that nobody takes the key off of, each
 in a turn of its own. The last sound is the last sample of a recording that is louder than a thirtieth of the
-loudest one, at the moment at which it was written into the server's microphone. What was not understood is said,
-and does not count.
+loudest one, at the moment at which it was written into the server's microphone. A command that is whole ends sooner
+than one that could go on (open); each has a line. What was not understood is said, and does not count.
 
 Needs the programs in $BUILD_DIR (build/ unless it is set) and what tests/system/test-live.py needs.
 """
@@ -75,7 +75,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     o = parser.parse_args()
     sound = {"pulseaudio": SoundServer, "pipewire": PipeWire}[o.server]()
-    waits, missed = [], 0
+    waits, missed = {}, 0
     try:
         with Daemon("[Audio]\nLingerSeconds=0\nPatienceMs=3000\n", environment=sound.for_daemon) as daemon:
             for i in range(o.rounds * len(SAID)):
@@ -83,17 +83,19 @@ def main():
                 if wait is None:
                     missed += 1
                     continue
-                waits.append(1000 * wait)
+                waits.setdefault(turn["ending"], []).append(1000 * wait)
                 t = turn["timings"]
                 print(f"{wait * 1000:5.0f} ms  {turn['ending']:9}{turn['heard']:42}end of speech -> call"
                       f"{t['first_token'] - t['end_of_speech']:5.0f}", file=sys.stderr, flush=True)
     finally:
         sound.stop()
     if o.json:
-        print(json.dumps({"waits": [round(x, 1) for x in waits], "missed": missed}))
-    else:
-        print(f"last sound -> call: median {statistics.median(waits):.0f} ms, 95 in 100 {percentile(waits, 95):.0f} ms, "
-              f"at most {max(waits):.0f} ms, of {len(waits)}; {missed} not understood")
+        print(json.dumps({"waits": {ending: [round(x, 1) for x in all_] for ending, all_ in waits.items()}, "missed": missed}))
+        return
+    for ending, all_ in waits.items():
+        print(f"last sound -> call, {ending:9} median {statistics.median(all_):4.0f} ms, 95 in 100 {percentile(all_, 95):4.0f} ms, "
+              f"at most {max(all_):4.0f} ms, of {len(all_)}")
+    print(f"{missed} not understood")
 
 
 main()

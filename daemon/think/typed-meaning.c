@@ -329,7 +329,6 @@ struct taking {
         char key[TYPED_MAX_WORD], fixed[TYPED_MAX_WORD];     /* what goes along with it; may be empty */
         char name[TYPED_MAX_WORD], value[TYPED_MAX_WORD];    /* of the grammar's call; may be empty */
         const char *but; /* words between spaces; of those with a plus one has to be there */
-        bool is_sentence; /* ... unless the grammar has told */
 };
 
 static struct taking taking_of(const char *text) {
@@ -390,7 +389,7 @@ static int write_opening(const struct taking *t, char call[static TYPED_MAX_CALL
 /* False: no words are left to be taken along, they are too many, or nothing around them tells what they are. */
 static bool write_call(const struct taking *taking, const struct wording *w, char call[static TYPED_MAX_CALL]) {
         unsigned begin = 0, end = w->n_words;
-        bool is_told = !strchr(taking->but, '+') || taking->is_sentence;
+        bool is_told = !strchr(taking->but, '+');
         int n, used;
 
         while (begin < end && is_around(taking, &w->words[begin], &is_told))
@@ -433,7 +432,6 @@ bool typed_takes(const struct typed *t,
                 if (text[0] != MEANING_TAKES)
                         continue;
                 taking = taking_of(text + 1);
-                taking.is_sentence = true;
                 if (taking.name[0] && typed_calls(t, command, taking.name) &&
                     typed_passes(t, command, taking.value))
                         return take_along(w, &taking, call);

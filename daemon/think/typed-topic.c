@@ -81,6 +81,17 @@ static void add_outcome(struct topics *p, uint32_t state, uint32_t outcome) {
                 *all = OUTCOME_SEVERAL;
 }
 
+/* Words that take back what was said: nobody is waited for because he may change his mind. */
+static bool takes_back(const struct topics *p, const struct grammar_place *place, size_t i) {
+        static const char *const words[] = { "never", "forget", "no" };
+        const struct typed_word *word = typed_word_of(p->typed, grammar_option(p->typed->grammar, place, i));
+
+        for (size_t k = 0; word && k < N(words); k++)
+                if (strcmp(word->text, words[k]) == 0)
+                        return true;
+        return false;
+}
+
 /* What an option of a state leads to: its own calls (1), a state (0); -ENOENT: to nothing. */
 static int lead(struct topics *p, uint32_t state, size_t i, uint64_t *ret_calls, struct grammar_place *ret_after) {
         const struct typed *t = p->typed;
@@ -118,6 +129,7 @@ static int reach_calls(struct topics *p) {
                 struct frame *top = &stack[n - 1];
                 const struct grammar_place place = { .state = top->state };
                 struct grammar_place after;
+                bool is_taken_back;
                 uint64_t calls;
                 int r;
 
@@ -132,10 +144,12 @@ static int reach_calls(struct topics *p) {
                         stack[n++] = (struct frame){ .state = after.state };
                         continue;
                 }
-                top->next++;
+                is_taken_back = takes_back(p, &place, top->next++);
                 if (r < 0)
                         continue;
                 p->calls[top->state] |= r == 0 ? p->calls[after.state] : calls;
+                if (is_taken_back)
+                        continue;
                 add_outcome(p, top->state,
                             has_written(&after) ? OUTCOME_SEVERAL
                             : r == 0            ? p->typed->outcomes[after.state]

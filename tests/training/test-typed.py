@@ -42,7 +42,7 @@ context:
     cannot: ["what is the time in $place:dropped $what=place"]
     media: ["pause (it, the music)"]
     mute: ["$muting:state (it, the computer)"]
-    stop: ["never mind", "stop (it)"]
+    stop: ["never mind", "stop (it)", "lock the screen [never mind, no never mind, forget it]"]
   slots:
     number: [one, two, three, five, nine, ten, fifteen, sixteen, twenty, twenty five, thirty five, fifty]
     unit: [second, minute, hour]
@@ -389,7 +389,7 @@ WALKED = [
     "play music in the bedroom", "wake me up the day after tomorrow at 7",
     "set an alarm for 7 next week", "move my alarm to 8", "change the timer to 20 minutes", "set the alarm 10 minutes earlier",
     "cancel the alarm at 7", "cancel the alarm for monday")]
-WALKED += [("what did you say", "repeat{}"), ("say it one more time", "repeat{}"), ("add hello by adele to the playlist", NOTHING),
+WALKED += [("this song belongs on my rock playlist", 'cannot{"what":"song"}'), ("what did you say", "repeat{}"), ("say it one more time", "repeat{}"), ("add hello by adele to the playlist", NOTHING),
            ("is it snowing right now in richmond, va", TOLD), ("cancel all but the pizza timer", TOLD)]
 
 
