@@ -58,6 +58,7 @@
 #define PANEL_BLOCKS  8 /* of 32 columns: one super-block of the K formats */
 #define PANEL_GROUPS  2 /* panels that are multiplied together */
 #define PANELS        4 /* panels that are unpacked together */
+#define LINE          64 /* of a cache, in bytes */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 struct panel {
@@ -168,7 +169,7 @@ static ALWAYS_INLINE void ask_ahead(struct ahead *a) {
 
         a->n_rows -= n;
         for (; n > 0; n--, a->at += a->stride)
-                for (unsigned i = 0; i < a->size; i += 64)
+                for (unsigned i = 0; i < a->size; i += LINE)
                         __builtin_prefetch(a->at + i, 0, 3);
 }
 
@@ -641,18 +642,33 @@ static ALWAYS_INLINE struct ahead ahead_of(const struct matrix *w,
 }
 
 /* A single input is through with a chunk before memory answers: while it takes block b of a panel, as much is
- * asked for of the panel that follows, in the order in which that lies in memory. */
+ * asked for of the panel that follows, every line of it once, in the order in which they lie in memory. */
 static ALWAYS_INLINE struct ahead
 next_panel(const struct matrix *w, enum gguf_type type, unsigned first, size_t b) {
-        size_t chunk = (size_t) (blocks_at(w, type, 0, PANEL_BLOCKS) - w->data);
+        size_t piece = (size_t) (blocks_at(w, type, 0, PANEL_BLOCKS) - w->data) * PANEL_ROWS;
+        size_t at = b / PANEL_BLOCKS * piece, end = w->row_size * PANEL_ROWS;
+        unsigned line, n_lines;
 
+        end = at + piece < end ? at + piece : end;
+        line = (unsigned) ((at + LINE - 1) / LINE);
+        n_lines = (unsigned) ((end + LINE - 1) / LINE) - line;
         return (struct ahead){
-                .at = blocks_at(w, type, first + PANEL_ROWS, 0) + b / PANEL_BLOCKS * chunk * PANEL_ROWS,
-                .stride = chunk,
-                .size = (unsigned) chunk,
-                .n_rows = PANEL_ROWS,
-                .per_step = (PANEL_ROWS + PANEL_BLOCKS - 1) / PANEL_BLOCKS,
+                .at = blocks_at(w, type, first + PANEL_ROWS, 0) + (size_t) line * LINE,
+                .stride = LINE,
+                .size = LINE,
+                .n_rows = n_lines,
+                .per_step = (n_lines + PANEL_BLOCKS - 1) / PANEL_BLOCKS,
         };
+}
+
+/* Two panels are more than the first-level cache holds: what was asked for with next_panel() has to come from the
+ * second, and its chunks do not lie as the processor would ask for them by itself. */
+static ALWAYS_INLINE void
+ask_next_chunk(const struct matrix *w, enum gguf_type type, unsigned first, size_t b) {
+        struct ahead ahead = ahead_of(w, type, first, PANEL_ROWS, b, 1);
+
+        ahead.per_step = PANEL_ROWS;
+        ask_ahead(&ahead);
 }
 
 /* PANEL_ROWS rows times one input.  Every sum is made in the order of multiply_tile(), so that an
@@ -671,6 +687,7 @@ static ALWAYS_INLINE void multiply_single(const struct matrix *w,
                 unsigned n = (unsigned) (n_blocks - b < PANEL_BLOCKS ? n_blocks - b : PANEL_BLOCKS);
 
                 ahead = next_panel(w, type, first, b);
+                ask_next_chunk(w, type, first, b);
                 s.first_block = b;
                 unpack(&s, w, type, first, n);
         }
