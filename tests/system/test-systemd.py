@@ -36,6 +36,13 @@ Requires=dbus.socket
 Type=notify
 ExecStart={dbus} --session --address=systemd: --nofork --nopidfile --systemd-activation
 """
+# Before 257 of systemd, what is run before a service shares no namespace with it. Since then the network's is
+# made by the first of both, and where that has all rights, as with the manager of root that there is here, the
+# one that is shut in among users of its own may not enter it, and goes without. Who has a manager without
+# rights gets one in any case. So nothing runs before it here.
+ALONE = """[Service]
+ExecStartPre=
+"""
 # What would take minutes, and where the log goes without a journal.
 DROP_IN = """[Service]
 WatchdogSec=2
@@ -139,6 +146,11 @@ def template(name, program=GEMMAD):
         return f.read().replace("@bindir@/gemmad", program)
 
 
+def systemd_version():
+    """As in "systemd 257 (257.7-1)"."""
+    return int(subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1])
+
+
 def make_inaccessible(folder):
     """What an init lays over the paths that a unit may not see; root's user manager counts on it."""
     os.makedirs(os.path.join(folder, "dir"), mode=0o000)
@@ -164,6 +176,9 @@ class Manager:
         write(units + "gemmad.service", template("gemmad.service.in", program))
         write(units + "gemmad.socket", template("gemmad.socket"))
         write(units + "gemmad.service.d/test.conf", DROP_IN.format(folder=folder))
+        if systemd_version() >= 257:
+            write(units + "gemmad.service.d/alone.conf", ALONE)
+            os.makedirs(os.path.join(self.home, ".local/state/gemmad"), 0o700)
         shutil.copy(os.path.join(BUILD, "gemmad-desktop"), folder)
         write(units + "gemmad-desktop.service", template("gemmad-desktop.service.in", program))
         write(units + "gemmad-desktop.service.d/test.conf",
