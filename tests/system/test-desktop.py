@@ -5,6 +5,7 @@ import datetime
 import os
 import re
 import subprocess
+import tempfile
 import zoneinfo
 
 from desktop_test import GEMMAD_DESKTOP, Desktop
@@ -120,13 +121,16 @@ def nonsense():
 
 
 def command_line():
-    run = lambda *a: subprocess.run([GEMMAD_DESKTOP, *a], capture_output=True, text=True, timeout=PATIENCE,  # noqa: E731
-                                    env={k: v for k, v in os.environ.items() if k != "XDG_RUNTIME_DIR"})
-    assert run("--version").stdout.startswith("gemmad-desktop ")
-    assert "--socket" in run("--help").stdout
-    assert run("--nonsense").returncode == 2 and run("nonsense").returncode == 2
-    done = run()
-    assert done.returncode == 1 and "XDG_RUNTIME_DIR" in done.stderr, done
+    """(In a state of its own: whoever runs this test may have a gemmad-desktop.)"""
+    with tempfile.TemporaryDirectory() as state:
+        environment = {**{k: v for k, v in os.environ.items() if k != "XDG_RUNTIME_DIR"}, "XDG_STATE_HOME": state}
+        run = lambda *a: subprocess.run([GEMMAD_DESKTOP, *a], capture_output=True, text=True, timeout=PATIENCE,  # noqa: E731
+                                        env=environment)
+        assert run("--version").stdout.startswith("gemmad-desktop ")
+        assert "--socket" in run("--help").stdout
+        assert run("--nonsense").returncode == 2 and run("nonsense").returncode == 2
+        done = run()
+        assert done.returncode == 1 and "XDG_RUNTIME_DIR" in done.stderr, done
 
 
 tap.rule("it offers its tools", offers)
