@@ -252,16 +252,18 @@ static float least_of_any(const struct conversation *c) {
                        : engine_least_log_probability(engine);
 }
 
-/* Sounds of all kinds are heard as a short one, and more is asked of it.  Of what somebody waits for, and
- * which has several words, less is: while an alarm rings it is likely that a person speaks to it. */
+/* Sounds of all kinds are heard as a short one, and more is asked of it.  Of what somebody waits for less is:
+ * while an alarm rings it is likely that a person speaks to it.  One word is then judged as a sentence is. */
 static float least_of(const struct conversation *c, bool has_call) {
         const struct engine *engine = dialogue_engine(c->dialogue);
         bool is_called = has_call && c->request.origin != ORIGIN_TEXT;
 
-        if (is_called && is_short(c))
+        if (is_called && is_short(c) && !is_call_expected(c))
                 return conversation_counts_shares(c) ? engine_least_short_log_share(engine)
                                                      : engine_least_short_log_probability(engine);
-        return is_called && is_call_expected(c) ? least_of_any(c) - EXPECTED_LEEWAY : least_of_any(c);
+        if (is_called && !is_short(c) && is_call_expected(c))
+                return least_of_any(c) - EXPECTED_LEEWAY;
+        return least_of_any(c);
 }
 
 /* Why there will be no answer, if there is none: a transcriber answers with calls. */

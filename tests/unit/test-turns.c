@@ -2349,12 +2349,12 @@ static void what_can_not_be_looked_at_waits(void) {
         scene_close();
 }
 
-/* An alarm that rings meanwhile is stopped by the word, too. */
+/* An alarm that rings meanwhile is stopped by the word, too, of which no more is asked than of others then. */
 static void what_rings_is_stopped_beside_an_answer(void) {
         struct expected expected = {};
 
         expect(expected_add(&expected, "stop") == 0 && expected_add(&expected, "yes") == 0);
-        open_loaded("fake:transcript", "[Audio]\nFollowUpSeconds=0\n");
+        open_loaded("fake:transcript wary", "[Audio]\nFollowUpSeconds=0\n");
         set_mode(MODE_WAKE);
         scene_speak(FAKE_ROOM, 50);
         turns_set_expected(scene.turns, &expected);
