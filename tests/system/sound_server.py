@@ -238,7 +238,7 @@ class PipeWire(SoundServer):
         return self.processes[-1]
 
     def wait_for(self, condition, what):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not condition():
             if any(p.poll() is not None for p in self.processes) or time.monotonic() > deadline:
                 self.kill()

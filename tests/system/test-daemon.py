@@ -879,6 +879,9 @@ def stuck():
             with open(f"/proc/{p.pid}/stat") as f:
                 return f.read().rsplit(")", 1)[1].split()[0] == "S"
 
+        def is_taken(connection):
+            return struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4))[0] == 0
+
         # More than the socket holds: it is sending.
         p, connection = ask(b"a" * 900000)
         connection.recv(1)
@@ -891,8 +894,7 @@ def stuck():
         p, connection = ask(b"a")
         connection.recv(4096)
         connection.sendall(b'{"parameters":{"event":{"kind":"started","id":1}},"continues":true}\0')
-        wait_until(lambda: sleeps(p), "gemmactl to wait for the answer")
-        time.sleep(0.2)
+        wait_until(lambda: is_taken(connection) and sleeps(p), "gemmactl to wait for the answer")
         p.send_signal(signal.SIGINT)
         aside = deaf.accept()[0]
         assert b"Cancel" in aside.recv(4096)
