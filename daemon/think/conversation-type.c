@@ -158,13 +158,21 @@ int conversation_type(struct conversation *c) {
         return r < 0 ? not_understood(c) : 0;
 }
 
+/* Of all that the model could say, as much is asked for as a spoken command needs of what the grammar
+ * allows: that there are words which the grammar does not hold is a doubt by itself. */
+static float least_of_meant(const struct conversation *c) {
+        const struct engine *engine = dialogue_engine(c->dialogue);
+
+        return conversation_counts_shares(c) ? engine_least_log_share(engine)
+                                             : engine_least_log_probability(engine);
+}
+
 /* What the model makes of it may not be taken for more than another way to say the same. */
 static bool is_to_be_believed(struct conversation *c, const struct typed_command *command) {
         char sentence[TYPED_MAX_SENTENCE];
 
         if (command->call == command->n_tokens ||
-            dialogue_log_probability(c->dialogue) <
-                    engine_least_log_probability(dialogue_engine(c->dialogue)))
+            dialogue_log_probability(c->dialogue) < least_of_meant(c))
                 return false;
         (void) typed_sentence(c->typed, command->tokens, command->n_tokens, sentence,
                               sizeof(sentence));
