@@ -269,76 +269,80 @@ static const struct sock_filter allowed[] = {
 };
 /* clang-format on */
 
-int sandbox_enter(struct why *why) {
-        struct sock_filter instructions[] = {
-                LOAD(arch),
-                UNLESS(SECCOMP_ARCHITECTURE),
-                REFUSE(ENOSYS),
-                LOAD(nr),
-                IF_FROM(SECCOMP_FOREIGN_NUMBERS),
-                REFUSE(ENOSYS),
-                /* Its rings make sockets past every filter. */
-                IF(SYS_io_uring_setup),
-                REFUSE(ENOSYS),
+/* What is looked at by its arguments, or refused before anything is allowed. */
+/* clang-format off */
+static const struct sock_filter checked[] = {
+        LOAD(arch),
+        UNLESS(SECCOMP_ARCHITECTURE),
+        REFUSE(ENOSYS),
+        LOAD(nr),
+        IF_FROM(SECCOMP_FOREIGN_NUMBERS),
+        REFUSE(ENOSYS),
+        /* Its rings make sockets past every filter. */
+        IF(SYS_io_uring_setup),
+        REFUSE(ENOSYS),
 #if !IS_SANITIZED
-                FORBID(execve),
-                FORBID(execveat),
-                FORBID(ptrace),
+        FORBID(execve),
+        FORBID(execveat),
+        FORBID(ptrace),
 #endif
-                FORBID(process_vm_readv),
-                FORBID(process_vm_writev),
-                FORBID(pidfd_getfd),
-                FORBID(kcmp),
-                FORBID(unshare),
-                FORBID(setns),
-                FORBID(mount),
-                FORBID(umount2),
-                FORBID(move_mount),
-                FORBID(open_tree),
-                FORBID(fsopen),
-                FORBID(fsmount),
-                FORBID(mount_setattr),
-                FORBID(pivot_root),
-                FORBID(chroot),
-                FORBID(open_by_handle_at),
-                FORBID(bpf),
-                FORBID(perf_event_open),
-                FORBID(userfaultfd),
-                FORBID(add_key),
-                FORBID(request_key),
-                FORBID(keyctl),
-                FORBID(init_module),
-                FORBID(finit_module),
-                FORBID(delete_module),
-                FORBID(kexec_load),
-                FORBID(reboot),
-                FORBID(swapon),
-                FORBID(swapoff),
-                IF(SYS_clone3),
-                REFUSE(ENOSYS),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 7),
-                LOAD(args[0]),
-                BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_NAMESPACES, 0, 1),
-                REFUSE(EPERM),
-                BPF_STMT(BPF_ALU | BPF_AND | BPF_K, CLONE_NEEDED),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLONE_NEEDED, 0, 1),
-                ALLOW,
-                REFUSE(EPERM),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
-                /* The family is an int: the lower half of its register, which comes first. */
-                LOAD(args[0]),
-                IF(AF_UNIX),
-                ALLOW,
-                REFUSE(EAFNOSUPPORT),
-        };
+        FORBID(process_vm_readv),
+        FORBID(process_vm_writev),
+        FORBID(pidfd_getfd),
+        FORBID(kcmp),
+        FORBID(unshare),
+        FORBID(setns),
+        FORBID(mount),
+        FORBID(umount2),
+        FORBID(move_mount),
+        FORBID(open_tree),
+        FORBID(fsopen),
+        FORBID(fsmount),
+        FORBID(mount_setattr),
+        FORBID(pivot_root),
+        FORBID(chroot),
+        FORBID(open_by_handle_at),
+        FORBID(bpf),
+        FORBID(perf_event_open),
+        FORBID(userfaultfd),
+        FORBID(add_key),
+        FORBID(request_key),
+        FORBID(keyctl),
+        FORBID(init_module),
+        FORBID(finit_module),
+        FORBID(delete_module),
+        FORBID(kexec_load),
+        FORBID(reboot),
+        FORBID(swapon),
+        FORBID(swapoff),
+        IF(SYS_clone3),
+        REFUSE(ENOSYS),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 7),
+        LOAD(args[0]),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_NAMESPACES, 0, 1),
+        REFUSE(EPERM),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, CLONE_NEEDED),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLONE_NEEDED, 0, 1),
+        ALLOW,
+        REFUSE(EPERM),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
+        /* The family is an int: the lower half of its register, which comes first. */
+        LOAD(args[0]),
+        IF(AF_UNIX),
+        ALLOW,
+        REFUSE(EAFNOSUPPORT),
+};
+/* clang-format on */
+
+int sandbox_enter(struct why *why) {
         static const struct sock_filter others[] = { SANDBOX_OTHERS };
-        struct sock_filter all[N(instructions) + N(allowed) + N(others)];
+        struct sock_filter all[N(checked) + N(allowed) + N(others)];
         struct sock_fprog program = { .len = N(all), .filter = all };
         long r;
 
-        memcpy(all, instructions, sizeof(instructions));
-        memcpy(all + N(instructions), allowed, sizeof(allowed));
-        memcpy(all + N(instructions) + N(allowed), others, sizeof(others));
+        memcpy(all, checked, sizeof(checked));
+        memcpy(all + N(checked), allowed, sizeof(allowed));
+        memcpy(all + N(checked) + N(allowed), others, sizeof(others));
         if (SECCOMP_ARCHITECTURE == 0)
                 return because(why, -ENOTSUP, "not known for this processor");
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
