@@ -20,7 +20,7 @@ static const struct typed_slack slacks[] = {
 static const char *const firsts[] = { "first", "the first", "first one", "the first one", "the former" };
 static const char *const seconds[] = { "second", "the second", "second one", "the second one", "the latter" };
 
-static bool is_one_of(const char *said, const char *const *phrases, size_t n) {
+bool typed_is_one_of(const char *said, const char *const *phrases, size_t n) {
         for (size_t i = 0; i < n; i++)
                 if (strcmp(said, phrases[i]) == 0)
                         return true;
@@ -96,9 +96,9 @@ chosen(const struct typed *t, const struct typed_asked *asked, char *answer) {
         bool is_first, is_second;
 
         typed_apart(first, n, second, m, &head, &tail);
-        is_first = is_one_of(said, firsts, N(firsts)) ||
+        is_first = typed_is_one_of(said, firsts, N(firsts)) ||
                    is_meant(said, first, first + head, n - head - tail);
-        is_second = is_one_of(said, seconds, N(seconds)) ||
+        is_second = typed_is_one_of(said, seconds, N(seconds)) ||
                     is_meant(said, second, second + head, m - head - tail);
         if (is_first == is_second)
                 return NULL;

@@ -55,20 +55,13 @@ static const struct limit {
         /* clang-format on */
 };
 
-static bool is_one_of(const char *word, const char *const *words, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (strcmp(word, words[i]) == 0)
-                        return true;
-        return false;
-}
-
 static enum kind kind_of(const struct typed *t, const struct typed_command *command) {
         char name[TYPED_MAX_WORD];
 
         typed_call_name(t, command, name);
-        if (strncmp(name, "get_", 4) == 0 || is_one_of(name, looks, N(looks)))
+        if (strncmp(name, "get_", 4) == 0 || typed_is_one_of(name, looks, N(looks)))
                 return KIND_LOOK;
-        return is_one_of(name, clocks, N(clocks)) ? KIND_CLOCK : KIND_AT_ONCE;
+        return typed_is_one_of(name, clocks, N(clocks)) ? KIND_CLOCK : KIND_AT_ONCE;
 }
 
 /* ---- words that no sentence has --------------------------------------------------------------- */
@@ -194,17 +187,17 @@ static bool is_clause(const struct typed_text *text, unsigned begin, unsigned en
         const char *first = text->wording->words[begin].typed;
         unsigned kinds = typed_kinds_in(text, begin, end);
 
-        if (is_one_of(first, moments, N(moments)))
+        if (typed_is_one_of(first, moments, N(moments)))
                 return true;
         if (end - begin < 2)
                 return false;
-        if (is_one_of(first, conditions, N(conditions)))
+        if (typed_is_one_of(first, conditions, N(conditions)))
                 return true;
         if (strcmp(first, "at") == 0 || strcmp(first, "for") == 0)
                 return (kinds & (TIMES | 1u << CONTRAST_NUMBER)) != 0;
-        if (!is_one_of(first, places, N(places)))
+        if (!typed_is_one_of(first, places, N(places)))
                 return false;
-        return (kinds & TIMES) != 0 || is_one_of(text->wording->words[end - 1].typed, often, N(often));
+        return (kinds & TIMES) != 0 || typed_is_one_of(text->wording->words[end - 1].typed, often, N(often));
 }
 
 /* What changes nothing may be asked of another time, and is not lost by being done now, unless it is to be done

@@ -60,6 +60,9 @@ bool typed_sentence_in(const struct typed_text *text,
                        unsigned n,
                        struct typed_command *ret);
 
+/* Whether it is one of n phrases. */
+bool typed_is_one_of(const char *said, const char *const *phrases, size_t n);
+
 /* Whether whole words stand in a sentence. */
 bool typed_stands_in(const char *said, const char *sentence);
 

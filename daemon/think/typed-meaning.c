@@ -201,8 +201,7 @@ static unsigned purpose_at(const struct wording *w) {
                 const struct wording_word *word = &w->words[i], *next = word + 1;
                 bool is_to = strcmp(word->typed, "to") == 0 || strcmp(word->typed, "that") == 0;
 
-                for (size_t k = 0; k < sizeof(openings) / sizeof(openings[0]); k++)
-                        is_open |= strcmp(word->typed, openings[k]) == 0;
+                is_open |= typed_is_one_of(word->typed, openings, sizeof(openings) / sizeof(openings[0]));
                 if (is_open && is_to && i > 1 && next->n_readings > 0 &&
                     contrast_of(next->readings[0], strcspn(next->readings[0], " "), NULL) != CONTRAST_NUMBER)
                         return i;

@@ -86,10 +86,7 @@ static bool takes_back(const struct topics *p, const struct grammar_place *place
         static const char *const words[] = { "never", "forget", "no" };
         const struct typed_word *word = typed_word_of(p->typed, grammar_option(p->typed->grammar, place, i));
 
-        for (size_t k = 0; word && k < N(words); k++)
-                if (strcmp(word->text, words[k]) == 0)
-                        return true;
-        return false;
+        return word && typed_is_one_of(word->text, words, N(words));
 }
 
 /* What an option of a state leads to: its own calls (1), a state (0); -ENOENT: to nothing. */

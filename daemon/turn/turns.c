@@ -119,10 +119,11 @@ static void end(struct turns *t, struct turn *turn) {
         turn_free(turn);
 }
 
-/* It is told as one that is not kept, or not yet. */
+/* It is told as one that is not kept yet. */
 static void end_unkept(struct turns *t) {
         struct turn *turn = TAKE_PTR(t->kept);
 
+        t->n_late++;
         turn->is_unkept = true;
         end(t, turn);
 }
@@ -151,7 +152,6 @@ static int on_patience(sd_event_source *source, uint64_t usec, void *userdata) {
         if (!t->kept)
                 return 0;
         turns_note_store(t, 1, &(struct why){ .text = "the disk does not answer" });
-        t->n_late++;
         end_unkept(t);
         settle_later(t);
         return 0;
@@ -704,10 +704,8 @@ void turns_stop(struct turns *t) {
 }
 
 void turns_give_up_keeping(struct turns *t) {
-        if (!t->kept)
-                return;
-        t->n_late++;
-        end_unkept(t);
+        if (t->kept)
+                end_unkept(t);
 }
 
 bool turns_is_carrying_out(const struct turns *t) {
