@@ -16,29 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/sim/disk.h"
+#include "tests/sim/held-disk.h"
 #include "tests/tap.h"
 
 #define N_LARGE 3000
-
-/* ---- a disk that can be held ---- */
-
-static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
-
-static int before_disk(enum disk_use use) {
-        if (use == DISK_WRITE) {
-                (void) pthread_mutex_lock(&disk);
-                (void) pthread_mutex_unlock(&disk);
-        }
-        return SQLITE_OK;
-}
-
-static void hold_disk(bool held) {
-        if (held)
-                (void) pthread_mutex_lock(&disk);
-        else
-                (void) pthread_mutex_unlock(&disk);
-}
 
 /* ---- a history and who asks for things ---- */
 

@@ -8,7 +8,6 @@
 #include <linux/seccomp.h>
 #include <math.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wake.h"
-#include "tests/sim/disk.h"
+#include "tests/sim/held-disk.h"
 #include "tests/sim/scene.h"
 #include "tests/tap.h"
 
@@ -56,17 +55,6 @@ struct world {
 
 static struct world world;
 static char directory[] = "/tmp/test-turns-XXXXXX";
-
-/* The disk stands still as long as this is held. */
-static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
-
-static int before_disk(enum disk_use use) {
-        if (use == DISK_WRITE) {
-                (void) pthread_mutex_lock(&disk);
-                (void) pthread_mutex_unlock(&disk);
-        }
-        return SQLITE_OK;
-}
 
 static void add_word(char *story, size_t size, const char *word, const char *text, size_t n) {
         size_t used = strlen(story);
@@ -1849,13 +1837,13 @@ static void a_disk_that_hangs_keeps_nobody_waiting(void) {
         open_loaded("fake:", "");
         answer_to(0, "say one");
         expect(!world.owners[0].is_unkept);
-        (void) pthread_mutex_lock(&disk);
+        hold_disk(true);
         answer_to(1, "say two");
         answer_to(2, "say three");
         expect(world.owners[1].is_unkept && world.owners[2].is_unkept);
         expect(scene_last_turn() == world.owners[0].id);
         expect(keeper_state(scene.keeper).n_waiting == 2);
-        (void) pthread_mutex_unlock(&disk);
+        hold_disk(false);
         /* (Each that is written begins the second anew after which one counts as waiting.) */
         while (scene_last_turn() != world.owners[2].id)
                 continue;
@@ -1869,7 +1857,7 @@ static void a_disk_that_hangs_keeps_nobody_waiting(void) {
 static void who_waits_for_the_disk_is_told_at_the_end(void) {
         open_loaded("fake:", "");
         answer_to(0, "say one");
-        (void) pthread_mutex_lock(&disk);
+        hold_disk(true);
         expect(ask_text(1, "gate x") == 0);
         turn_loop_until_story(&world.owners[1], "started");
         fake_wait_gate();
@@ -1877,7 +1865,7 @@ static void who_waits_for_the_disk_is_told_at_the_end(void) {
         expect(!world.owners[1].is_done);
         turns_give_up_keeping(scene.turns);
         expect(world.owners[1].is_done && world.owners[1].is_unkept && !world.owners[0].is_unkept);
-        (void) pthread_mutex_unlock(&disk);
+        hold_disk(false);
         fake_allow(1);
         scene_close();
 }
